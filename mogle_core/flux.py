@@ -1,0 +1,354 @@
+"""The FLUX.1 transformer with BFL's names, for use without ComfyUI; its blocks run through `stream`.
+
+Reads the single files that ComfyUI's users have and diffusers' folders, by meta device and assignment: no
+weight is initialised, and none is in memory twice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .lora import LowRank
+from .stream import (
+    MaskStream,
+    StreamOptions,
+    double_block,
+    embed_tokens,
+    mask_modulations,
+    mask_positions,
+    single_block,
+)
+
+
+@dataclass(frozen=True)
+class FluxParams:
+    """Every size of the transformer; the defaults are FLUX.1-dev's."""
+
+    in_channels: int = 64
+    out_channels: int = 64
+    vec_in_dim: int = 768
+    context_in_dim: int = 4096
+    hidden_size: int = 3072
+    mlp_ratio: float = 4.0
+    num_heads: int = 24
+    depth: int = 19
+    depth_single_blocks: int = 38
+    axes_dim: tuple[int, ...] = (16, 56, 56)
+    theta: int = 10_000
+    guidance_embed: bool = True
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_heads or sum(self.axes_dim) != self.hidden_size // self.num_heads:
+            raise ValueError(
+                f"Hidden size {self.hidden_size} over {self.num_heads} heads gives a head width that the "
+                f"rope axes {self.axes_dim} do not add up to."
+            )
+
+
+@dataclass(frozen=True)
+class MaskCondition:
+    """What a forward pass needs of the mask: its tokens and how they join.
+
+    tokens: (B, M, 64), MoGLE's output. grid: rows and columns of tokens, rows * columns = M.
+    guidance: the mask stream's guidance embedding; None takes the image's.
+    """
+
+    tokens: Tensor
+    grid: tuple[int, int]
+    lora: Mapping[str, LowRank] = field(default_factory=dict)
+    options: StreamOptions = field(default_factory=StreamOptions)
+    guidance: float | None = None
+
+
+def timestep_embedding(t: Tensor, width: int = 256) -> Tensor:
+    """(B,) in 0..1 (or guidance) -> (B, width): [cos | sin] of 1000 t at geometric frequencies."""
+    half = width // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=t.device) / half
+    angles = 1000.0 * t.float()[:, None] * torch.exp(-math.log(10_000) * exponents)
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)
+
+
+def rope(ids: Tensor, axes_dim: tuple[int, ...], theta: int) -> Tensor:
+    """Position ids (B, S, axes) -> rotation matrices (B, 1, S, D/2, 2, 2), float32 from float64."""
+    parts = []
+    for axis, dim in enumerate(axes_dim):
+        omega = theta ** -(torch.arange(0, dim, 2, dtype=torch.float64, device=ids.device) / dim)
+        angle = ids[..., axis, None].double() * omega
+        matrix = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), dim=-1)
+        parts.append(rearrange(matrix, "b s d (i j) -> b s d i j", i=2))
+    return torch.cat(parts, dim=-3).float()[:, None]
+
+
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Turn each pair of channels of x (B, heads, Q, D) by its position's matrix (B, 1, S >= Q, D/2, 2, 2)."""
+    pairs = x.float().reshape(*x.shape[:-1], -1, 1, 2)
+    turn = rotary[:, :, : x.shape[2]]
+    return (turn[..., 0] * pairs[..., 0] + turn[..., 1] * pairs[..., 1]).reshape(x.shape).type_as(x)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor | None) -> Tensor:
+    """torch's scaled dot product attention after the rotary embedding (see `stream.Attend`)."""
+    if rotary is not None:
+        q, k = rotate(q, rotary), rotate(k, rotary)
+    return rearrange(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b h s d -> b s (h d)")
+
+
+class MLPEmbedder(nn.Module):
+    def __init__(self, in_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.in_layer = nn.Linear(in_dim, hidden_dim)
+        self.out_layer = nn.Linear(hidden_dim, hidden_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.out_layer(F.silu(self.in_layer(x)))
+        return out
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.rms_norm(x.float(), (x.shape[-1],), eps=1e-6)
+        return normed.to(x.dtype) * self.scale
+
+
+class QKNorm(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.query_norm = RMSNorm(dim)
+        self.key_norm = RMSNorm(dim)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        return self.query_norm(q).to(v), self.key_norm(k).to(v)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.norm = QKNorm(dim // num_heads)
+        self.proj = nn.Linear(dim, dim)
+
+
+class ModulationLinear(nn.Module):
+    def __init__(self, dim: int, chunks: int) -> None:
+        super().__init__()
+        self.lin = nn.Linear(dim, chunks * dim)
+
+
+def _mlp(dim: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(dim, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, dim))
+
+
+def _norm(dim: int) -> nn.LayerNorm:
+    return nn.LayerNorm(dim, elementwise_affine=False, eps=1e-6)
+
+
+class DoubleStreamBlock(nn.Module):
+    """Text and image with weights of their own, one joint attention."""
+
+    def __init__(self, params: FluxParams, name: str) -> None:
+        super().__init__()
+        dim, hidden = params.hidden_size, int(params.hidden_size * params.mlp_ratio)
+        self.name, self.num_heads = name, params.num_heads
+        self.img_mod, self.txt_mod = ModulationLinear(dim, 6), ModulationLinear(dim, 6)
+        self.img_norm1, self.img_norm2 = _norm(dim), _norm(dim)
+        self.txt_norm1, self.txt_norm2 = _norm(dim), _norm(dim)
+        self.img_attn, self.txt_attn = SelfAttention(dim, self.num_heads), SelfAttention(dim, self.num_heads)
+        self.img_mlp, self.txt_mlp = _mlp(dim, hidden), _mlp(dim, hidden)
+
+    def forward(
+        self, img: Tensor, txt: Tensor, vec: Tensor, rotary: Tensor, mask: MaskStream | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return double_block(self, self.name, img, txt, vec, rotary, attend, mask=mask)
+
+
+class SingleStreamBlock(nn.Module):
+    """Text and image as one sequence, attention and MLP side by side."""
+
+    def __init__(self, params: FluxParams, name: str, last: bool) -> None:
+        super().__init__()
+        dim, hidden = params.hidden_size, int(params.hidden_size * params.mlp_ratio)
+        self.name, self.last = name, last
+        self.num_heads, self.hidden_size = params.num_heads, dim
+        self.modulation = ModulationLinear(dim, 3)
+        self.pre_norm = _norm(dim)
+        self.linear1 = nn.Linear(dim, 3 * dim + hidden)
+        self.linear2 = nn.Linear(dim + hidden, dim)
+        self.norm = QKNorm(dim // params.num_heads)
+        self.mlp_act = nn.GELU(approximate="tanh")
+
+    def forward(self, x: Tensor, vec: Tensor, rotary: Tensor, mask: MaskStream | None = None) -> Tensor:
+        return single_block(self, self.name, x, vec, rotary, attend, mask=mask, last=self.last)
+
+
+class LastLayer(nn.Module):
+    def __init__(self, dim: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm_final = _norm(dim)
+        self.linear = nn.Linear(dim, out_channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 2 * dim))
+
+    def forward(self, x: Tensor, vec: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(vec)[:, None].chunk(2, dim=-1)
+        out: Tensor = self.linear(torch.addcmul(shift, self.norm_final(x), 1 + scale))
+        return out
+
+
+class Flux(nn.Module):
+    """FLUX.1: noisy image tokens, text and time to the velocity noise - x0."""
+
+    def __init__(self, params: FluxParams) -> None:
+        super().__init__()
+        self.params = params
+        dim = params.hidden_size
+        self.img_in = nn.Linear(params.in_channels, dim)
+        self.txt_in = nn.Linear(params.context_in_dim, dim)
+        self.time_in = MLPEmbedder(256, dim)
+        self.vector_in = MLPEmbedder(params.vec_in_dim, dim)
+        self.guidance_in = MLPEmbedder(256, dim) if params.guidance_embed else None
+        self.double_blocks = nn.ModuleList(
+            DoubleStreamBlock(params, f"double_blocks.{i}") for i in range(params.depth)
+        )
+        self.single_blocks = nn.ModuleList(
+            SingleStreamBlock(params, f"single_blocks.{i}", last=i == params.depth_single_blocks - 1)
+            for i in range(params.depth_single_blocks)
+        )
+        self.final_layer = LastLayer(dim, params.out_channels)
+
+    def vector(self, timestep: Tensor, pooled: Tensor, guidance: Tensor | None) -> Tensor:
+        """The modulation vector: time (B,), pooled text (B, P), guidance (B,) -> (B, H)."""
+        vec: Tensor = self.time_in(timestep_embedding(timestep).to(pooled))
+        if self.guidance_in is not None and guidance is not None:
+            vec = vec + self.guidance_in(timestep_embedding(guidance).to(pooled))
+        vec = vec + self.vector_in(pooled)
+        return vec
+
+    def rotary(self, ids: Tensor) -> Tensor:
+        """Position ids (B, S, 3) -> (B, 1, S, D/2, 2, 2)."""
+        return rope(ids, self.params.axes_dim, self.params.theta)
+
+    def open_stream(
+        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None
+    ) -> MaskStream:
+        """The mask stream of one pass. Its vector has timestep 0, whatever the image's."""
+        if guidance is not None and mask.guidance is not None:
+            guidance = torch.full_like(guidance, mask.guidance)
+        vec = self.vector(torch.zeros_like(timestep), pooled, guidance)
+        ids = mask_positions(*mask.grid, axes=len(self.params.axes_dim), device=vec.device)
+        return MaskStream(
+            tokens=embed_tokens(self, mask.tokens, mask.lora),
+            modulations=mask_modulations(self, vec, mask.lora),
+            rotary=self.rotary(ids),
+            lora=mask.lora,
+            options=mask.options,
+        )
+
+    def forward(
+        self,
+        img: Tensor,
+        txt: Tensor,
+        timestep: Tensor,
+        pooled: Tensor,
+        grid: tuple[int, int],
+        guidance: Tensor | None = None,
+        mask: MaskCondition | None = None,
+    ) -> Tensor:
+        """The velocity of one step.
+
+        Args:
+            img: noisy image tokens (B, N, 64). txt: text tokens (B, T, C). pooled: (B, P).
+            timestep: sigma in 0..1 (B,). guidance: (B,) or None.
+            grid: rows and columns of image tokens, rows * columns = N.
+            mask: None is plain FLUX, to the bit.
+
+        Returns:
+            (B, N, 64).
+        """
+        image_in = img
+        img = self.img_in(img)
+        if mask is not None and mask.options.latent_lora and "img_in" in mask.lora:
+            img = img + mask.lora["img_in"](image_in)
+        vec = self.vector(timestep, pooled, guidance)
+        txt = self.txt_in(txt)
+        ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=img.device)
+        rotary = self.rotary(torch.cat((ids.new_zeros(1, txt.shape[1], ids.shape[-1]), ids), dim=1))
+        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance)
+
+        for block in self.double_blocks:
+            img, txt = block(img, txt, vec, rotary, stream)
+        x = torch.cat((txt, img), dim=1)
+        for block in self.single_blocks:
+            x = block(x, vec, rotary, stream)
+        out: Tensor = self.final_layer(x[:, txt.shape[1] :], vec)
+        return out
+
+
+def load(
+    tensors: Iterator[tuple[str, Tensor]], params: FluxParams, dtype: torch.dtype | None = None
+) -> Flux:
+    """Build the transformer around tensors under BFL's names, cast one by one as they arrive."""
+    with torch.device("meta"):
+        model = Flux(params)
+    state: dict[str, Any] = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
+    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
+    if missing or unexpected:
+        raise ValueError(
+            f"The file does not fit FLUX.1: {len(missing)} tensors are missing"
+            + (f" (first: {missing[0]})" if missing else "")
+            + f", {len(unexpected)} are unknown"
+            + (f" (first: {unexpected[0]})" if unexpected else "")
+            + "."
+        )
+    return model.requires_grad_(False).eval()
+
+
+def read_params(shapes: Mapping[str, tuple[int, ...]], axes_dim: tuple[int, ...] | None = None) -> FluxParams:
+    """The sizes of a BFL-named checkpoint, off its tensors' shapes.
+
+    axes_dim: the rope axes cannot be seen in a file; None takes FLUX's proportion (16, 56, 56 of 128).
+
+    Raises:
+        ValueError: not a FLUX.1 transformer.
+    """
+    try:
+        hidden, in_channels = shapes["img_in.weight"]
+        head = shapes["double_blocks.0.img_attn.norm.query_norm.scale"][0]
+        mlp_hidden = shapes["double_blocks.0.img_mlp.0.weight"][0]
+        context, pooled = shapes["txt_in.weight"][1], shapes["vector_in.in_layer.weight"][1]
+        out_channels = shapes["final_layer.linear.weight"][0]
+        shapes["double_blocks.0.img_mod.lin.weight"]  # FLUX.2 has one modulation for all blocks
+    except KeyError as error:
+        raise ValueError(
+            f"This is not a FLUX.1 transformer: its file has no tensor {error.args[0]!r}. Expected BFL's "
+            "single file (flux1-dev.safetensors) or diffusers' folder `transformer`."
+        ) from None
+    return FluxParams(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        vec_in_dim=pooled,
+        context_in_dim=context,
+        hidden_size=hidden,
+        mlp_ratio=mlp_hidden / hidden,
+        num_heads=hidden // head,
+        depth=_count(shapes, "double_blocks"),
+        depth_single_blocks=_count(shapes, "single_blocks"),
+        axes_dim=axes_dim or (head // 8, head * 7 // 16, head * 7 // 16),
+        guidance_embed="guidance_in.in_layer.weight" in shapes,
+    )
+
+
+def _count(shapes: Mapping[str, tuple[int, ...]], container: str) -> int:
+    numbers = (re.match(rf"{container}\.(\d+)\.", name) for name in shapes)
+    return 1 + max((int(match[1]) for match in numbers if match), default=-1)

@@ -1,0 +1,184 @@
+"""Gated Condition and Region Control: the mask joins the model and the conditioning."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..mogle_core.encode import MaskLatents
+from ..mogle_core.regions import REGION_NAMES, Region, check_window
+from . import files, host, sockets
+
+SAME_GUIDANCE = "same as image"
+
+
+class GatedCondition(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEGatedCondition",
+            display_name="Gated Condition",
+            category="MoGLE",
+            description="Puts the mask beside text and image as a third stream through every block of FLUX.1. "
+            "Use the outputs model and positive together.",
+            inputs=[
+                io.Model.Input("model", tooltip="FLUX.1 from any loader (bf16, fp8, GGUF)."),
+                io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
+                sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
+                sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How much picture and mask see of each other: log(strength) is added to their "
+                    "attention. 1 is what it was trained for and the fastest; 0 is plain FLUX.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="From which part of the sampling on the mask acts.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Up to which part of the sampling the mask acts; the steps after it are as fast as "
+                    "plain FLUX.",
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="A negative prompt that is to follow the mask, too. To leave the mask out of it, "
+                    "connect it to the sampler directly. Without one, the output is an empty negative.",
+                ),
+                sockets.Regions.Input(
+                    "regions", optional=True, tooltip="From Region Control: single regions weaker or stronger."
+                ),
+                io.Combo.Input(
+                    "mask_guidance",
+                    options=[SAME_GUIDANCE, "1"],
+                    default=SAME_GUIDANCE,
+                    optional=True,
+                    tooltip="The guidance that the mask stream is told: the image's, as the official inference "
+                    "does, or 1, as in training.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+                io.Boolean.Input(
+                    "separate_calls",
+                    default=False,
+                    optional=True,
+                    tooltip="Run image and mask through each layer in two calls. Slower; for weights whose "
+                    "products scale by their largest input (nvfp4), so that the mask cannot touch the image's "
+                    "rounding.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The model with the mask stream."),
+                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the mask."),
+                io.Conditioning.Output(display_name="negative", tooltip="The negative, with the mask if given."),
+                sockets.Gates.Output(display_name="gates", tooltip="What the gate does, for Gate Maps."),
+            ],
+            **host.newer_fields(search_aliases=["apply mogle", "face mask condition"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: host.ModelPatcher,
+        positive: host.Conditioning,
+        mogle: files.LoadedMoGLE,
+        mask_latents: MaskLatents,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        negative: host.Conditioning | None = None,
+        regions: tuple[Region, ...] = (),
+        mask_guidance: str = SAME_GUIDANCE,
+        separate_calls: bool = False,
+    ) -> io.NodeOutput:
+        check_window(start_percent, end_percent, "Gated Condition")
+        settings = host.MaskSettings(
+            strength=strength,
+            start_percent=start_percent,
+            end_percent=end_percent,
+            regions=tuple(regions),
+            gate_timestep=mogle.gate_timestep,
+            options=mogle.recipe.options,
+            guidance=None if mask_guidance == SAME_GUIDANCE else float(mask_guidance),
+            separate_calls=separate_calls,
+            masks=mogle.network.config.masks,
+        )
+        empty = host.empty_conditioning(positive) if negative is None else None
+        if strength == 0:
+            return io.NodeOutput(model, positive, empty or negative, settings.record)
+        return io.NodeOutput(
+            host.attach(model, mogle, settings),
+            host.with_mask(positive, mask_latents),
+            empty or host.with_mask(negative, mask_latents),
+            settings.record,
+        )
+
+
+class RegionControl(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLERegions",
+            display_name="Region Control",
+            category="MoGLE",
+            description="Makes one region's mask stricter or looser, or lets it act for a part of the time. "
+            "Chain several for several regions.",
+            inputs=[
+                io.Combo.Input(
+                    "region",
+                    options=list(REGION_NAMES),
+                    default="hair",
+                    tooltip="A class, or the full mask that holds all of them.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Factor on this region's share in the gate; the other shares fill up. 0 takes it out.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="From which part of the sampling on the strength holds; before it is 1.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Up to which part of the sampling the strength holds; after it is 1.",
+                ),
+                sockets.Regions.Input("regions", optional=True, tooltip="More regions, from another one."),
+            ],
+            outputs=[sockets.Regions.Output(display_name="regions", tooltip="For Gated Condition.")],
+            **host.newer_fields(search_aliases=["regional strength", "class strength"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        region: str,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        regions: tuple[Region, ...] = (),
+    ) -> io.NodeOutput:
+        return io.NodeOutput((*regions, Region(region, strength, start_percent, end_percent)))

@@ -1,0 +1,113 @@
+"""What the nodes take from ComfyUI beside the model: folders, checkpoints, VAEs, latents."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
+
+import comfy.latent_formats
+import folder_paths
+import torch
+from torch import Tensor
+
+from ..mogle_core import weights
+from ..mogle_core.encode import DOWNSCALE, LATENT_CHANNELS
+from ..mogle_core.lora import MaskLoRA
+from ..mogle_core.network import MoGLE
+from . import host
+
+MOGLE_FOLDER = "mogle"
+
+VAE: TypeAlias = Any
+Latent: TypeAlias = dict[str, Any]
+
+_identities: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
+_next_identity = itertools.count()
+
+
+@dataclass(frozen=True)
+class LoadedMoGLE:
+    """What a MOGLE socket carries: the network under ComfyUI's memory management, and how it is meant.
+
+    lora: of a combined file, used unless LoRA Apply brings another.
+    """
+
+    patcher: host.ModelPatcher
+    lora: MaskLoRA | None
+    recipe: weights.Recipe
+    gate_timestep: weights.GateTimestep
+    path: str
+
+    @property
+    def network(self) -> MoGLE:
+        network: MoGLE = self.patcher.model
+        return network
+
+
+def register_models_folder() -> None:
+    """Make models/mogle known; paths from extra_model_paths.yaml stay."""
+    folder_paths.add_model_folder_path(MOGLE_FOLDER, os.path.join(folder_paths.models_dir, MOGLE_FOLDER))
+    paths, extensions = folder_paths.folder_names_and_paths[MOGLE_FOLDER]
+    # A folder that is made this way has no extensions, and would list every file.
+    wanted = set(extensions) | {".pt", ".safetensors"}
+    folder_paths.folder_names_and_paths[MOGLE_FOLDER] = (paths, wanted)
+
+
+def file_complaint(folder: str, name: str, remedy: str) -> bool | str:
+    """True if `name` is one of the folder's files, else the sentence to show.
+
+    Asked before a node runs; a name that leads out of the folder is none of its files.
+    """
+    names = folder_paths.get_filename_list(folder)
+    if name in names:
+        return True
+    if not names:
+        return f"models/{folder} holds no file yet. {remedy}, then press R to refresh."
+    return f"models/{folder} has no file {name!r}. {remedy}, or choose one of: {', '.join(names[:10])}."
+
+
+def load_mogle(path: str, gate_timestep: str) -> LoadedMoGLE:
+    """Read a network (and its LoRA, if the file holds one)."""
+    checkpoint = weights.read_network(path)
+    recipe = checkpoint.recipe
+    patcher = host.patcher(checkpoint.network, (network_patcher, (path,)))
+    timestep = recipe.gate_timestep if gate_timestep == "auto" else gate_timestep
+    return LoadedMoGLE(patcher, checkpoint.lora, recipe, timestep, path)
+
+
+def network_patcher(path: str, disable_dynamic: bool = False) -> host.ModelPatcher:
+    """The network once more, for another device (ComfyUI's multi-GPU asks for a copy by its loader)."""
+    return host.patcher(weights.read_network(path).network, (network_patcher, (path,)))
+
+
+def pixel_size(latent: Latent) -> tuple[int, int]:
+    """Width and height in pixels of a LATENT."""
+    samples: Tensor = latent["samples"]
+    if samples.ndim != 4 or samples.shape[1] not in (4, LATENT_CHANNELS):
+        raise ValueError(
+            f"MoGLE Encode was given a latent of shape {tuple(samples.shape)}; expected a picture's, "
+            f"(batch, {LATENT_CHANNELS}, height / 8, width / 8), as from Empty Latent Image."
+        )
+    return samples.shape[-1] * DOWNSCALE, samples.shape[-2] * DOWNSCALE
+
+
+def mask_encoder(vae: VAE) -> Callable[[Tensor], Tensor]:
+    """The VAE as the core wants it: pictures (N, H, W, 3) -> FLUX.1's scaled latents (N, 16, H/8, W/8)."""
+    shifted = comfy.latent_formats.Flux().process_in
+
+    def encode(pictures: Tensor) -> Tensor:
+        return shifted(vae.encode(pictures))
+
+    return encode
+
+
+def identity(vae: VAE) -> int:
+    """A number for the VAE's weights that is never given again, not even after it was freed."""
+    model = vae.first_stage_model
+    if model not in _identities:
+        _identities[model] = next(_next_identity)
+    return _identities[model]

@@ -1,0 +1,98 @@
+"""Load MoGLE and LoRA Apply: the two files that make FLUX.1 follow a mask."""
+
+from __future__ import annotations
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..mogle_core import weights
+from . import files, host, sockets
+
+
+class LoadMoGLE(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLELoader",
+            display_name="Load MoGLE",
+            category="MoGLE",
+            description="Loads Face-MoGLE's network: 20 small experts and the gate that blends them.",
+            inputs=[
+                io.Combo.Input(
+                    "mogle_name",
+                    options=folder_paths.get_filename_list(files.MOGLE_FOLDER),
+                    tooltip="A file in models/mogle: the official mogle.pt (or global_local_mask_moe.pt), or a "
+                    ".safetensors with network and LoRA in one.",
+                ),
+                io.Combo.Input(
+                    "gate_timestep",
+                    options=["auto", "sampling", "training"],
+                    default="auto",
+                    tooltip="How the gate is told the time. auto: as the file's metadata says, and for the "
+                    "published checkpoint as its own inference does it. sampling: sigma x 1000. "
+                    "training: sigma from 0 to 1.",
+                ),
+            ],
+            outputs=[
+                sockets.Mogle.Output(
+                    display_name="mogle", tooltip="Network and its settings, for Gated Condition."
+                )
+            ],
+            **host.newer_fields(search_aliases=["face mask", "semantic mask", "face mogle"]),
+        )
+
+    @classmethod
+    def validate_inputs(cls, mogle_name: str) -> bool | str:
+        return files.file_complaint(
+            files.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's mogle.pt into models/mogle"
+        )
+
+    @classmethod
+    def execute(cls, mogle_name: str, gate_timestep: str) -> io.NodeOutput:
+        path = folder_paths.get_full_path_or_raise(files.MOGLE_FOLDER, mogle_name)
+        return io.NodeOutput(files.load_mogle(path, gate_timestep))
+
+
+class LoRAApply(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLELoRAApply",
+            display_name="LoRA Apply",
+            category="MoGLE",
+            description="Gives the mask stream its LoRA. It acts on the mask tokens only and is never merged "
+            "into the model, so other LoRAs work beside it.",
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="FLUX.1 from any loader, before or after Gated Condition."
+                ),
+                io.Combo.Input(
+                    "lora_name",
+                    options=folder_paths.get_filename_list("loras"),
+                    tooltip="Face-MoGLE's pytorch_lora_weights.safetensors in models/loras. Not an ordinary "
+                    "style LoRA: those go into ComfyUI's own LoRA loader.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-10.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="How strongly the LoRA acts on the mask tokens. 1 is what it was trained for.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="The model with the mask stream's LoRA.")],
+            **host.newer_fields(search_aliases=["mogle lora", "mask lora"]),
+        )
+
+    @classmethod
+    def validate_inputs(cls, lora_name: str) -> bool | str:
+        return files.file_complaint(
+            "loras", lora_name, "Put Face-MoGLE's pytorch_lora_weights.safetensors into models/loras"
+        )
+
+    @classmethod
+    def execute(cls, model: host.ModelPatcher, lora_name: str, strength: float) -> io.NodeOutput:
+        path = folder_paths.get_full_path_or_raise("loras", lora_name)
+        lora = weights.read_lora(path).lora
+        return io.NodeOutput(host.attach_lora(model, lora, strength, path))

@@ -1,0 +1,117 @@
+"""Mask Decouple and MoGLE Encode: from a stored mask to the latents of its 20 masks."""
+
+from __future__ import annotations
+
+import logging
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..mogle_core import encode
+from ..mogle_core.labels import LABEL_SPACES
+from ..mogle_core.masks import Decoupled, LocalMasks, colours, decode_tensor, regions
+from . import files, host, sockets
+
+logger = logging.getLogger(__name__)
+
+# Kept between runs: after one region was repainted, only what changed is encoded again.
+LATENTS = encode.LatentCache()
+
+
+class MaskDecouple(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEMaskDecouple",
+            display_name="Mask Decouple",
+            category="MoGLE",
+            description="Splits a semantic face mask into one full mask and 19 masks of one class each.",
+            inputs=[
+                io.Image.Input(
+                    "image",
+                    tooltip="A label map as Load Image gives it: colours of the CelebAMask-HQ palette, or "
+                    "grey class ids from 0 to 18. Any size; a batch of several is fine.",
+                ),
+                io.Combo.Input(
+                    "label_space",
+                    options=["auto", *LABEL_SPACES],
+                    default="auto",
+                    tooltip="Whose class numbers the mask uses. auto takes palette colours as CelebAMask-HQ's "
+                    "and guesses for grey ids; look at the preview.",
+                ),
+                io.Combo.Input(
+                    "local_masks",
+                    options=["correct", "blank"],
+                    default="correct",
+                    tooltip="correct: each class has its mask, as in training. blank: all 19 black, as the "
+                    "official inference script feeds them; reproduces the published pictures.",
+                ),
+            ],
+            outputs=[
+                sockets.Masks.Output(display_name="masks", tooltip="The 20 masks, for MoGLE Encode."),
+                io.Image.Output(display_name="preview", tooltip="The mask in the palette's colours."),
+                io.Mask.Output(
+                    display_name="regions", tooltip="19 masks, one for each class in order (times the batch)."
+                ),
+            ],
+            **host.newer_fields(search_aliases=["face mask", "label map", "segmentation"]),
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, label_space: str, local_masks: LocalMasks) -> io.NodeOutput:
+        label_map = decode_tensor(image, label_space)
+        logger.info("Mask Decouple: %s", label_map.summary())
+        masks = Decoupled(label_map.ids, local_masks)
+        return io.NodeOutput(masks, colours(masks.ids), regions(masks.ids).flatten(0, 1))
+
+
+class Encode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEEncode",
+            display_name="MoGLE Encode",
+            category="MoGLE",
+            description="Encodes the masks by FLUX.1's VAE. Each distinct mask is encoded once and kept.",
+            inputs=[
+                sockets.Masks.Input("masks", tooltip="From Mask Decouple."),
+                io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
+                io.Int.Input(
+                    "width",
+                    default=0,
+                    min=0,
+                    max=16384,
+                    step=16,
+                    tooltip="Width of the picture to be made, a multiple of 16. 0 takes the mask's own.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=0,
+                    min=0,
+                    max=16384,
+                    step=16,
+                    tooltip="Height of the picture to be made, a multiple of 16. 0 takes the mask's own.",
+                ),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip="The latent that will be sampled: its size is taken, whatever width and height say.",
+                ),
+            ],
+            outputs=[sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition.")],
+            **host.newer_fields(search_aliases=["mask vae encode"]),
+        )
+
+    @classmethod
+    def execute(
+        cls, masks: Decoupled, vae: files.VAE, width: int, height: int, latent: files.Latent | None = None
+    ) -> io.NodeOutput:
+        if latent is not None:
+            width, height = files.pixel_size(latent)
+        width, height = width or masks.width, height or masks.height
+        encode.check_size(width, height)
+        return io.NodeOutput(
+            encode.encode(
+                masks.resized(height, width), files.mask_encoder(vae), LATENTS, files.identity(vae)
+            )
+        )

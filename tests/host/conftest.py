@@ -1,0 +1,84 @@
+"""Tests that need a ComfyUI. It is started when the first of their files is collected, so that those may
+import `comfy` at the top; without one, every file is skipped with what would be needed, and said again at
+the end of the run."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import hosts
+import pytest
+from comfy_server import Server
+from in_process import TEST_PACK, Comfy, boot
+
+HERE = Path(__file__).resolve().parent
+GOLDEN = HERE.parent / "data/golden"
+# `.ci/run` sets it where it tests the hosts next, each in an environment of its own.
+TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"
+
+
+@functools.cache
+def why_not() -> str:
+    """Empty if there is a ComfyUI that this interpreter can start, else what would be needed."""
+    try:
+        hosts.choose()
+    except hosts.NoHostError as reason:
+        return str(reason)
+    return ""
+
+
+@functools.cache
+def running() -> Comfy:
+    return boot(hosts.choose())
+
+
+class WithoutHost(pytest.Module):
+    """A test file that cannot even be imported here."""
+
+    def collect(self) -> list[pytest.Item]:
+        pytest.skip(why_not(), allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    if why_not():
+        return WithoutHost.from_parent(parent, path=module_path)
+    running()
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not why_not():
+        terminalreporter.write_sep("=", f"tested in {hosts.choose().name}, {hosts.choose().path}")
+    elif os.environ.get(TESTED_LATER):
+        terminalreporter.write_sep("=", "host tests: not in this interpreter, they follow")
+    else:
+        terminalreporter.write_sep("=", "HOST TESTS DID NOT RUN", red=True, bold=True)
+        terminalreporter.write_line(f"{why_not()}\nNothing in {HERE} was tested.", red=True)
+
+
+@pytest.fixture(scope="session")
+def comfy() -> Comfy:
+    """The ComfyUI in this process: `.version`, `.pack`, `.module(name)`, `.node(id)`."""
+    return running()
+
+
+@pytest.fixture(scope="session")
+def models_folder(comfy: Comfy) -> Path:
+    """The host's models folder, with the golden network and LoRA where the nodes look for them."""
+    models = comfy.base / "models"
+    for folder, name in (("mogle", "global_local_mask_moe.pt"), ("loras", "pytorch_lora_weights.safetensors")):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copy(GOLDEN / name, models / folder)
+    return models
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A ComfyUI server with the pack under test and the tests' own pack."""
+    packs = {"ComfyUI-MoGLE": hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
+    with Server(hosts.choose(), packs) as started:
+        yield started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import files
+from . import host
 from .condition import GatedCondition, RegionControl
 from .load import LoadMoGLE, LoRAApply
 from .masks import Encode, MaskDecouple
@@ -21,5 +21,5 @@ NODES: list[type[io.ComfyNode]] = [
 
 class MoGLEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        files.register_models_folder()
+        host.register_models_folder()
         return NODES

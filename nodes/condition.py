@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..mogle_core.encode import MaskLatents
 from ..mogle_core.regions import REGION_NAMES, Region, check_window
-from . import files, host, sockets
+from . import host, sockets
 
 SAME_GUIDANCE = "same as image"
 
@@ -93,7 +93,7 @@ class GatedCondition(io.ComfyNode):
         cls,
         model: host.ModelPatcher,
         positive: host.Conditioning,
-        mogle: files.LoadedMoGLE,
+        mogle: host.LoadedMoGLE,
         mask_latents: MaskLatents,
         strength: float,
         start_percent: float,

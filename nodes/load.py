@@ -6,7 +6,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..mogle_core import weights
-from . import files, host, sockets
+from . import host, sockets
 
 
 class LoadMoGLE(io.ComfyNode):
@@ -20,7 +20,7 @@ class LoadMoGLE(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "mogle_name",
-                    options=folder_paths.get_filename_list(files.MOGLE_FOLDER),
+                    options=folder_paths.get_filename_list(host.MOGLE_FOLDER),
                     tooltip="A file in models/mogle: the official mogle.pt (or global_local_mask_moe.pt), or a "
                     ".safetensors with network and LoRA in one.",
                 ),
@@ -43,14 +43,14 @@ class LoadMoGLE(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, mogle_name: str) -> bool | str:
-        return files.file_complaint(
-            files.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's mogle.pt into models/mogle"
+        return host.file_complaint(
+            host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's mogle.pt into models/mogle"
         )
 
     @classmethod
     def execute(cls, mogle_name: str, gate_timestep: str) -> io.NodeOutput:
-        path = folder_paths.get_full_path_or_raise(files.MOGLE_FOLDER, mogle_name)
-        return io.NodeOutput(files.load_mogle(path, gate_timestep))
+        path = folder_paths.get_full_path_or_raise(host.MOGLE_FOLDER, mogle_name)
+        return io.NodeOutput(host.load_mogle(path, gate_timestep))
 
 
 class LoRAApply(io.ComfyNode):
@@ -87,7 +87,7 @@ class LoRAApply(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, lora_name: str) -> bool | str:
-        return files.file_complaint(
+        return host.file_complaint(
             "loras", lora_name, "Put Face-MoGLE's pytorch_lora_weights.safetensors into models/loras"
         )
 

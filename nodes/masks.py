@@ -10,7 +10,7 @@ from torch import Tensor
 from ..mogle_core import encode
 from ..mogle_core.labels import LABEL_SPACES
 from ..mogle_core.masks import Decoupled, LocalMasks, colours, decode_tensor, regions
-from . import files, host, sockets
+from . import host, sockets
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +104,14 @@ class Encode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, masks: Decoupled, vae: files.VAE, width: int, height: int, latent: files.Latent | None = None
+        cls, masks: Decoupled, vae: host.VAE, width: int, height: int, latent: host.Latent | None = None
     ) -> io.NodeOutput:
         if latent is not None:
-            width, height = files.pixel_size(latent)
+            width, height = host.pixel_size(latent)
         width, height = width or masks.width, height or masks.height
         encode.check_size(width, height)
         return io.NodeOutput(
             encode.encode(
-                masks.resized(height, width), files.mask_encoder(vae), LATENTS, files.identity(vae)
+                masks.resized(height, width), host.mask_encoder(vae), LATENTS, host.identity(vae)
             )
         )

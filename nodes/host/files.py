@@ -14,11 +14,11 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..mogle_core import weights
-from ..mogle_core.encode import DOWNSCALE, LATENT_CHANNELS
-from ..mogle_core.lora import MaskLoRA
-from ..mogle_core.network import MoGLE
-from . import host
+from ...mogle_core import weights
+from ...mogle_core.encode import DOWNSCALE, LATENT_CHANNELS
+from ...mogle_core.lora import MaskLoRA
+from ...mogle_core.network import MoGLE
+from .versions import ModelPatcher, patcher
 
 MOGLE_FOLDER = "mogle"
 
@@ -36,7 +36,7 @@ class LoadedMoGLE:
     lora: of a combined file, used unless LoRA Apply brings another.
     """
 
-    patcher: host.ModelPatcher
+    patcher: ModelPatcher
     lora: MaskLoRA | None
     recipe: weights.Recipe
     gate_timestep: weights.GateTimestep
@@ -74,14 +74,14 @@ def load_mogle(path: str, gate_timestep: str) -> LoadedMoGLE:
     """Read a network (and its LoRA, if the file holds one)."""
     checkpoint = weights.read_network(path)
     recipe = checkpoint.recipe
-    patcher = host.patcher(checkpoint.network, (network_patcher, (path,)))
+    made = patcher(checkpoint.network, (network_patcher, (path,)))
     timestep = recipe.gate_timestep if gate_timestep == "auto" else gate_timestep
-    return LoadedMoGLE(patcher, checkpoint.lora, recipe, timestep, path)
+    return LoadedMoGLE(made, checkpoint.lora, recipe, timestep, path)
 
 
-def network_patcher(path: str, disable_dynamic: bool = False) -> host.ModelPatcher:
+def network_patcher(path: str, disable_dynamic: bool = False) -> ModelPatcher:
     """The network once more, for another device (ComfyUI's multi-GPU asks for a copy by its loader)."""
-    return host.patcher(weights.read_network(path).network, (network_patcher, (path,)))
+    return patcher(weights.read_network(path).network, (network_patcher, (path,)))
 
 
 def pixel_size(latent: Latent) -> tuple[int, int]:

@@ -1,0 +1,50 @@
+"""All that knows ComfyUI's insides: its models, its conditioning, its sampling, its versions, its files.
+
+Weights are on the MODEL: network and LoRA are small modules in patchers of their own, so that ComfyUI
+loads, offloads and counts them. Masks are on the CONDITIONING, so that batches, areas, time ranges and a
+negative without a mask work as everywhere. They meet during sampling, in four wrappers:
+
+OUTER_SAMPLE      one run begins: what is computed once a run has a place, and dies with the run.
+PREPARE_SAMPLING  the mask's tokens are reported, which ComfyUI's memory estimate does not see.
+APPLY_MODEL       one step, outside of any compiled region: is the mask active now, what does the gate say.
+DIFFUSION_MODEL   one forward pass: the blocks are replaced, in a copy of its options only.
+"""
+
+from .attach import attach, attach_lora
+from .conditioning import Conditioning, empty_conditioning, with_mask
+from .files import (
+    MOGLE_FOLDER,
+    VAE,
+    Latent,
+    LoadedMoGLE,
+    file_complaint,
+    identity,
+    load_mogle,
+    mask_encoder,
+    pixel_size,
+    register_models_folder,
+)
+from .sampling import MaskSettings
+from .versions import ModelPatcher, newer_fields, newer_input_fields
+
+__all__ = [
+    "MOGLE_FOLDER",
+    "VAE",
+    "Conditioning",
+    "Latent",
+    "LoadedMoGLE",
+    "MaskSettings",
+    "ModelPatcher",
+    "attach",
+    "attach_lora",
+    "empty_conditioning",
+    "file_complaint",
+    "identity",
+    "load_mogle",
+    "mask_encoder",
+    "newer_fields",
+    "newer_input_fields",
+    "pixel_size",
+    "register_models_folder",
+    "with_mask",
+]

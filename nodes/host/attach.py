@@ -1,0 +1,63 @@
+"""Weights and wrappers on a clone of the MODEL."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from comfy.patcher_extension import WrappersMP
+
+from ...mogle_core.lora import FusedLoRA, MaskLoRA
+from ...mogle_core.weights import read_lora
+from .models import check_lora, refuse_other_models
+from .sampling import (
+    LORA,
+    NETWORK,
+    MaskSettings,
+    apply_model,
+    diffusion_model,
+    outer_sample,
+    prepare_sampling,
+)
+from .versions import ModelPatcher, compute_dtype, patcher
+
+WRAPPERS = "mogle"
+
+
+def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatcher:
+    """A clone of the model with network and wrappers; a Gated Condition before this one is replaced."""
+    refuse_other_models(model, "Gated Condition")
+    patched = model.clone()
+    patched.set_additional_models(NETWORK, [mogle.patcher])
+    if mogle.lora is not None and not patched.get_additional_models_with_key(LORA):
+        patched = attach_lora(patched, mogle.lora, 1.0, mogle.path)
+    wrappers = {
+        WrappersMP.OUTER_SAMPLE: outer_sample,
+        WrappersMP.PREPARE_SAMPLING: prepare_sampling,
+        WrappersMP.APPLY_MODEL: apply_model,
+        WrappersMP.DIFFUSION_MODEL: diffusion_model,
+    }
+    for kind, wrapper in wrappers.items():
+        patched.remove_wrappers_with_key(kind, WRAPPERS)
+        patched.add_wrapper_with_key(kind, WRAPPERS, partial(wrapper, settings))
+    return patched
+
+
+def attach_lora(model: ModelPatcher, lora: MaskLoRA, strength: float, path: str) -> ModelPatcher:
+    """A clone of the model with this LoRA for its mask stream, in the model's dtype."""
+    refuse_other_models(model, "LoRA Apply")
+    check_lora(model.model.diffusion_model, lora)
+    dtype = compute_dtype(model.model)
+    patched = model.clone()
+    loader = (lora_patcher, (path, dtype, strength))
+    patched.set_additional_models(LORA, [patcher(FusedLoRA(lora, dtype, strength), loader)])
+    return patched
+
+
+def lora_patcher(
+    path: str, dtype: torch.dtype, strength: float, disable_dynamic: bool = False
+) -> ModelPatcher:
+    """The LoRA once more, for another device."""
+    loader = (lora_patcher, (path, dtype, strength))
+    return patcher(FusedLoRA(read_lora(path).lora, dtype, strength), loader)

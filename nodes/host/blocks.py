@@ -1,0 +1,88 @@
+"""The blocks of one forward pass, replaced by blocks that carry the mask stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import comfy.ldm.flux.math
+from torch import Tensor
+
+from ...mogle_core.stream import Attend, MaskStream, double_block, single_block
+from .versions import patches_attention, prefers_attention, rotate
+
+
+def with_replaced_blocks(transformer: Any, stream: MaskStream, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of transformer_options whose block replacements carry the stream.
+
+    A replacement that is already there is called with ours as its original block.
+    """
+    replace = options.get("patches_replace", {})
+    blocks = dict(replace.get("dit", {}))
+    last = len(transformer.single_blocks) - 1
+    ours: dict[tuple[str, int], Callable[..., Any]] = {
+        ("double_block", i): partial(_double_block, block, f"double_blocks.{i}", stream)
+        for i, block in enumerate(transformer.double_blocks)
+    }
+    for i, block in enumerate(transformer.single_blocks):
+        name = f"single_blocks.{i}"
+        ours["single_block", i] = partial(_single_block, block, name, stream, i == last)
+    for key, block in ours.items():
+        blocks[key] = partial(_chained, blocks[key], block) if key in blocks else block
+    return {**options, "patches_replace": {**replace, "dit": blocks}}
+
+
+def _chained(theirs: Callable[..., Any], ours: Callable[..., Any], args: Any, extra: Any) -> Any:
+    return theirs(args, {**extra, "original_block": ours})
+
+
+def _double_block(block: Any, name: str, stream: MaskStream, args: Any, extra: Any = None) -> dict[str, Any]:
+    img, txt = args["img"], args["txt"]
+    options = {**(args.get("transformer_options") or {})}
+    options["img_slice"] = [txt.shape[1], txt.shape[1] + img.shape[1]]
+    attend = attention(block, options)
+    img, txt = double_block(
+        block, name, img, txt, args["vec"], args["pe"], attend, args.get("attn_mask"), stream
+    )
+    return {"img": img, "txt": txt}
+
+
+def _single_block(
+    block: Any, name: str, stream: MaskStream, last: bool, args: Any, extra: Any = None
+) -> dict[str, Any]:
+    options = args.get("transformer_options") or {}
+    # Patches of the attention's inputs may count on as many queries as keys.
+    last = last and not options.get("patches", {}).get("attn1_patch")
+    img = single_block(
+        block,
+        name,
+        args["img"],
+        args["vec"],
+        args["pe"],
+        attention(block, options),
+        args.get("attn_mask"),
+        stream,
+        last,
+    )
+    return {"img": img}
+
+
+def attention(block: Any, options: Mapping[str, Any]) -> Attend:
+    """The host's attention with its rope, its choice of backend, and other extensions' patches."""
+    patches = options.get("patches", {}) if patches_attention() else {}
+    extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if prefers_attention() else {}
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, pe: Tensor | None, mask: Tensor | None) -> Tensor:
+        for patch in patches.get("attn1_patch", ()):
+            out = patch(q, k, v, pe=pe, attn_mask=mask, extra_options=options)
+            q, k, v = out.get("q", q), out.get("k", k), out.get("v", v)
+            pe, mask = out.get("pe", pe), out.get("attn_mask", mask)
+        if pe is not None and q.shape[2] != k.shape[2]:
+            q, k, pe = rotate(q, pe[:, :, : q.shape[2]]), rotate(k, pe), None
+        result = comfy.ldm.flux.math.attention(q, k, v, pe=pe, mask=mask, transformer_options=options, **extra)
+        for patch in patches.get("attn1_output_patch", ()):
+            result = patch(result, options)
+        return result
+
+    return attend

@@ -1,0 +1,271 @@
+"""The mask during sampling: what is done once a run, once a step, and in each forward pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from comfy.ldm.flux.layers import timestep_embedding
+from torch import Tensor
+
+from ...mogle_core.gates import GateRecord, GateStep
+from ...mogle_core.lora import FusedLoRA, LowRank
+from ...mogle_core.network import NUM_MASKS, MoGLE, pack
+from ...mogle_core.regions import Region, strengths
+from ...mogle_core.stream import MaskStream, StreamOptions, embed_tokens, mask_modulations
+from .blocks import with_replaced_blocks
+from .conditioning import MASK_LATENTS, check_same_size
+from .versions import compute_dtype, image_positions
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# The names of network and LoRA among a model's additional models, of a run's place among
+# transformer_options, and of the mask among the arguments of the model.
+NETWORK = "mogle"
+LORA = "mogle_lora"
+RUN = "mogle_run"
+MASK_PASS = "mogle_mask"
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Everything that Gated Condition sets; travels with the model, never changes."""
+
+    strength: float = 1.0
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    regions: tuple[Region, ...] = ()
+    gate_timestep: str = "sampling"
+    options: StreamOptions = field(default_factory=StreamOptions)
+    guidance: float | None = None
+    separate_calls: bool = False
+    masks: slice = field(default_factory=lambda: slice(0, NUM_MASKS))
+    record: GateRecord = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "record", GateRecord(masks=self.masks))
+
+
+@dataclass
+class Run:
+    """One sampling run: what is computed once, by what it depends on."""
+
+    kept: dict[Hashable, Any] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)
+    masked: bool = False
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        if key not in self.kept:
+            self.kept[key] = compute()
+        value: T = self.kept[key]
+        return value
+
+    def warn(self, sentence: str) -> None:
+        if sentence not in self.warned:
+            self.warned.add(sentence)
+            logger.warning(sentence)
+
+
+@dataclass(frozen=True)
+class MaskPass:
+    """What one forward pass needs of the mask. Handed over as an argument of the model: a compiled model
+    checks its arguments, but not its transformer_options, and would run on without the mask."""
+
+    tokens: Tensor  # (B, M, 64)
+    modulations: Mapping[str, Tensor]
+    lora: Mapping[str, LowRank]
+    options: StreamOptions
+    separate_calls: bool
+
+
+def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
+    """One run: a place for what is computed once, and a word if the mask never came into play."""
+    options = executor.class_obj.model_options["transformer_options"]
+    options[RUN] = run = Run()
+    settings.record.start()
+    try:
+        result = executor(*args, **kwargs)
+    finally:
+        options.pop(RUN, None)
+        settings.record.finish()
+    if not run.masked:
+        logger.warning(
+            "Gated Condition patched this model, but no conditioning that was sampled carries a mask: connect "
+            "its positive output to the sampler."
+        )
+    return result
+
+
+def prepare_sampling(
+    settings: MaskSettings, executor: Any, model: Any, noise_shape: Any, conds: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """The mask doubles the image's tokens: say so where ComfyUI asks how much memory will be needed."""
+    entries = [entry for conditioning in conds.values() for entry in conditioning]
+    if any(MASK_LATENTS in entry.get("model_conds", {}) for entry in entries):
+        noise_shape = [*noise_shape[:-1], 2 * noise_shape[-1]]
+    return executor(model, noise_shape, conds, *args, **kwargs)
+
+
+def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
+    """One step of the model on one batch of conditionings: hands the mask on if there is one now."""
+    latents = kwargs.pop(MASK_LATENTS, None)
+    if latents is None:
+        return executor(*args, **kwargs)
+    options = args[5] if len(args) > 5 else kwargs["transformer_options"]
+    run = options.get(RUN) or Run()
+    run.masked = True
+    if not _active(executor.class_obj, args[1], settings.start_percent, settings.end_percent):
+        return executor(*args, **kwargs)
+    kwargs[MASK_PASS] = mask_pass(settings, run, executor.class_obj, args[0], args[1], latents, options, kwargs)
+    return executor(*args, **kwargs)
+
+
+def mask_pass(
+    settings: MaskSettings,
+    run: Run,
+    model: Any,
+    x: Tensor,
+    sigma: Tensor,
+    latents: Tensor,
+    options: Mapping[str, Any],
+    conds: Mapping[str, Any],
+) -> MaskPass:
+    """Gate and mask tokens of this step; expert outputs and modulations of this run.
+
+    x: (B, 16, H, W). sigma: (B,). latents: (B, 20 * 16, H, W). conds: the conditioning's other tensors.
+    """
+    check_same_size(latents, x)
+    network: MoGLE = model.current_patcher.get_additional_models_with_key(NETWORK)[0].model
+    dtype = next(network.parameters(), x).dtype
+    # The conditionings of a batch stand by their uuid; with areas, one uuid may come with another crop.
+    batch = (tuple(options.get("uuids", ())), tuple(x.shape), x.device)
+    if not batch[0]:
+        run = Run()
+
+    def experts() -> tuple[Tensor, Tensor]:
+        masks = latents.to(x.device, dtype).unflatten(1, (NUM_MASKS, -1))
+        return network.expert_outputs(pack(masks)), pack(masks[:, 0])
+
+    outputs, full_mask = run.once(("experts", batch), experts)
+    noisy = pack(model.model_sampling.calculate_input(sigma, x).to(dtype))
+    timestep = sigma * 1000 if settings.gate_timestep == "sampling" else sigma
+    weights = network.gate_weights(full_mask, noisy, timestep)
+    if weights is not None:
+        grid = (x.shape[-2] // 2, x.shape[-1] // 2)
+        settings.record.add(GateStep(sigma, weights, grid, tuple(options.get("cond_or_uncond", ()))))
+    active = tuple(r.always or _active(model, sigma, r.start_percent, r.end_percent) for r in settings.regions)
+    factors = run.once(("strengths", active, x.device), lambda: _on(strengths(settings.regions, active), x))
+
+    lora = run.once(("lora", x.device), lambda: _lora(run, model))
+    modulations = partial(_modulations, settings, model, lora, conds, len(x), x.device)
+    # A hook may change the weights from step to step.
+    hooked = getattr(model.current_patcher, "current_hooks", None) is not None
+    return MaskPass(
+        tokens=network.blend(outputs, weights, factors),
+        modulations=modulations() if hooked else run.once(("modulations", batch), modulations),
+        lora=lora,
+        options=dataclasses.replace(settings.options, strength=settings.strength),
+        separate_calls=settings.separate_calls,
+    )
+
+
+def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
+    """One forward pass: with a mask, through blocks that carry its stream."""
+    mask: MaskPass | None = kwargs.pop(MASK_PASS, None)
+    if mask is None:
+        return executor(*args, **kwargs)
+    transformer, x = executor.class_obj, args[0]
+    named = "transformer_options" in kwargs
+    options = kwargs["transformer_options"] if named else args[7]
+    stream = open_stream(transformer, mask, x, options)
+    options = with_replaced_blocks(transformer, stream, options)
+    if named:
+        kwargs["transformer_options"] = options
+    else:
+        args = (*args[:7], options, *args[8:])
+    result = executor(*args, **kwargs)
+    if stream.blocks == 0:
+        logger.warning(
+            "No block of this model saw the mask: another extension replaced %s without calling on. Remove it, or "
+            "put Gated Condition after it.",
+            "the model's forward pass or its blocks",
+        )
+    return result
+
+
+def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any]) -> MaskStream:
+    """The mask stream of this pass, at the image's positions."""
+    lora = {name: LowRank(*(t.to(x.dtype) for t in pair)) for name, pair in mask.lora.items()}
+    return MaskStream(
+        tokens=embed_tokens(transformer, mask.tokens.to(x.dtype), lora),
+        modulations={name: tensor.to(x.dtype) for name, tensor in mask.modulations.items()},
+        rotary=transformer.pe_embedder(image_positions(transformer, x, options)),
+        lora=lora,
+        options=mask.options,
+        separate_calls=mask.separate_calls,
+    )
+
+
+def mask_vector(
+    transformer: Any, batch: int, conds: Mapping[str, Any], like: Tensor, guidance: float | None
+) -> Tensor:
+    """The mask stream's modulation vector (B, H): timestep 0, guidance and pooled text."""
+    vec = transformer.time_in(timestep_embedding(mask_timestep(batch, like), 256).to(like.dtype))
+    given = conds.get("guidance")
+    if transformer.params.guidance_embed and given is not None:
+        level = given.to(like) if guidance is None else torch.full_like(given, guidance).to(like)
+        vec = vec + transformer.guidance_in(timestep_embedding(level, 256).to(like.dtype))
+    width = transformer.params.vec_in_dim
+    pooled = conds.get("y")
+    pooled = like.new_zeros(batch, width) if pooled is None else pooled[:, :width].to(like)
+    vec = vec + transformer.vector_in(pooled)
+    return vec
+
+
+def mask_timestep(batch: int, like: Tensor) -> Tensor:
+    """Mask tokens are always clean: time 0, (B,)."""
+    return like.new_zeros(batch)
+
+
+def _modulations(
+    settings: MaskSettings,
+    model: Any,
+    lora: Mapping[str, LowRank],
+    conds: Mapping[str, Any],
+    batch: int,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    like = torch.empty(0, dtype=compute_dtype(model), device=device)
+    transformer = model.diffusion_model
+    return mask_modulations(transformer, mask_vector(transformer, batch, conds, like, settings.guidance), lora)
+
+
+def _lora(run: Run, model: Any) -> dict[str, LowRank]:
+    found = model.current_patcher.get_additional_models_with_key(LORA)
+    if not found:
+        run.warn(
+            "The mask stream has no LoRA, so FLUX does not know what to do with it: put LoRA Apply with "
+            "Face-MoGLE's pytorch_lora_weights.safetensors before the sampler."
+        )
+        return {}
+    fused: FusedLoRA = found[0].model
+    return fused.low_rank()
+
+
+def _active(model: Any, sigma: Tensor, start_percent: float, end_percent: float) -> bool:
+    if start_percent <= 0 and end_percent >= 1:
+        return True  # without asking the device for sigma's value
+    sampling = model.model_sampling
+    now = float(sigma.max())
+    return sampling.percent_to_sigma(end_percent) <= now <= sampling.percent_to_sigma(start_percent)
+
+
+def _on(tensor: Tensor | None, like: Tensor) -> Tensor | None:
+    return None if tensor is None else tensor.to(like.device)

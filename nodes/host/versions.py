@@ -1,0 +1,82 @@
+"""What ComfyUI's versions do differently, found out by looking, from 0.3.64 on."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+import comfy.ldm.flux.math
+import comfy.model_management
+import comfy.model_patcher
+import torch
+from comfy.ldm.flux.layers import DoubleStreamBlock
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...mogle_core import flux as plain_flux
+
+ModelPatcher: TypeAlias = Any
+
+
+def newer_fields(**fields: Any) -> dict[str, Any]:
+    """Those schema fields that this host knows (`search_aliases` from 0.11 on)."""
+    known = {known.name for known in dataclasses.fields(io.Schema)}
+    return {name: value for name, value in fields.items() if name in known}
+
+
+def newer_input_fields(**fields: Any) -> dict[str, Any]:
+    """Those input fields that this host knows (`advanced` from 0.10 on)."""
+    known = inspect.signature(io.Boolean.Input.__init__).parameters
+    return {name: value for name, value in fields.items() if name in known}
+
+
+def compute_dtype(model: Any) -> torch.dtype:
+    """The dtype in which the model computes, whatever its weights are stored in."""
+    dtype: torch.dtype = model.manual_cast_dtype or model.get_dtype()
+    return dtype
+
+
+def patcher(module: torch.nn.Module, loader: tuple[Callable[..., Any], tuple[Any, ...]]) -> ModelPatcher:
+    """A small module under ComfyUI's memory management.
+
+    loader: a function and its arguments that make the patcher anew, for ComfyUI's multi-GPU (0.23 on).
+    """
+    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)  # 0.12 on
+    made = kind(
+        module,
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+    if hasattr(made, "cached_patcher_init"):
+        made.cached_patcher_init = loader
+    return made
+
+
+def image_positions(transformer: Any, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+    """The image tokens' position ids (B, N, axes), by the host itself: rope options and all."""
+    takes_options = "transformer_options" in inspect.signature(transformer.process_img).parameters  # 0.3.69 on
+    extra = {"transformer_options": options} if takes_options else {}
+    ids: Tensor = transformer.process_img(x, **extra)[1]
+    return ids
+
+
+def rotate(x: Tensor, pe: Tensor) -> Tensor:
+    """The rotary embedding that this host's attention would apply, to the bit."""
+    if "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names:  # 0.3.69 on
+        return comfy.ldm.flux.math.apply_rope1(x, pe)
+    return plain_flux.rotate(x, pe)
+
+
+@cache
+def patches_attention() -> bool:
+    """Whether FLUX's own blocks call attention patches (0.14 on the output, 0.17 on the input)."""
+    return "attn1_output_patch" in DoubleStreamBlock.forward.__code__.co_consts
+
+
+@cache
+def prefers_attention() -> bool:
+    """Whether a checkpoint may choose its attention (0.40 on)."""
+    return "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters

@@ -10,7 +10,7 @@ import comfy.ldm.flux.math
 from torch import Tensor
 
 from ...mogle_core.stream import Attend, MaskStream, double_block, single_block
-from .versions import patches_attention, prefers_attention, rotate
+from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, rotate
 
 
 def with_replaced_blocks(transformer: Any, stream: MaskStream, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def _single_block(
 
 def attention(block: Any, options: Mapping[str, Any]) -> Attend:
     """The host's attention with its rope, its choice of backend, and other extensions' patches."""
-    patches = options.get("patches", {}) if patches_attention() else {}
-    extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if prefers_attention() else {}
+    patches = options.get("patches", {}) if PATCHES_ATTENTION else {}
+    extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}
 
     def attend(q: Tensor, k: Tensor, v: Tensor, pe: Tensor | None, mask: Tensor | None) -> Tensor:
         for patch in patches.get("attn1_patch", ()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypeAlias
 
 import comfy.ldm.flux.math
@@ -13,12 +12,21 @@ import comfy.model_management
 import comfy.model_patcher
 import torch
 from comfy.ldm.flux.layers import DoubleStreamBlock
+from comfy.ldm.flux.model import Flux
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...mogle_core import flux as plain_flux
 
 ModelPatcher: TypeAlias = Any
+
+# Looked up once: a compiled forward pass could not look them up itself.
+PATCHES_ATTENTION = "attn1_output_patch" in DoubleStreamBlock.forward.__code__.co_consts
+"""Whether FLUX's own blocks call attention patches (0.14 on those of the output, 0.17 on those of the input)."""
+PREFERS_ATTENTION = "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters
+"""Whether a checkpoint may choose its attention (0.40 on)."""
+_CALLS_APPLY_ROPE = "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names  # 0.3.69 on
+_POSITIONS_TAKE_OPTIONS = "transformer_options" in inspect.signature(Flux.process_img).parameters  # 0.3.69 on
 
 
 def newer_fields(**fields: Any) -> dict[str, Any]:
@@ -57,26 +65,13 @@ def patcher(module: torch.nn.Module, loader: tuple[Callable[..., Any], tuple[Any
 
 def image_positions(transformer: Any, x: Tensor, options: Mapping[str, Any]) -> Tensor:
     """The image tokens' position ids (B, N, axes), by the host itself: rope options and all."""
-    takes_options = "transformer_options" in inspect.signature(transformer.process_img).parameters  # 0.3.69 on
-    extra = {"transformer_options": options} if takes_options else {}
+    extra = {"transformer_options": options} if _POSITIONS_TAKE_OPTIONS else {}
     ids: Tensor = transformer.process_img(x, **extra)[1]
     return ids
 
 
 def rotate(x: Tensor, pe: Tensor) -> Tensor:
     """The rotary embedding that this host's attention would apply, to the bit."""
-    if "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names:  # 0.3.69 on
+    if _CALLS_APPLY_ROPE:
         return comfy.ldm.flux.math.apply_rope1(x, pe)
     return plain_flux.rotate(x, pe)
-
-
-@cache
-def patches_attention() -> bool:
-    """Whether FLUX's own blocks call attention patches (0.14 on the output, 0.17 on the input)."""
-    return "attn1_output_patch" in DoubleStreamBlock.forward.__code__.co_consts
-
-
-@cache
-def prefers_attention() -> bool:
-    """Whether a checkpoint may choose its attention (0.40 on)."""
-    return "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters

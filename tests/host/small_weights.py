@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mogle_core.names import MASK_STREAM_LAYERS, layer_of, to_diffusers
+
 Weights = dict[str, Tensor]
 TIME_WIDTH, PACKED_CHANNELS, LATENT_CHANNELS = 256, 64, 16
 
@@ -141,6 +143,23 @@ def _lora_targets(sizes: FluxSizes, naming: str) -> Iterator[tuple[str, tuple[in
     for name in targets:
         spelled = f"diffusion_model.{name}" if naming == "bfl" else f"lora_unet_{name.replace('.', '_')}"
         yield spelled, linears(sizes)[name]
+
+
+def mask_lora_weights(sizes: FluxSizes = TINY, seed: int = 0, rank: int = 4) -> Weights:
+    """A LoRA of the mask stream as the official trainer writes it: its layers, diffusers' names, no alpha."""
+    generator = torch.Generator().manual_seed(seed)
+    weights: Weights = {}
+    for name, (outputs, inputs) in linears(sizes).items():
+        modules = to_diffusers(name) or ()
+        if layer_of(name) not in MASK_STREAM_LAYERS or layer_of(name) == "img_mlp.0":
+            continue
+        rows = [inputs] * (len(modules) - 1) + [outputs - inputs * (len(modules) - 1)]
+        for module, part in zip(modules, rows, strict=True):
+            matrices = {"A": (rank, inputs), "B": (part, rank)}
+            for letter, shape in matrices.items():
+                tensor = torch.randn(shape, generator=generator) / math.sqrt(shape[1])
+                weights[f"transformer.{module}.lora_{letter}.weight"] = tensor
+    return weights
 
 
 # TAESD as two sequences: where its blocks, its plain convolutions (in, out, bias) are.

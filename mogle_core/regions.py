@@ -33,10 +33,6 @@ class Region:
             raise ValueError(f"The strength of region {self.name!r} is {self.strength}; choose 0 to 2.")
         check_window(self.start_percent, self.end_percent, f"region {self.name!r}")
 
-    @property
-    def always(self) -> bool:
-        return self.start_percent <= 0 and self.end_percent >= 1
-
 
 def check_window(start_percent: float, end_percent: float, owner: str) -> None:
     """Raises ValueError for a time window that is not 0 <= start <= end <= 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..mogle_core.encode import MaskLatents
+from ..mogle_core.gates import GateRecord
 from ..mogle_core.regions import REGION_NAMES, Region, check_window
 from . import host, sockets
 
@@ -113,7 +114,7 @@ class GatedCondition(io.ComfyNode):
             options=mogle.recipe.options,
             guidance=None if mask_guidance == SAME_GUIDANCE else float(mask_guidance),
             separate_calls=separate_calls,
-            masks=mogle.network.config.masks,
+            record=GateRecord(masks=mogle.network.config.masks),
         )
         empty = host.empty_conditioning(positive) if negative is None else None
         if strength == 0:

@@ -36,7 +36,7 @@ MASK_PASS = "mogle_mask"
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """Everything that Gated Condition sets; travels with the model, never changes."""
+    """Everything that Gated Condition sets; travels with the model. Only `record` changes, with each run."""
 
     strength: float = 1.0
     start_percent: float = 0.0
@@ -46,11 +46,7 @@ class MaskSettings:
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
     separate_calls: bool = False
-    masks: slice = field(default_factory=lambda: slice(0, NUM_MASKS))
-    record: GateRecord = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "record", GateRecord(masks=self.masks))
+    record: GateRecord = field(default_factory=GateRecord)
 
 
 @dataclass
@@ -121,59 +117,97 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     options = args[5] if len(args) > 5 else kwargs["transformer_options"]
     run = options.get(RUN) or Run()
     run.masked = True
-    if not _active(executor.class_obj, args[1], settings.start_percent, settings.end_percent):
-        return executor(*args, **kwargs)
-    kwargs[MASK_PASS] = mask_pass(settings, run, executor.class_obj, args[0], args[1], latents, options, kwargs)
+    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs)
+    if step.within(settings.start_percent, settings.end_percent):
+        check_same_size(latents, step.x)
+        kwargs[MASK_PASS] = mask_pass(settings, run, step)
     return executor(*args, **kwargs)
 
 
-def mask_pass(
-    settings: MaskSettings,
-    run: Run,
-    model: Any,
-    x: Tensor,
-    sigma: Tensor,
-    latents: Tensor,
-    options: Mapping[str, Any],
-    conds: Mapping[str, Any],
-) -> MaskPass:
-    """Gate and mask tokens of this step; expert outputs and modulations of this run.
+@dataclass(frozen=True)
+class Step:
+    """What ComfyUI hands to one step.
 
-    x: (B, 16, H, W). sigma: (B,). latents: (B, 20 * 16, H, W). conds: the conditioning's other tensors.
+    x: (B, 16, H, W). sigma: (B,). latents: the masks', (B, 20 * 16, H, W). conds: the conditioning's other
+    tensors, such as `y` and `guidance`.
     """
-    check_same_size(latents, x)
-    network: MoGLE = model.current_patcher.get_additional_models_with_key(NETWORK)[0].model
-    dtype = next(network.parameters(), x).dtype
-    # The conditionings of a batch stand by their uuid; with areas, one uuid may come with another crop.
-    batch = (tuple(options.get("uuids", ())), tuple(x.shape), x.device)
-    if not batch[0]:
+
+    model: Any
+    x: Tensor
+    sigma: Tensor
+    latents: Tensor
+    options: Mapping[str, Any]
+    conds: Mapping[str, Any]
+
+    @property
+    def batch(self) -> Hashable:
+        """The conditionings of this batch, on this device; None if the sampler gave them no names."""
+        uuids = tuple(self.options.get("uuids", ()))
+        return (uuids, tuple(self.x.shape), self.x.device) if uuids else None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens."""
+        return self.x.shape[-2] // 2, self.x.shape[-1] // 2
+
+    def additional_model(self, key: str) -> Any:
+        """This device's copy of a module that travels with the model; None if there is none."""
+        found = self.model.current_patcher.get_additional_models_with_key(key)
+        return found[0].model if found else None
+
+    def within(self, start_percent: float, end_percent: float) -> bool:
+        """Whether the sampling is now between two of its percents."""
+        if start_percent <= 0 and end_percent >= 1:
+            return True  # without asking the device for sigma's value
+        sampling, now = self.model.model_sampling, float(self.sigma.max())
+        return sampling.percent_to_sigma(end_percent) <= now <= sampling.percent_to_sigma(start_percent)
+
+
+def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
+    """Gate and mask tokens of this step; expert outputs, LoRA and modulations of this run."""
+    if step.batch is None:
         run = Run()
-
-    def experts() -> tuple[Tensor, Tensor]:
-        masks = latents.to(x.device, dtype).unflatten(1, (NUM_MASKS, -1))
-        return network.expert_outputs(pack(masks)), pack(masks[:, 0])
-
-    outputs, full_mask = run.once(("experts", batch), experts)
-    noisy = pack(model.model_sampling.calculate_input(sigma, x).to(dtype))
-    timestep = sigma * 1000 if settings.gate_timestep == "sampling" else sigma
-    weights = network.gate_weights(full_mask, noisy, timestep)
-    if weights is not None:
-        grid = (x.shape[-2] // 2, x.shape[-1] // 2)
-        settings.record.add(GateStep(sigma, weights, grid, tuple(options.get("cond_or_uncond", ()))))
-    active = tuple(r.always or _active(model, sigma, r.start_percent, r.end_percent) for r in settings.regions)
-    factors = run.once(("strengths", active, x.device), lambda: _on(strengths(settings.regions, active), x))
-
-    lora = run.once(("lora", x.device), lambda: _lora(run, model))
-    modulations = partial(_modulations, settings, model, lora, conds, len(x), x.device)
+    lora = run.once(("lora", step.x.device), partial(_lora, run, step))
+    modulations = partial(_modulations, settings, step, lora)
     # A hook may change the weights from step to step.
-    hooked = getattr(model.current_patcher, "current_hooks", None) is not None
+    hooked = getattr(step.model.current_patcher, "current_hooks", None) is not None
     return MaskPass(
-        tokens=network.blend(outputs, weights, factors),
-        modulations=modulations() if hooked else run.once(("modulations", batch), modulations),
+        tokens=mask_tokens(settings, run, step),
+        modulations=modulations() if hooked else run.once(("modulations", step.batch), modulations),
         lora=lora,
         options=dataclasses.replace(settings.options, strength=settings.strength),
         separate_calls=settings.separate_calls,
     )
+
+
+def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
+    """The blended experts (B, M, 64): what they say of the masks once a run, the gate at each step."""
+    network: MoGLE = step.additional_model(NETWORK)
+    dtype = next(network.parameters(), step.x).dtype
+
+    def experts() -> tuple[Tensor, Tensor]:
+        masks = pack(step.latents.to(step.x.device, dtype).unflatten(1, (NUM_MASKS, -1)))
+        return network.expert_outputs(masks), masks[:, 0]
+
+    outputs, full_mask = run.once(("experts", step.batch), experts)
+    noisy = pack(step.model.model_sampling.calculate_input(step.sigma, step.x).to(dtype))
+    timestep = step.sigma * 1000 if settings.gate_timestep == "sampling" else step.sigma
+    weights = network.gate_weights(full_mask, noisy, timestep)
+    if weights is not None:
+        chunks = tuple(step.options.get("cond_or_uncond", ()))
+        settings.record.add(GateStep(step.sigma, weights, step.grid, chunks))
+    return network.blend(outputs, weights, region_factors(settings.regions, run, step))
+
+
+def region_factors(regions: tuple[Region, ...], run: Run, step: Step) -> Tensor | None:
+    """Region Control's factors (20,) on the gate's weights now; None if all are 1."""
+    active = tuple(step.within(region.start_percent, region.end_percent) for region in regions)
+
+    def factors() -> Tensor | None:
+        found = strengths(regions, active)
+        return None if found is None else found.to(step.x.device)
+
+    return run.once(("regions", active, step.x.device), factors)
 
 
 def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -193,9 +227,8 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     result = executor(*args, **kwargs)
     if stream.blocks == 0:
         logger.warning(
-            "No block of this model saw the mask: another extension replaced %s without calling on. Remove it, or "
-            "put Gated Condition after it.",
-            "the model's forward pass or its blocks",
+            "No block of this model saw the mask: another extension replaced the model's forward pass or its "
+            "blocks without calling on. Remove it, or put Gated Condition after it."
         )
     return result
 
@@ -234,38 +267,19 @@ def mask_timestep(batch: int, like: Tensor) -> Tensor:
     return like.new_zeros(batch)
 
 
-def _modulations(
-    settings: MaskSettings,
-    model: Any,
-    lora: Mapping[str, LowRank],
-    conds: Mapping[str, Any],
-    batch: int,
-    device: torch.device,
-) -> dict[str, Tensor]:
-    like = torch.empty(0, dtype=compute_dtype(model), device=device)
-    transformer = model.diffusion_model
-    return mask_modulations(transformer, mask_vector(transformer, batch, conds, like, settings.guidance), lora)
+def _modulations(settings: MaskSettings, step: Step, lora: Mapping[str, LowRank]) -> dict[str, Tensor]:
+    transformer = step.model.diffusion_model
+    like = torch.empty(0, dtype=compute_dtype(step.model), device=step.x.device)
+    vec = mask_vector(transformer, len(step.x), step.conds, like, settings.guidance)
+    return mask_modulations(transformer, vec, lora)
 
 
-def _lora(run: Run, model: Any) -> dict[str, LowRank]:
-    found = model.current_patcher.get_additional_models_with_key(LORA)
-    if not found:
+def _lora(run: Run, step: Step) -> dict[str, LowRank]:
+    fused: FusedLoRA | None = step.additional_model(LORA)
+    if fused is None:
         run.warn(
             "The mask stream has no LoRA, so FLUX does not know what to do with it: put LoRA Apply with "
             "Face-MoGLE's pytorch_lora_weights.safetensors before the sampler."
         )
         return {}
-    fused: FusedLoRA = found[0].model
     return fused.low_rank()
-
-
-def _active(model: Any, sigma: Tensor, start_percent: float, end_percent: float) -> bool:
-    if start_percent <= 0 and end_percent >= 1:
-        return True  # without asking the device for sigma's value
-    sampling = model.model_sampling
-    now = float(sigma.max())
-    return sampling.percent_to_sigma(end_percent) <= now <= sampling.percent_to_sigma(start_percent)
-
-
-def _on(tensor: Tensor | None, like: Tensor) -> Tensor | None:
-    return None if tensor is None else tensor.to(like.device)

@@ -22,7 +22,7 @@ class GatedCondition(io.ComfyNode):
             description="Puts the mask beside text and image as a third stream through every block of FLUX.1. "
             "Use the outputs model and positive together.",
             inputs=[
-                io.Model.Input("model", tooltip="FLUX.1 from any loader (bf16, fp8, GGUF)."),
+                io.Model.Input("model", tooltip="FLUX.1, as from Load Diffusion Model."),
                 io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
                 sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
                 sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),

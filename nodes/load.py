@@ -21,8 +21,8 @@ class LoadMoGLE(io.ComfyNode):
                 io.Combo.Input(
                     "mogle_name",
                     options=folder_paths.get_filename_list(host.MOGLE_FOLDER),
-                    tooltip="A file in models/mogle: the official mogle.pt (or global_local_mask_moe.pt), or a "
-                    ".safetensors with network and LoRA in one.",
+                    tooltip="A file in models/mogle: the published global_local_mask_moe.pt, the trainer's mogle.pt, "
+                    "or a .safetensors with network and LoRA in one.",
                 ),
                 io.Combo.Input(
                     "gate_timestep",
@@ -44,7 +44,7 @@ class LoadMoGLE(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, mogle_name: str) -> bool | str:
         return host.file_complaint(
-            host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's mogle.pt into models/mogle"
+            host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's global_local_mask_moe.pt into models/mogle"
         )
 
     @classmethod

@@ -17,6 +17,8 @@ from small_weights import STOCK, mask_lora_weights, write_stock_flux, write_taes
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 SIZE = 128
+LORA = "pytorch_lora_weights.safetensors"
+NODES = ("MoGLELoader", "MoGLEMaskDecouple", "MoGLEEncode", "MoGLEGatedCondition", "MoGLELoRAApply", "MoGLERegions")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def workflow(server: Server, **changed: dict[str, Any]) -> dict[str, Any]:
         "mogle": ("MoGLELoader", {"mogle_name": "mogle.pt", "gate_timestep": "auto"}),
         "masks": ("MoGLEMaskDecouple", {"image": ["image", 0], "label_space": "auto", "local_masks": "correct"}),
         "encoded": ("MoGLEEncode", {"masks": ["masks", 0], "vae": ["vae", 0], "width": SIZE, "height": SIZE}),
-        "lora": ("MoGLELoRAApply", {"model": ["flux", 0], "lora_name": "pytorch_lora_weights.safetensors", "strength": 1}),
+        "lora": ("MoGLELoRAApply", {"model": ["flux", 0], "lora_name": LORA, "strength": 1.0}),
         "gated": ("MoGLEGatedCondition", {**gated, "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}),
         "latent": ("EmptySD3LatentImage", latent),
         "sampler": ("KSampler", {**steps, **links}),
@@ -126,7 +128,8 @@ def test_a_wrong_vae(refuses) -> None:
 
 
 def test_a_mask_of_another_size_than_the_latent(refuses) -> None:
-    refuses("encoded at 128 x 128 pixels but 96 x 96 pixels are sampled", "KSampler", latent={"width": 96, "height": 96})
+    sentence = "encoded at 128 x 128 pixels but 96 x 96 pixels are sampled"
+    refuses(sentence, "KSampler", latent={"width": 96, "height": 96})
 
 
 def test_a_width_that_is_no_multiple_of_16(refuses) -> None:
@@ -151,7 +154,8 @@ def test_lora_and_network_exchanged(stocked: Server, refuses) -> None:
 
 def test_a_lora_for_another_width(stocked: Server, refuses) -> None:
     save_file(mask_lora_weights(), stocked.models / "loras/narrow.safetensors")
-    refuses("made for a model of width 64; this one has 256", "MoGLELoRAApply", lora={"lora_name": "narrow.safetensors"})
+    sentence = "made for a model of width 64; this one has 256"
+    refuses(sentence, "MoGLELoRAApply", lora={"lora_name": "narrow.safetensors"})
 
 
 @pytest.mark.parametrize("name", ["../loras/pytorch_lora_weights.safetensors", "/etc/passwd", "..\\secret.pt"])
@@ -175,7 +179,7 @@ def test_an_empty_list_of_files(stocked: Server, refuses, tmp_path: Path) -> Non
 
 
 def test_help_and_interface_are_served(stocked: Server) -> None:
-    for node in ("MoGLELoader", "MoGLEMaskDecouple", "MoGLEEncode", "MoGLEGatedCondition", "MoGLELoRAApply", "MoGLERegions"):
+    for node in NODES:
         described = stocked.get(f"/object_info/{node}")[node]
         inputs = {**described["input"].get("required", {}), **described["input"].get("optional", {})}
         assert described["category"] == "MoGLE"

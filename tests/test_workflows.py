@@ -1,0 +1,179 @@
+"""The example workflows as files: what can be said of them without a ComfyUI."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
+TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`
+DOWNLOADABLE = (".safetensors", ".sft", ".ckpt", ".pth", ".pt")  # what its missing-models dialog accepts
+
+Workflow = dict[str, Any]
+Box = tuple[float, float, float, float]
+
+
+def read(path: Path) -> Workflow:
+    return json.loads(path.read_text("utf-8"))
+
+
+def own_node_ids() -> set[str]:
+    """Every node id of the pack, read as ComfyUI-Manager's scanner reads it: a literal in the source."""
+    calls = (
+        call
+        for file in (REPOSITORY / "nodes").rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+    )
+    keywords = (keyword for call in calls for keyword in call.keywords if keyword.arg == "node_id")
+    return {keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant)}
+
+
+def node_box(node: dict[str, Any]) -> Box:
+    (x, y), (width, height) = node["pos"], node["size"]
+    return x, y - TITLE_HEIGHT, x + width, y + height
+
+
+def group_box(group: dict[str, Any]) -> Box:
+    x, y, width, height = group["bounding"]
+    return x, y, x + width, y + height
+
+
+def meet(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def inside(a: Box, b: Box) -> bool:
+    return a[0] >= b[0] and a[1] >= b[1] and a[2] <= b[2] and a[3] <= b[3]
+
+
+def id_complaints(workflow: Workflow) -> Iterator[str]:
+    """Ids are unique and none is above the last one that the file names."""
+    for kind, ids in (
+        ("node", [node["id"] for node in workflow["nodes"]]),
+        ("link", [link[0] for link in workflow["links"]]),
+    ):
+        if len(set(ids)) < len(ids):
+            yield f"a {kind} id comes twice"
+        if max(ids) > workflow[f"last_{kind}_id"]:
+            yield f"last_{kind}_id is below {max(ids)}"
+
+
+def link_complaints(workflow: Workflow) -> Iterator[str]:
+    """Both ends of a link name it, with its type, and no end names a link that is not there."""
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    ends = {
+        (link, "out", node["id"], slot, output["type"])
+        for node in nodes.values()
+        for slot, output in enumerate(node["outputs"])
+        for link in output["links"] or ()
+    } | {
+        (entry["link"], "in", node["id"], slot, entry["type"])
+        for node in nodes.values()
+        for slot, entry in enumerate(node["inputs"])
+        if entry["link"] is not None
+    }
+    expected = set()
+    for link, source, output, target, slot, kind in workflow["links"]:
+        expected |= {(link, "out", source, output, kind), (link, "in", target, slot, kind)}
+        if nodes[source]["order"] >= nodes[target]["order"]:
+            yield f"node {target} comes before node {source} that it needs"
+    yield from (f"the ends of link {end[0]} do not agree: {end}" for end in ends ^ expected)
+
+
+def layout_complaints(workflow: Workflow) -> Iterator[str]:
+    """Nodes and groups stand side by side, and no node reaches over a group's border."""
+    nodes = [(f"node {node['id']}", node_box(node)) for node in workflow["nodes"]]
+    groups = [(f"group {group['title']!r}", group_box(group)) for group in workflow["groups"]]
+    for boxes in (nodes, groups):
+        for (a, box_a), (b, box_b) in combinations(boxes, 2):
+            if meet(box_a, box_b):
+                yield f"{a} overlaps {b}"
+    for node, box in nodes:
+        for group, border in groups:
+            if meet(box, border) and not inside(box, border):
+                yield f"{node} reaches over the border of {group}"
+
+
+def model_complaints(workflow: Workflow) -> Iterator[str]:
+    """What ComfyUI can offer to download: from an address that it allows, by the name that is chosen."""
+    for node in workflow["nodes"]:
+        for model in node["properties"].get("models", ()):
+            address = PurePosixPath(model["url"])
+            if not model["url"].startswith("https://huggingface.co/") or address.suffix not in DOWNLOADABLE:
+                yield f"ComfyUI downloads nothing from {model['url']}"
+            if model["name"] != address.name or model["name"] not in node["widgets_values"]:
+                yield f"{model['name']} is not the file of {model['url']} that node {node['id']} takes"
+
+
+def own_node_complaints(workflow: Workflow) -> Iterator[str]:
+    """What looks like one of ours is one of ours."""
+    for node in workflow["nodes"]:
+        ours = node["type"].startswith("MoGLE") or node["properties"].get("cnr_id") == "face-mogle"
+        if ours and node["type"] not in own_node_ids():
+            yield f"the pack has no node {node['type']}"
+
+
+CHECKS = (id_complaints, link_complaints, layout_complaints, model_complaints, own_node_complaints)
+
+
+def test_there_are_examples_and_nothing_else() -> None:
+    """ComfyUI takes every .json of the folder for a template, and the .jpg beside it for its picture."""
+    names = {path.stem for path in EXAMPLES}
+    assert "mask_and_text" in names
+    found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
+    assert found == {f"{name}.{kind}" for name in names for kind in ("json", "jpg")}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_workflow_is_sound(path: Path, check: Callable[[Workflow], Iterator[str]]) -> None:
+    workflow = read(path)
+    assert workflow["version"] == 0.4
+    assert list(check(workflow)) == []
+
+
+def _renumber(workflow: Workflow) -> None:
+    workflow["nodes"][0]["id"] = workflow["nodes"][1]["id"]
+
+
+def _retype(workflow: Workflow) -> None:
+    workflow["links"][0][5] = "VAE"
+
+
+def _push_together(workflow: Workflow) -> None:
+    workflow["nodes"][2]["pos"] = workflow["nodes"][1]["pos"]
+
+
+def _rename_model(workflow: Workflow) -> None:
+    next(node for node in workflow["nodes"] if "models" in node["properties"])["widgets_values"][0] = "other"
+
+
+def _invent_node(workflow: Workflow) -> None:
+    workflow["nodes"][0]["type"] = "MoGLENoSuchNode"
+
+
+DAMAGES = (_renumber, _retype, _push_together, _rename_model, _invent_node)
+
+
+@pytest.mark.parametrize(("check", "damage"), list(zip(CHECKS, DAMAGES, strict=True)))
+def test_a_damaged_workflow_is_noticed(
+    check: Callable[[Workflow], Iterator[str]], damage: Callable[[Workflow], None]
+) -> None:
+    workflow = copy.deepcopy(read(EXAMPLES[0]))
+    damage(workflow)
+    assert list(check(workflow))
+
+
+def test_every_node_has_a_help_page() -> None:
+    pages = {path.stem for path in (REPOSITORY / "web/docs").glob("*.md")}
+    assert own_node_ids()
+    assert pages == own_node_ids()

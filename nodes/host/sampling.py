@@ -182,7 +182,7 @@ def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
 
 def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
     """The blended experts (B, M, 64): what they say of the masks once a run, the gate at each step."""
-    network: MoGLE = step.additional_model(NETWORK)
+    network = run.once(("network", step.x.device), lambda: resident(step.additional_model(NETWORK), step.x.device))
     dtype = next(network.parameters(), step.x).dtype
 
     def experts() -> tuple[Tensor, Tensor]:
@@ -197,6 +197,21 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
         chunks = tuple(step.options.get("cond_or_uncond", ()))
         settings.record.add(GateStep(step.sigma, weights, step.grid, chunks))
     return network.blend(outputs, weights, region_factors(settings.regions, run, step))
+
+
+def resident(network: MoGLE, device: torch.device) -> MoGLE:
+    """The network on this device.
+
+    With its memory budget spent (`--novram`, lowvram) ComfyUI leaves a module behind whose layers are not of
+    its own kind; a copy of these few weights for the run costs less than moving them at each step.
+    """
+    weights = network.state_dict()
+    if all(weight.device == device for weight in weights.values()):
+        return network
+    with torch.device("meta"):
+        copy = MoGLE(network.config)
+    copy.load_state_dict({name: weight.to(device) for name, weight in weights.items()}, assign=True)
+    return copy.requires_grad_(False)
 
 
 def region_factors(regions: tuple[Region, ...], run: Run, step: Step) -> Tensor | None:
@@ -282,4 +297,5 @@ def _lora(run: Run, step: Step) -> dict[str, LowRank]:
             "Face-MoGLE's pytorch_lora_weights.safetensors before the sampler."
         )
         return {}
-    return fused.low_rank()
+    # To where it belongs already, unless ComfyUI left it behind (see `resident`).
+    return {name: LowRank(*(t.to(step.x.device) for t in pair)) for name, pair in fused.low_rank().items()}

@@ -405,3 +405,14 @@ def test_a_model_bigger_than_its_memory(share: float, gated, latents, monkeypatc
     streamed = [module for module in blocks.modules() if getattr(module, "comfy_cast_weights", False)]
     assert streamed, "nothing was streamed: the budget did not bite"
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+def test_what_the_loader_left_behind_is_brought_along(comfy) -> None:
+    """On a card without room ComfyUI leaves our modules in host memory; `meta` stands for the card here."""
+    resident = comfy.module("nodes.host.sampling").resident
+    network = comfy.module("mogle_core.network").MoGLE().requires_grad_(False)
+    assert resident(network, torch.device("cpu")) is network
+    copy = resident(network, torch.device("meta"))
+    assert {parameter.device.type for parameter in copy.parameters()} == {"meta"}
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+    assert copy.config == network.config

@@ -90,7 +90,7 @@ def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = 
             known[key] = latent.clone()  # a row of its own, so that the batch can be freed
             cache.put(key, known[key])
     stacked = torch.stack([known[key] for key in keys])
-    return MaskLatents(stacked.unflatten(0, (-1, NUM_MASKS)))
+    return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]))
 
 
 def check_size(width: int, height: int) -> None:

@@ -1,16 +1,13 @@
 """The FLUX.1 transformer with BFL's names, for use without ComfyUI; its blocks run through `stream`.
 
-Reads the single files that ComfyUI's users have and diffusers' folders, by meta device and assignment: no
-weight is initialised, and none is in memory twice.
+Its weights come from disk by `flux_files`.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -47,10 +44,11 @@ class FluxParams:
     guidance_embed: bool = True
 
     def __post_init__(self) -> None:
-        if self.hidden_size % self.num_heads or sum(self.axes_dim) != self.hidden_size // self.num_heads:
+        head, rest = divmod(self.hidden_size, self.num_heads)
+        if rest or sum(self.axes_dim) != head or any(dim % 2 for dim in self.axes_dim):
             raise ValueError(
                 f"Hidden size {self.hidden_size} over {self.num_heads} heads gives a head width that the "
-                f"rope axes {self.axes_dim} do not add up to."
+                f"rope axes {self.axes_dim} do not add up to in even numbers: name the model's own axes_dim."
             )
 
 
@@ -293,62 +291,3 @@ class Flux(nn.Module):
             x = block(x, vec, rotary, stream)
         out: Tensor = self.final_layer(x[:, txt.shape[1] :], vec)
         return out
-
-
-def load(
-    tensors: Iterator[tuple[str, Tensor]], params: FluxParams, dtype: torch.dtype | None = None
-) -> Flux:
-    """Build the transformer around tensors under BFL's names, cast one by one as they arrive."""
-    with torch.device("meta"):
-        model = Flux(params)
-    state: dict[str, Any] = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
-    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-    if missing or unexpected:
-        raise ValueError(
-            f"The file does not fit FLUX.1: {len(missing)} tensors are missing"
-            + (f" (first: {missing[0]})" if missing else "")
-            + f", {len(unexpected)} are unknown"
-            + (f" (first: {unexpected[0]})" if unexpected else "")
-            + "."
-        )
-    return model.requires_grad_(False).eval()
-
-
-def read_params(shapes: Mapping[str, tuple[int, ...]], axes_dim: tuple[int, ...] | None = None) -> FluxParams:
-    """The sizes of a BFL-named checkpoint, off its tensors' shapes.
-
-    axes_dim: the rope axes cannot be seen in a file; None takes FLUX's proportion (16, 56, 56 of 128).
-
-    Raises:
-        ValueError: not a FLUX.1 transformer.
-    """
-    try:
-        hidden, in_channels = shapes["img_in.weight"]
-        head = shapes["double_blocks.0.img_attn.norm.query_norm.scale"][0]
-        mlp_hidden = shapes["double_blocks.0.img_mlp.0.weight"][0]
-        context, pooled = shapes["txt_in.weight"][1], shapes["vector_in.in_layer.weight"][1]
-        out_channels = shapes["final_layer.linear.weight"][0]
-        shapes["double_blocks.0.img_mod.lin.weight"]  # FLUX.2 has one modulation for all blocks
-    except KeyError as error:
-        raise ValueError(
-            f"This is not a FLUX.1 transformer: its file has no tensor {error.args[0]!r}. Expected BFL's "
-            "single file (flux1-dev.safetensors) or diffusers' folder `transformer`."
-        ) from None
-    return FluxParams(
-        in_channels=in_channels,
-        out_channels=out_channels,
-        vec_in_dim=pooled,
-        context_in_dim=context,
-        hidden_size=hidden,
-        mlp_ratio=mlp_hidden / hidden,
-        num_heads=hidden // head,
-        depth=_count(shapes, "double_blocks"),
-        depth_single_blocks=_count(shapes, "single_blocks"),
-        axes_dim=axes_dim or (head // 8, head * 7 // 16, head * 7 // 16),
-        guidance_embed="guidance_in.in_layer.weight" in shapes,
-    )
-
-
-def _count(shapes: Mapping[str, tuple[int, ...]], container: str) -> int:
-    numbers = (re.match(rf"{container}\.(\d+)\.", name) for name in shapes)
-    return 1 + max((int(match[1]) for match in numbers if match), default=-1)

@@ -142,18 +142,23 @@ def parse(tensors: Mapping[str, Tensor], default_alpha: float | None = None) -> 
         elif match[2] == "alpha":
             alpha[match[1]] = float(tensor)
         else:
-            (down if match[2] in ("lora_A", "lora_down") else up)[match[1]] = tensor
+            side = down if match[2] in ("lora_A", "lora_down") else up
+            if match[1] in side:
+                raise LoRAError(f"The file has two LoRA pairs for {match[1]!r}: it mixes two namings.")
+            side[match[1]] = tensor
     _refuse_leftovers(unknown, down, up, alpha)
 
     parts: dict[str, list[LoRAPart]] = {}
     for module, matrix in down.items():
         name, index = _target(module)
-        rank, width = matrix.shape
         _check_pair(module, matrix, up[module])
+        rank, width = matrix.shape
         start = index * width  # q, k and v are as wide as their input; the MLP comes after them
         value = alpha.get(module, default_alpha if default_alpha is not None else float(rank))
         parts.setdefault(name, []).append(LoRAPart(start, matrix, up[module], value))
     _refuse_overlaps(parts)
+    if len(widths := {hidden_width({name: found}) for name, found in parts.items()}) > 1:
+        raise LoRAError(f"The LoRA's pairs were made for transformers of different widths: {sorted(widths)}.")
     return MaskLoRA(parts)
 
 

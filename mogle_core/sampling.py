@@ -23,7 +23,7 @@ def shift_mu(tokens: int) -> float:
 
 def shift(sigmas: Tensor, mu: float) -> Tensor:
     """exp(mu) / (exp(mu) + 1/sigma - 1), elementwise: more of the steps go where the noise is strong."""
-    return math.exp(mu) / (math.exp(mu) + 1 / sigmas - 1)
+    return math.exp(mu) / (math.exp(mu) + (1 / sigmas - 1))
 
 
 def flux_sigmas(steps: int, tokens: int) -> Tensor:

@@ -145,7 +145,7 @@ def attention_mask(
         others, own: how many tokens are not the mask's, and how many are.
         like: gives dtype and device.
     """
-    crossing = 0.0 if options.strength == 1 else math.log(options.strength)
+    crossing = math.log(options.strength) if options.strength > 0 else -math.inf
     to_mask = crossing if options.union_attention else -math.inf
     from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing
     if given is None and to_mask == from_mask == 0:

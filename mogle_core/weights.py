@@ -69,11 +69,11 @@ class Recipe:
             return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
 
         default = cls()
-        timestep = metadata.get("mogle.gate_timestep")
+        timestep, resolution = metadata.get("mogle.gate_timestep"), metadata.get("mogle.train_resolution", "")
         return cls(
             gate_timestep="training" if timestep == "training" else default.gate_timestep,
             label_space=metadata.get("mogle.label_space", default.label_space),
-            resolution=int(metadata.get("mogle.train_resolution", default.resolution)),
+            resolution=int(resolution) if resolution.isdecimal() else default.resolution,
             options=StreamOptions(
                 union_attention=flag("union_cond_attn", True),
                 independent_condition=flag("independent_condition", False),
@@ -147,17 +147,22 @@ def save(
 ) -> None:
     """Write one combined .safetensors: network, LoRA with its alphas, and what they mean."""
     tensors: dict[str, Tensor] = {}
-    notes = {"format": "pt", **recipe.metadata(), **(metadata or {})}
+    # What a file before this one said of itself gives way to what this one holds.
+    variant = config_metadata(MoGLEConfig())
+    inherited = {name: note for name, note in (metadata or {}).items() if name not in variant}
+    notes = {**inherited, "format": "pt", **recipe.metadata()}
     if network is not None:
         official = to_official(dict(network.named_parameters()), network.config)
         tensors.update({f"{NETWORK_PREFIX}{name}": tensor for name, tensor in official.items()})
         notes.update(config_metadata(network.config))
     if lora is not None:
-        tensors.update(write_lora(lora))
+        tensors.update(written := write_lora(lora))
         ranks = {part.rank for name in lora.rows for part in lora.parts(name)}
         alphas = {part.alpha for name in lora.rows for part in lora.parts(name)}
         notes["mogle.lora_rank"] = ",".join(str(rank) for rank in sorted(ranks))
         notes["mogle.lora_alpha"] = ",".join(f"{alpha:g}" for alpha in sorted(alphas))
+        if len(ranks) == len(alphas) == 1:
+            notes["lora_adapter_metadata"] = _adapter_metadata(ranks.pop(), alphas.pop(), written)
     save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path, notes)
 
 
@@ -173,14 +178,19 @@ def config_metadata(config: MoGLEConfig) -> dict[str, str]:
 
 
 def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEConfig:
-    """The network's variant, off its keys; the scalar gate and an empty file only off the metadata."""
+    """The network's variant: what our metadata says, so that a lost tensor is missed; else off the keys.
+
+    Official files say nothing, and their keys do not show the scalar gate.
+    """
+    gate, experts = metadata.get("mogle.gate"), metadata.get("mogle.experts")
+    if gate in ("matrix", "scalar", "static", "none") and experts in ("both", "global", "local"):
+        has_experts = metadata.get("mogle.has_expert", "true") == "true"
+        return MoGLEConfig(experts, has_experts, gate)  # type: ignore[arg-type]
     has_global = any(name.startswith("global_expert.") for name in names)
     has_local = any(name.startswith("local_experts.") for name in names)
     config = MoGLEConfig(has_experts=has_global or has_local)
     if has_global != has_local:
         config = replace(config, experts="global" if has_global else "local")
-    elif (experts := metadata.get("mogle.experts")) in ("both", "global", "local"):
-        config = replace(config, experts=experts)  # type: ignore[arg-type]
     if not any(name.startswith("gating.") for name in names):
         return replace(config, gate="none")
     if not any(name.startswith("gating.noise_proj.") for name in names):
@@ -216,7 +226,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path.name} holds more than weights, or no weights at all, and was not opened: loading it "
             "could run code. Use the official mogle.pt, or convert it to .safetensors."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # cut bytes make the unpickler fail in any of a dozen ways
         raise WeightsError(
             f"{path.name} is truncated or no PyTorch file ({type(error).__name__}): download it again."
         ) from error
@@ -236,7 +246,7 @@ def _looks_like_network(names: Mapping[str, Any]) -> bool:
 def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
     if any(name.endswith(("double_blocks.0.img_attn.qkv.weight", "img_in.weight")) for name in tensors):
         found = "a FLUX transformer (it belongs into models/diffusion_models)"
-    elif any(name.startswith(("encoder.", "decoder.", "first_stage_model.")) for name in tensors):
+    elif any(name.startswith(("encoder.", "decoder.", "first_stage_model.", "taesd_")) for name in tensors):
         found = "a VAE (it belongs into models/vae)"
     else:
         found = f"something else: its first tensor is {next(iter(tensors), 'missing')!r}"
@@ -273,11 +283,21 @@ def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
         raise WeightsError(f"{path.name}: {error}") from error
 
 
+def _adapter_metadata(rank: int, alpha: float, tensors: Mapping[str, Tensor]) -> str:
+    """The LoRA's configuration as diffusers writes and reads it; without it, it takes alpha for the rank."""
+    ending = ".lora_A.weight"
+    modules = sorted(name.removesuffix(ending) for name in tensors if name.endswith(ending))
+    config = {"r": rank, "lora_alpha": alpha, "target_modules": [m.removeprefix("transformer.") for m in modules]}
+    return json.dumps({f"transformer.{name}": value for name, value in config.items()})
+
+
 def _adapter_alpha(metadata: Mapping[str, str]) -> float | None:
     """alpha from the adapter metadata that diffusers writes, where the file has no alpha tensors."""
     try:
         adapter = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     except json.JSONDecodeError:
+        return None
+    if not isinstance(adapter, dict):
         return None
     alpha = adapter.get("transformer.lora_alpha", adapter.get("lora_alpha"))
     return float(alpha) if isinstance(alpha, int | float) else None

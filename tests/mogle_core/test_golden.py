@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mogle_core import flux, lora, network, sampling
+from mogle_core import flux, flux_files, lora, network, sampling
 from mogle_core.network import MoGLE, MoGLEConfig
 from mogle_core.stream import StreamOptions
 
@@ -55,8 +55,8 @@ def reference_frequencies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def transformer() -> flux.Flux:
     tensors = load_file(GOLDEN / "flux_tiny.safetensors")
-    params = flux.read_params({name: tuple(t.shape) for name, t in tensors.items()}, axes_dim=(4, 6, 6))
-    return flux.load(iter(tensors.items()), params)
+    params = flux_files.read_params({name: tuple(t.shape) for name, t in tensors.items()}, axes_dim=(4, 6, 6))
+    return flux_files.load(iter(tensors.items()), params)
 
 
 def read_lora() -> lora.MaskLoRA:

@@ -12,51 +12,23 @@ view comes back as it was handed out, nothing is copied.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from .attention import Attend as Attend
+from .attention import StreamOptions as StreamOptions
+from .attention import attention_mask as attention_mask
 from .lora import LowRank
+from .modulation import Modulation, affine, double, finite, gated
 
 Block = Any
 """A block of BFL's, ComfyUI's or `flux.py`'s transformer: any module whose sub-modules have BFL's names."""
-
-Attend = Callable[[Tensor, Tensor, Tensor, "Tensor | None", "Tensor | None"], Tensor]
-"""The host's attention: q (B, heads, Q, D), k and v (B, heads, S, D), rotary embedding (B, 1, S, D/2, 2, 2)
-or None, mask (.., Q, S) or None -> (B, Q, heads * D). Q <= S: q holds the first Q of the tokens."""
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """How mask tokens and the others attend to each other; the names of the official code's options.
-
-    union_attention: False separates the mask stream from text and image altogether.
-    independent_condition: mask tokens see only each other, the others see them.
-    add_condition_attention: in double blocks the mask's gated attention is added to the image, too.
-    latent_lora: the LoRA also acts on the image (and, in single blocks, the text) tokens.
-    strength: log(strength) is added to the attention logits between mask and non-mask, both ways.
-    """
-
-    union_attention: bool = True
-    independent_condition: bool = False
-    add_condition_attention: bool = False
-    latent_lora: bool = False
-    strength: float = 1.0
-
-
-class Modulation(NamedTuple):
-    """One layer's shift, scale and gate, each (B, 1, H)."""
-
-    shift: Tensor
-    scale: Tensor
-    gate: Tensor
-
 
 @dataclass
 class MaskStream:
@@ -133,34 +105,6 @@ class MaskStream:
         return extended
 
 
-def attention_mask(
-    given: Tensor | None, others: int, own: int, options: StreamOptions, like: Tensor
-) -> Tensor | None:
-    """The additive mask over [others | mask tokens], or None where every token sees every other equally.
-
-    Dense masks turn flash attention off, so none is built unless an option or the host asks for one.
-
-    Args:
-        given: the host's mask over the others, (..., N, N), boolean (True: see) or additive.
-        others, own: how many tokens are not the mask's, and how many are.
-        like: gives dtype and device.
-    """
-    crossing = math.log(options.strength) if options.strength > 0 else -math.inf
-    to_mask = crossing if options.union_attention else -math.inf
-    from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing
-    if given is None and to_mask == from_mask == 0:
-        return None
-    lead = () if given is None else given.shape[:-2]
-    mask = like.new_zeros(*lead, others + own, others + own)
-    mask[..., :others, others:] = to_mask
-    mask[..., others:, :others] = from_mask
-    if given is not None:
-        if given.dtype == torch.bool:
-            given = torch.zeros_like(given, dtype=mask.dtype).masked_fill(~given, -math.inf)
-        mask[..., :others, :others] = given
-    return mask
-
-
 def double_block(
     block: Block,
     name: str,
@@ -185,7 +129,7 @@ def double_block(
     count = img.shape[1]
     own = modulate(block.img_mod.lin, vec, 6, mask, f"{name}.img_mod.lin")
     text = modulate(block.txt_mod.lin, vec, 6)
-    theirs = (None, None) if mask is None else _pair(mask.modulation(f"{name}.img_mod.lin", 6))
+    theirs = (None, None) if mask is None else double(mask.modulation(f"{name}.img_mod.lin", 6))
     x = img if mask is None else mask.join(img)
 
     normed = affine(block.img_norm1(x), count, own[0], theirs[0])
@@ -310,45 +254,6 @@ def split_heads(qkv: Tensor, heads: int, norm: Block) -> tuple[Tensor, Tensor, T
     q, k, v = rearrange(qkv, "b s (three h d) -> three b h s d", three=3, h=heads)
     q, k = norm(q, k, v)
     return q, k, v
-
-
-def affine(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = None) -> Tensor:
-    """x (1 + scale) + shift, the first `others` tokens by `own`, the mask's by `theirs`.
-
-    x is a norm's fresh output and is overwritten, except under autograd.
-    """
-    if theirs is None:
-        return torch.addcmul(own.shift, x, 1 + own.scale)
-    spans = ((x[:, :others], own), (x[:, others:], theirs))
-    if torch.is_grad_enabled():
-        return torch.cat([torch.addcmul(m.shift, span, 1 + m.scale) for span, m in spans], dim=1)
-    for span, m in spans:
-        torch.addcmul(m.shift, span, 1 + m.scale, out=span)
-    return x
-
-
-def gated(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = None) -> Tensor:
-    """x gate, the first `others` tokens by `own`, the mask's by `theirs`; x is a Linear's fresh output."""
-    if theirs is None:
-        return x * own.gate
-    spans = ((x[:, :others], own), (x[:, others:], theirs))
-    if torch.is_grad_enabled():
-        return torch.cat([span * m.gate for span, m in spans], dim=1)
-    for span, m in spans:
-        span.mul_(m.gate)
-    return x
-
-
-def finite(x: Tensor) -> Tensor:
-    """float16 may overflow in FLUX's residuals; clamp as every host does."""
-    if x.dtype != torch.float16:
-        return x
-    largest = torch.finfo(torch.float16).max
-    return torch.nan_to_num(x, nan=0.0, posinf=largest, neginf=-largest)
-
-
-def _pair(parts: tuple[Tensor, ...]) -> tuple[Modulation, Modulation]:
-    return Modulation(*parts[:3]), Modulation(*parts[3:])
 
 
 def _add_to_image(update: Tensor, count: int) -> Tensor:

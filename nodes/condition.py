@@ -12,6 +12,14 @@ from . import host, sockets
 SAME_GUIDANCE = "same as image"
 
 
+def _strength(tooltip: str) -> io.Float.Input:
+    return io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip)
+
+
+def _percent(name: str, default: float, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
 class GatedCondition(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,31 +34,15 @@ class GatedCondition(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
                 sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
                 sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How much picture and mask see of each other: log(strength) is added to their "
-                    "attention. 1 is what it was trained for and the fastest; 0 is plain FLUX.",
+                _strength(
+                    "How much picture and mask see of each other: log(strength) is added to their attention. 1 is "
+                    "what it was trained for and the fastest; 0 is plain FLUX."
                 ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="From which part of the sampling on the mask acts.",
-                ),
-                io.Float.Input(
+                _percent("start_percent", 0.0, "From which part of the sampling on the mask acts."),
+                _percent(
                     "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Up to which part of the sampling the mask acts; the steps after it are as fast as "
-                    "plain FLUX.",
+                    1.0,
+                    "Up to which part of the sampling the mask acts; the steps after it are as fast as plain FLUX.",
                 ),
                 io.Conditioning.Input(
                     "negative",
@@ -143,30 +135,9 @@ class RegionControl(io.ComfyNode):
                     default="hair",
                     tooltip="A class, or the full mask that holds all of them.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Factor on this region's share in the gate; the other shares fill up. 0 takes it out.",
-                ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="From which part of the sampling on the strength holds; before it is 1.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Up to which part of the sampling the strength holds; after it is 1.",
-                ),
+                _strength("Factor on this region's share in the gate; the other shares fill up. 0 takes it out."),
+                _percent("start_percent", 0.0, "From which part of the sampling on the strength holds; before it, 1."),
+                _percent("end_percent", 1.0, "Up to which part of the sampling the strength holds; after it, 1."),
                 sockets.Regions.Input("regions", optional=True, tooltip="More regions, from another one."),
             ],
             outputs=[sockets.Regions.Output(display_name="regions", tooltip="For Gated Condition.")],

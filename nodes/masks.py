@@ -65,6 +65,11 @@ class MaskDecouple(io.ComfyNode):
         return io.NodeOutput(masks, colours(masks.ids), regions(masks.ids).flatten(0, 1))
 
 
+def _side(name: str) -> io.Int.Input:
+    tooltip = f"{name.title()} of the picture to be made, a multiple of 16. 0 takes the mask's own."
+    return io.Int.Input(name, default=0, min=0, max=16384, step=16, tooltip=tooltip)
+
+
 class Encode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -76,22 +81,8 @@ class Encode(io.ComfyNode):
             inputs=[
                 sockets.Masks.Input("masks", tooltip="From Mask Decouple."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
-                io.Int.Input(
-                    "width",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    step=16,
-                    tooltip="Width of the picture to be made, a multiple of 16. 0 takes the mask's own.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    step=16,
-                    tooltip="Height of the picture to be made, a multiple of 16. 0 takes the mask's own.",
-                ),
+                _side("width"),
+                _side("height"),
                 io.Latent.Input(
                     "latent",
                     optional=True,

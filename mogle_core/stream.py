@@ -30,6 +30,7 @@ from .modulation import Modulation, affine, double, finite, gated
 Block = Any
 """A block of BFL's, ComfyUI's or `flux.py`'s transformer: any module whose sub-modules have BFL's names."""
 
+
 @dataclass
 class MaskStream:
     """The mask stream of one forward pass: made before the first block, dead after the last.

@@ -28,6 +28,12 @@ WRAPPERS = "mogle"
 def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatcher:
     """A clone of the model with network and wrappers; a Gated Condition before this one is replaced."""
     refuse_other_models(model, "Gated Condition")
+    if settings.options.latent_lora:
+        raise ValueError(
+            "This checkpoint was trained with `latent_lora`, its LoRA acting on the picture, too. ComfyUI embeds the "
+            "picture before any node can reach it, so that the result would be wrong: choose another file in Load "
+            "MoGLE."
+        )
     patched = model.clone()
     patched.set_additional_models(NETWORK, [mogle.patcher])
     if mogle.lora is not None and not patched.get_additional_models_with_key(LORA):

@@ -88,6 +88,13 @@ def test_a_lora_for_more_blocks_is_refused(comfy) -> None:
         comfy.module("nodes.host.models").check_lora(tiny.tiny_flux().model.diffusion_model, deeper)
 
 
+def test_a_checkpoint_with_latent_lora_is_refused(comfy) -> None:
+    host, stream = comfy.module("nodes.host"), comfy.module("mogle_core.stream")
+    settings = host.MaskSettings(options=stream.StreamOptions(latent_lora=True))
+    with pytest.raises(ValueError, match="trained with `latent_lora`"):
+        host.attach(tiny.tiny_flux(), None, settings)
+
+
 def test_latents_that_are_no_pictures_are_refused(comfy) -> None:
     masks = SimpleNamespace(width=64, height=64)
     with pytest.raises(ValueError, match=r"a latent of shape \(1, 16, 5, 8, 8\)"):

@@ -97,7 +97,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor 
     """torch's scaled dot product attention after the rotary embedding (see `stream.Attend`)."""
     if rotary is not None:
         q, k = rotate(q, rotary), rotate(k, rotary)
+    if q.device.type == "cpu" and torch.is_grad_enabled():
+        return rearrange(_plain_attention(q, k, v, mask), "b h s d -> b s (h d)")
     return rearrange(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b h s d -> b s (h d)")
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention written out: on a CPU a training step with torch's fused one takes a quarter longer."""
+    logits = (q @ k.mT).float() / math.sqrt(q.shape[-1])
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask.float()
+    return logits.softmax(dim=-1).to(v.dtype) @ v
 
 
 class MLPEmbedder(nn.Module):

@@ -1,0 +1,102 @@
+"""One training step of the method: rectified flow's loss of network and LoRA on a frozen transformer.
+
+x_t = (1 - t) x0 + t noise, and the model learns noise - x0 by plain MSE. The paper's equations speak of
+DDPM; the official code, which made the published weights, does this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..flux import Flux, MaskCondition
+from ..lora import MaskLoRA
+from ..network import MoGLE
+from ..stream import StreamOptions
+from .draws import Draws
+
+GUIDANCE = 1.0
+"""The guidance embedding in training."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is learnt from: x0 (B, L, 64) tokens of the picture, and its conditions.
+
+    masks: (B, 20, L, 64) tokens of the mask pictures, the full one first.
+    context, pooled: (B, T, C) and (B, P), the text. grid: rows and columns of tokens.
+    """
+
+    x0: Tensor
+    masks: Tensor
+    context: Tensor
+    pooled: Tensor
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Blanks:
+    """What dropped conditions become: the black picture's tokens (L, 64), the empty prompt (T, C) and (P,)."""
+
+    black: Tensor
+    context: Tensor
+    pooled: Tensor
+
+
+def step_loss(
+    flux: Flux,
+    network: MoGLE,
+    lora: MaskLoRA,
+    batch: Batch,
+    draws: Draws,
+    blanks: Blanks,
+    options: StreamOptions | None = None,
+) -> Tensor:
+    """The batch's loss; gradients reach `network` and `lora`, whatever the dtype of the frozen `flux`.
+
+    The gate is given t in 0..1, so the checkpoint's recipe must say `gate_timestep="training"`.
+    """
+    batch = dropped(batch, draws, blanks)
+    noisy = noised(batch.x0, draws)
+    tokens = network(batch.masks, noisy, draws.t)
+    mask = MaskCondition(tokens, batch.grid, lora.low_rank(), options or StreamOptions())
+    velocity = predict(flux, noisy, draws.t, batch.context, batch.pooled, batch.grid, mask)
+    return flow_loss(velocity, batch.x0, draws)
+
+
+def dropped(batch: Batch, draws: Draws, blanks: Blanks) -> Batch:
+    """The batch with the conditions replaced that the draws drop."""
+    text = draws.drop_text
+    return Batch(
+        x0=batch.x0,
+        masks=torch.where(draws.drop_masks[:, :, None, None], blanks.black.to(batch.masks), batch.masks),
+        context=torch.where(text[:, None, None], blanks.context, batch.context),
+        pooled=torch.where(text[:, None], blanks.pooled, batch.pooled),
+        grid=batch.grid,
+    )
+
+
+def noised(x0: Tensor, draws: Draws) -> Tensor:
+    """x_t (B, L, 64)."""
+    return torch.lerp(x0, draws.noise, draws.t[:, None, None])
+
+
+def predict(
+    flux: Flux,
+    noisy: Tensor,
+    t: Tensor,
+    context: Tensor,
+    pooled: Tensor,
+    grid: tuple[int, int],
+    mask: MaskCondition | None = None,
+) -> Tensor:
+    """The velocity (B, L, 64) at training's guidance."""
+    return flux(noisy, context, t, pooled, grid, torch.full_like(t, GUIDANCE), mask)  # type: ignore[no-any-return]
+
+
+def flow_loss(velocity: Tensor, x0: Tensor, draws: Draws) -> Tensor:
+    """Plain MSE to noise - x0, in float32."""
+    return F.mse_loss(velocity.float(), (draws.noise - x0).float())

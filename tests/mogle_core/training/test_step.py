@@ -1,0 +1,131 @@
+"""The training step: the reference's loss and gradients, what is dropped, and draws that belong to a number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mogle_core import flux, flux_files, lora, network
+from mogle_core.training.draws import Draws, DropRates, draw, draw_samples, generator
+from mogle_core.training.start import fresh_lora
+from mogle_core.training.step import Batch, Blanks, dropped, step_loss
+
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
+
+
+def read_grid() -> tuple[int, int]:
+    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
+        rows, columns = json.loads(file.metadata()["cases"])["training_step"]["grid"]
+        return rows, columns
+
+
+def read_case() -> dict[str, Tensor]:
+    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
+        keys = [key for key in file.keys() if key.startswith("training_step/")]  # noqa: SIM118
+        return {key.split("/", 1)[1]: file.get_tensor(key) for key in keys}
+
+
+@pytest.fixture(scope="module")
+def transformer() -> flux.Flux:
+    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
+    params = flux_files.read_params({name: tuple(t.shape) for name, t in tensors.items()}, axes_dim=(4, 6, 6))
+    return flux_files.load(iter(tensors.items()), params)
+
+
+@pytest.fixture
+def mogle() -> network.MoGLE:
+    official = torch.load(GOLDEN / "global_local_mask_moe.pt", weights_only=True)
+    model = network.MoGLE()
+    model.load_state_dict(network.from_official(official, model.config))
+    return model
+
+
+@pytest.fixture
+def mask_lora() -> lora.MaskLoRA:
+    return lora.parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
+
+
+def golden_batch(case: dict[str, Tensor]) -> tuple[Batch, Draws, Blanks]:
+    batch = Batch(case["x0"], case["condition_latents"], case["context"], case["pooled"], read_grid())
+    count = len(case["t"])
+    kept = torch.zeros(count, dtype=torch.bool)
+    draws = Draws(case["t"], case["noise"], kept, torch.zeros(count, network.NUM_MASKS, dtype=torch.bool))
+    return batch, draws, Blanks(torch.zeros_like(case["x0"][0]), case["context"][0], case["pooled"][0])
+
+
+def test_the_reference_s_loss_and_gradients(
+    transformer: flux.Flux, mogle: network.MoGLE, mask_lora: lora.MaskLoRA
+) -> None:
+    """90 gradients of the network and 62 of the LoRA, to 1e-4."""
+    case = read_case()
+    loss = step_loss(transformer, mogle, mask_lora, *golden_batch(case))
+    loss.backward()
+    assert abs(loss.item() - case["loss"].item()) < 1e-4
+    gradients = {name: parameter.grad for name, parameter in mogle.named_parameters()}
+    for name, gradient in network.to_official(gradients, mogle.config).items():
+        assert (gradient - case.pop(f"grad.mogle.{name}")).abs().max() < 1e-4
+    for parameter in mask_lora.parameters():  # the last block's dead work: no gradient here, zero there
+        parameter.data = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+    for name, gradient in lora.write(mask_lora).items():
+        if not name.endswith(".alpha"):
+            assert (gradient - case.pop(f"grad.lora.{name}")).abs().max() < 1e-4
+    assert not [name for name in case if name.startswith("grad.")]
+    assert all(parameter.grad is None for parameter in transformer.parameters())
+
+
+def test_trainables_stay_float32_under_autocast(
+    transformer: flux.Flux, mogle: network.MoGLE, mask_lora: lora.MaskLoRA
+) -> None:
+    batch, draws, blanks = golden_batch(read_case())
+    exact = step_loss(transformer, mogle, mask_lora, batch, draws, blanks)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = step_loss(transformer, mogle, mask_lora, batch, draws, blanks)
+    loss.backward()
+    assert loss.dtype == torch.float32 and abs(loss / exact - 1) < 0.02
+    assert {parameter.grad.dtype for parameter in mogle.parameters()} == {torch.float32}
+
+
+def test_dropped_conditions_become_blanks_and_nothing_else_changes() -> None:
+    batch, draws, blanks = golden_batch(read_case())
+    drop_masks = torch.zeros_like(draws.drop_masks)
+    drop_masks[0, 3] = True
+    changed = dropped(batch, replace(draws, drop_masks=drop_masks, drop_text=torch.tensor([False, True])), blanks)
+    assert torch.equal(changed.masks[0, 3], blanks.black)
+    others = ~drop_masks
+    assert torch.equal(changed.masks[others], batch.masks[others])
+    assert torch.equal(changed.context[0], batch.context[0]) and torch.equal(changed.context[1], blanks.context)
+    assert torch.equal(changed.pooled[1], blanks.pooled) and torch.equal(changed.x0, batch.x0)
+
+
+def test_the_full_mask_is_never_dropped_and_rates_hold() -> None:
+    draws = draw(generator(0, "rates", 0), 4000, 1, DropRates(text=0.1, local_mask=0.3))
+    assert not draws.drop_masks[:, 0].any()
+    assert abs(draws.drop_masks[:, 1:].float().mean() - 0.3) < 0.01
+    assert abs(draws.drop_text.float().mean() - 0.1) < 0.02
+    # t is a logistic-normal: its logit has mean 0 and deviation 1.
+    logit = draws.t.logit()
+    assert abs(logit.mean()) < 0.06 and abs(logit.std() - 1) < 0.05
+
+
+def test_a_sample_s_draws_depend_on_its_number_only() -> None:
+    together = draw_samples(7, "train", [3, 4, 5], tokens=4)
+    alone = draw_samples(7, "train", [4], tokens=4)
+    for whole, one in ((together.t, alone.t), (together.noise, alone.noise), (together.drop_masks, alone.drop_masks)):
+        assert torch.equal(whole[1:2], one)
+    for other in (draw_samples(8, "train", [4], 4), draw_samples(7, "check", [4], 4), draw_samples(7, "train", [5], 4)):
+        assert not torch.equal(other.noise, alone.noise)
+
+
+def test_a_fresh_lora_has_the_official_layers_and_changes_nothing(transformer: flux.Flux) -> None:
+    fresh = fresh_lora(transformer, rank=4, rng=generator(0, "lora", 0))
+    official = set(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
+    assert {name for name in lora.write(fresh) if not name.endswith(".alpha")} == official
+    for update in fresh.low_rank().values():
+        assert not update.up.any() and update.down.any()

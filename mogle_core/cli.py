@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -28,9 +29,49 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="mogle", description="Face-MoGLE without ComfyUI.")
     root.add_argument("--version", action="version", version=f"face-mogle {__version__}")
     commands = root.add_subparsers(title="commands", required=True)
+    _add_demo(commands)
     _add_convert(commands)
     _add_doctor(commands)
+    _add_toy(commands)
     return root
+
+
+@contextmanager
+def _headless() -> Iterator[None]:
+    """A sentence for a package that only the extra `headless` brings, such as OpenCV."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("mogle_core"):
+            raise
+        raise ValueError(
+            f"This command needs the package {error.name}, which is not installed. In the folder of this "
+            'repository: pip install -e ".[headless]"'
+        ) from error
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("demo", help="faces from a drawn mask and a prompt, with the toy's weights")
+    _add_weights(command)
+    command.add_argument("--size", type=int, default=128, help="pixels a side, a multiple of 16 (default: 128)")
+    command.add_argument("--seed", type=int, default=0, help="of the drawn face and of the noise (default: 0)")
+    command.add_argument("--prompt", help="what the face looks like (default: the drawn face's own caption)")
+    command.add_argument("--mask", type=Path, help="a stored label map instead of a drawn one")
+    command.add_argument("--steps", type=int, default=20, help="sampling steps (default: 20)")
+    command.add_argument("--out", type=Path, default=Path("mogle_demo"), help="folder (default: ./mogle_demo)")
+    command.set_defaults(run=_demo)
+
+
+def _add_weights(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--weights", type=Path, required=True, help="the toy's folder, as `mogle toy build` leaves it")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    with _headless():
+        from .toy.demo import Settings, demo
+    names = ("out", "size", "seed", "prompt", "mask", "steps")
+    for line in demo(Settings(**{name: getattr(options, name) for name in names}), options.weights):
+        print(line)
 
 
 def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,6 +102,40 @@ def _doctor(options: argparse.Namespace) -> None:
 
     for line in report(options.paths):
         print(line)
+
+
+def _add_toy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    toy = commands.add_parser("toy", help="the small world of drawn faces behind the demo")
+    actions = toy.add_subparsers(title="commands", required=True)
+    command = actions.add_parser("install", help="its models where ComfyUI's loaders look, and an example mask")
+    _add_weights(command)
+    command.add_argument("comfyui", type=Path, help="ComfyUI's folder, or its base directory: what holds models")
+    command.add_argument("--link", action="store_true", help="symbolic links instead of copies")
+    command.add_argument("--force", action="store_true", help="replace other files of the same names")
+    command.set_defaults(run=_toy_install)
+    command = actions.add_parser("build", help="makes its weights again: draws faces and trains for hours")
+    command.add_argument("--out", type=Path, help="folder for the weights (default: WORK/weights)")
+    command.add_argument("--work", type=Path, default=Path("toy_build"), help="what a stopped build goes on from")
+    command.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    command.add_argument("--device", help="(default: a GPU if there is one)")
+    command.add_argument("--stages", nargs="+", help="some of them, in this order (default: all)")
+    command.add_argument("--budget", type=float, default=1.0, help="a factor on all numbers of steps and faces")
+    command.set_defaults(run=_toy_build)
+
+
+def _toy_install(options: argparse.Namespace) -> None:
+    from .toy.install import install
+
+    for path in install(options.comfyui, options.weights, options.link, options.force):
+        print(path)
+
+
+def _toy_build(options: argparse.Namespace) -> None:
+    with _headless():
+        from .toy.build import STAGES, build
+    out = options.out or options.work / "weights"
+    build(out, options.work, options.seed, options.device, options.stages or tuple(STAGES), options.budget)
+    print(out)
 
 
 if __name__ == "__main__":

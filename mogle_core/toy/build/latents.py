@@ -1,0 +1,62 @@
+"""Latents of pictures and masks for the toy's trainings: encoded once, in half precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...masks import Decoupled
+from ...network import NUM_MASKS, pack
+from ..faceset import FaceSet
+from ..vae import ToyVAE
+
+
+@torch.no_grad()
+def encode_pictures(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> Tensor:
+    """The faces' tokens (N, L, 64), float16."""
+    parts = torch.split(torch.from_numpy(faces.pictures), batch)
+    return torch.cat([_encode(vae, part.float() / 255) for part in tqdm(parts, desc="latents")])
+
+
+@torch.no_grad()
+def through_vae(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> FaceSet:
+    """The faces with the VAE's reconstructions as their pictures."""
+    parts = torch.split(torch.from_numpy(faces.pictures), batch)
+    decoded = [vae.decode(vae.encode_images(part.to(vae.vae_scale.device) / 255)) for part in parts]
+    pictures = (torch.cat(decoded).clamp(0, 1).movedim(1, -1) * 255).round().to(torch.uint8).cpu()
+    return replace(faces, pictures=pictures.numpy())
+
+
+@torch.no_grad()
+def encode_masks(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> tuple[Tensor, Tensor]:
+    """The mask pictures' tokens, each distinct picture of a face encoded once.
+
+    Returns:
+        tokens (M, L, 64) float16, of which the first is the black picture's, and the row of each face's 20
+        masks in them, (N, 20) int64.
+    """
+    black = torch.zeros(1, *faces.ids.shape[1:], 3)
+    tokens, rows, pending = [_encode(vae, black)], torch.zeros(len(faces), NUM_MASKS, dtype=torch.long), []
+    count = 1
+    for number in tqdm(range(len(faces)), desc="mask latents"):
+        masks = Decoupled(torch.from_numpy(faces.ids[number : number + 1]))
+        present = [0, *(1 + torch.unique(masks.ids).long()).tolist()]
+        pending += [masks.mask_image(0, which) for which in present]
+        rows[number, present] = torch.arange(count, count + len(present))
+        count += len(present)
+        while len(pending) >= batch:
+            tokens.append(_encode(vae, torch.stack(pending[:batch])))
+            pending = pending[batch:]
+    if pending:
+        tokens.append(_encode(vae, torch.stack(pending)))
+    return torch.cat(tokens), rows
+
+
+def _encode(vae: ToyVAE, images: Tensor) -> Tensor:
+    device = vae.vae_scale.device
+    with torch.autocast(device.type, torch.bfloat16):
+        pictures = images.to(device).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+        return pack(vae.encode(pictures).half()).cpu()

@@ -1,0 +1,131 @@
+"""The loop that all of the toy's trainings share: AdamW, averaged weights, a log, and exact resuming."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from tqdm import trange
+
+from ...training.draws import generator
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train.
+
+    ema: decay of the averaged weights. save_seconds: between two checkpoints.
+    """
+
+    steps: int
+    lr: float
+    warmup: int = 100
+    weight_decay: float = 0.01
+    ema: float = 0.999
+    clip: float = 1.0
+    save_seconds: float = 120.0
+
+
+def fit(
+    model: nn.Module,
+    loss_of: Callable[[torch.Generator], Tensor],
+    plan: Plan,
+    folder: Path,
+    name: str,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Train those of the model's parameters that want gradients; returns their averaged values by name.
+
+    Args:
+        loss_of: one batch's loss; all that it draws comes from the generator it is given.
+        folder: where `name`.log.jsonl and the checkpoint `name`.resume.pt are kept.
+    """
+    trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    optimiser = torch.optim.AdamW(trained.values(), lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.99))
+    average = {key: value.detach().clone() for key, value in trained.items()}
+    resume, log = folder / f"{name}.resume.pt", folder / f"{name}.log.jsonl"
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    stream = name if rank == 0 else f"{name}/{rank}"
+    first = _restore(resume, trained, average, optimiser) if resume.exists() else 0
+    saved, recent = time.monotonic(), 0.0
+    with log.open("a") as lines, trange(first, plan.steps, initial=first, total=plan.steps, desc=name) as bar:
+        for step in bar:
+            for group in optimiser.param_groups:
+                group["lr"] = plan.lr * schedule(step, plan)
+            loss = loss_of(generator(seed, stream, step))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            _share([value.grad for value in trained.values()])
+            nn.utils.clip_grad_norm_(trained.values(), plan.clip)
+            optimiser.step()
+            _follow(average, trained, min(plan.ema, (1 + step) / (10 + step)))
+            recent += (loss.item() - recent) * max(0.02, 1 / (1 + step - first))
+            if rank > 0:
+                continue
+            if step % 50 == 0 or step + 1 == plan.steps:
+                lines.write(json.dumps({"step": step, "loss": round(recent, 6)}) + "\n")
+                lines.flush()
+                bar.set_postfix(loss=f"{recent:.4f}", refresh=False)
+            if time.monotonic() - saved > plan.save_seconds or step + 1 == plan.steps:
+                _keep(resume, trained, average, optimiser, step + 1)
+                saved = time.monotonic()
+    return average
+
+
+def schedule(step: int, plan: Plan) -> float:
+    """The share of the learning rate: a linear rise, then half a cosine down to 1 %."""
+    rise = min(1.0, (step + 1) / max(1, plan.warmup))
+    return rise * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps)))
+
+
+def _share(gradients: list[Tensor | None]) -> None:
+    """The mean over all processes, where there are several (on a CPU they are quicker than threads)."""
+    if dist.is_initialized():
+        present = [gradient for gradient in gradients if gradient is not None]
+        flat = torch.cat([gradient.flatten() for gradient in present])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        for gradient, mean in zip(present, torch.split(flat, [g.numel() for g in present]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+
+@torch.no_grad()
+def _follow(average: dict[str, Tensor], trained: dict[str, nn.Parameter], decay: float) -> None:
+    names = list(average)
+    torch._foreach_lerp_([average[n] for n in names], [trained[n] for n in names], 1 - decay)
+
+
+def _keep(
+    path: Path,
+    trained: dict[str, nn.Parameter],
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    step: int,
+) -> None:
+    state = {"trained": {k: v.detach() for k, v in trained.items()}, "average": average}
+    partial = path.with_suffix(".partial")
+    torch.save({**state, "optimiser": optimiser.state_dict(), "step": step}, partial)
+    partial.replace(path)
+
+
+def _restore(
+    path: Path, trained: dict[str, nn.Parameter], average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> int:
+    state = torch.load(path, weights_only=True)
+    for key, value in trained.items():
+        value.data.copy_(state["trained"][key])
+        average[key].copy_(state["average"][key])
+    optimiser.load_state_dict(state["optimiser"])
+    step = int(state["step"])
+    _LOG.info("%s goes on at step %d", path.name, step)
+    return step

@@ -1,0 +1,53 @@
+"""The build's last stages: the finished world's scores, and the paper's Tables 3 to 5 in small."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ...network import MoGLEConfig
+from ..bench import local_change, measure, score_pictures
+from ..faceset import FaceSet
+from ..world import World
+from .latents import through_vae
+
+_LOG = logging.getLogger(__name__)
+
+ABLATIONS: Mapping[str, MoGLEConfig] = {
+    "both, experts, matrix gate": MoGLEConfig(),
+    "only global": MoGLEConfig(experts="global"),
+    "only local": MoGLEConfig(experts="local"),
+    "static gate": MoGLEConfig(gate="static"),
+    "scalar gate": MoGLEConfig(gate="scalar"),
+    "experts, no gate": MoGLEConfig(gate="none"),
+    "gate, no experts": MoGLEConfig(has_experts=False),
+    "no experts, no gate": MoGLEConfig(has_experts=False, gate="none"),
+}
+"""The paper's rows: experts (Table 3), gates (Table 4), components (Table 5)."""
+
+
+def score_world(world: World, held: FaceSet, path: Path) -> dict[str, dict[str, float]]:
+    """All that the toy world must hold, on held-out faces; written to `path` as JSON."""
+    drawn = torch.from_numpy(held.pictures)
+    through = torch.from_numpy(through_vae(world.vae, held).pictures)
+    scores = {
+        "drawn": score_pictures(world, drawn, held),
+        "through the VAE": score_pictures(world, through, held),
+        "mask and text": measure(world, held),
+        "text alone": measure(world, held, masked=False),
+        "repainted": {"ratio": local_change(world, held.first(50))},
+    }
+    path.write_text(json.dumps(scores, indent=1))
+    return scores
+
+
+def score_ablation(world: World, held: FaceSet, name: str, path: Path) -> None:
+    """One row of the table, added to the file."""
+    rows = json.loads(path.read_text()) if path.exists() else {}
+    rows[name] = measure(world, held)
+    _LOG.info("%s: %s", name, rows[name])
+    path.write_text(json.dumps(rows, indent=1))

@@ -1,0 +1,182 @@
+"""The stages of the toy's build and what each leaves in the work folder for the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ...flux import Flux
+from ...network import MoGLE, MoGLEConfig
+from ...training.start import fresh_lora
+from ..faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
+from ..files import RECIPE, write_world
+from ..judge import Judge
+from ..text import ToyText, collect_vocabulary
+from ..vae import ToyVAE
+from ..world import World
+from .base import TOY_FLUX, Painter, train_base
+from .judge import train_judge
+from .latents import encode_masks, encode_pictures, through_vae
+from .loop import Plan
+from .mogle import RANK, MaskedFaces, masked_faces, train_mogle
+from .scores import ABLATIONS, score_ablation, score_world
+from .vae import train_vae
+
+_Model = TypeVar("_Model", bound=nn.Module)
+
+FACES, MASKED_FACES = 12_000, 1_300
+HELD, SCORED = 512, 200
+BASE_STEPS, MOGLE_STEPS = 4400, 1600
+
+
+class Workshop:
+    """One build's settings, and the files that its stages share."""
+
+    def __init__(self, out: Path, work: Path, seed: int, device: str | None, budget: float) -> None:
+        self.out, self.work, self.seed, self.budget = out, work, seed, budget
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def count(self, number: int) -> int:
+        return max(2, round(number * self.budget))
+
+    def plan(self, steps: int, lr: float, ema: float = 0.995) -> Plan:
+        return Plan(self.count(steps), lr, ema=ema, warmup=min(100, self.count(steps) // 4 + 1))
+
+    def path(self, name: str) -> Path:
+        return self.work / f"{name}.safetensors"
+
+    def notes(self) -> dict[str, str]:
+        """For the files' metadata: how to make them again."""
+        return {"toy.made_by": f"mogle toy build --seed {self.seed} --budget {self.budget:g}"}
+
+    @cached_property
+    def faces(self) -> FaceSet:
+        return read_faces(self.path("faces"))
+
+    @cached_property
+    def held(self) -> FaceSet:
+        return read_faces(self.path("held"))
+
+    def keep(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        partial = self.path(name).with_suffix(".partial")
+        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, partial)
+        partial.replace(self.path(name))
+
+    def vae(self, name: str = "vae") -> ToyVAE:
+        return self._filled(ToyVAE(), name)
+
+    def judge(self) -> Judge:
+        return self._filled(Judge(), "judge")
+
+    def painter(self) -> Painter:
+        return self._filled(Painter(ToyText(collect_vocabulary(self.faces.captions)), Flux(TOY_FLUX)), "base")
+
+    def world(self, name: str = "mogle", config: MoGLEConfig | None = None) -> World:
+        """The world as it is in the work folder, with the network and LoRA of this name."""
+        painter = self.painter()
+        lora = fresh_lora(painter.flux, RANK, torch.Generator())
+        mixture = self._filled(nn.ModuleDict({"network": MoGLE(config), "lora": lora}), name)
+        network = mixture["network"]
+        assert isinstance(network, MoGLE)
+        return World(painter.flux, self.vae(), painter.text, self.judge(), network, lora, RECIPE)
+
+    def _filled(self, model: _Model, name: str) -> _Model:
+        model.load_state_dict(load_file(self.path(name)))
+        return model.requires_grad_(False).eval().to(self.device)
+
+
+def draw_stage(shop: Workshop) -> None:
+    """The training faces, and the held-out ones."""
+    for name, first, count in (("faces", 0, shop.count(FACES)), ("held", HELD_OUT, shop.count(HELD))):
+        if not shop.path(name).exists():
+            write_faces(shop.path(name), draw_faces(range(first, first + count), workers=os.cpu_count() or 1))
+
+
+def vae_stage(shop: Workshop) -> None:
+    """Encoder and decoder together; then, on latents that no longer move, the decoder alone on faces."""
+    if shop.path("vae").exists():
+        return
+    train = partial(train_vae, shop.faces, folder=shop.work, seed=shop.seed, device=shop.device)
+    whole = train(plan=shop.plan(800, 1e-3), name="vae_whole")
+    frozen = partial(train, plan=shop.plan(3900, 1e-3), batch=16, frozen_encoder=True, faces_only=True)
+    decoded = frozen(start=whole.state_dict(), name="vae_decoder")
+    shop.keep("vae", decoded.state_dict())
+
+
+def judge_stage(shop: Workshop) -> None:
+    if not shop.path("judge").exists():
+        some = shop.faces.first(shop.count(1500))
+        seen = some + through_vae(shop.vae(), some.first(shop.count(700)))
+        train = partial(train_judge, seen, folder=shop.work, seed=shop.seed, device=shop.device)
+        shop.keep("judge", train(plan=shop.plan(3200, 2e-3)).state_dict())
+
+
+def latents_stage(shop: Workshop) -> None:
+    """The faces' latents, and those of the first faces' masks."""
+    if not shop.path("pictures_latents").exists():
+        shop.keep("pictures_latents", {"x0": encode_pictures(shop.vae(), shop.faces)})
+    if not shop.path("masks_latents").exists():
+        masks, rows = encode_masks(shop.vae(), shop.faces.first(shop.count(MASKED_FACES)))
+        shop.keep("masks_latents", {"masks": masks, "rows": rows})
+
+
+def base_stage(shop: Workshop) -> None:
+    if shop.path("base").exists():
+        return
+    torch.manual_seed(shop.seed)
+    painter = Painter(ToyText(collect_vocabulary(shop.faces.captions)), Flux(TOY_FLUX)).to(shop.device)
+    x0, plan = load_file(shop.path("pictures_latents"))["x0"], shop.plan(BASE_STEPS, 1.5e-3, ema=0.998)
+    shop.keep("base", train_base(x0, shop.faces.captions, painter, plan, shop.work, shop.seed).state_dict())
+
+
+def masked(shop: Workshop) -> MaskedFaces:
+    stored = load_file(shop.path("masks_latents"))
+    count = len(stored["rows"])
+    x0 = load_file(shop.path("pictures_latents"))["x0"][:count]
+    return masked_faces(shop.painter().text, shop.faces.captions[:count], x0, stored["masks"], stored["rows"])
+
+
+def mogle_stage(shop: Workshop) -> None:
+    """Network and LoRA; then all files of the world."""
+    if not shop.path("mogle").exists():
+        painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 2e-3)
+        network, lora = train_mogle(painter.flux, masked(shop), plan, shop.work, shop.seed)
+        shop.keep("mogle", nn.ModuleDict({"network": network, "lora": lora}).state_dict())
+    write_world(shop.world(), shop.out, shop.notes())
+
+
+def score_stage(shop: Workshop) -> None:
+    """What the finished world holds, on held-out faces."""
+    score_world(shop.world(), shop.held.first(shop.count(SCORED)), shop.work / "scores.json")
+
+
+def ablation_stage(shop: Workshop) -> None:
+    """Tables 3 to 5 in small: every variant trained alike, with a quarter of the steps, and scored."""
+    flux, faces, plan = shop.painter().flux, masked(shop), shop.plan(MOGLE_STEPS // 4, 2e-3)
+    for row, config in ABLATIONS.items():
+        name = "ablation_" + row.replace(", ", "-").replace(" ", "_")
+        if not shop.path(name).exists():
+            network, lora = train_mogle(flux, faces, plan, shop.work, shop.seed, config, name=name)
+            shop.keep(name, nn.ModuleDict({"network": network, "lora": lora}).state_dict())
+        held = shop.held.first(shop.count(SCORED))
+        score_ablation(shop.world(name, config), held, row, shop.work / "ablations.json")
+
+
+STAGES: Mapping[str, Callable[[Workshop], None]] = {
+    "draw": draw_stage,
+    "vae": vae_stage,
+    "judge": judge_stage,
+    "latents": latents_stage,
+    "base": base_stage,
+    "mogle": mogle_stage,
+    "score": score_stage,
+    "ablations": ablation_stage,
+}
+"""In the order in which they build on each other."""

@@ -1,0 +1,231 @@
+"""`mogle demo`: the method on the toy world, with what a person would try first, and one sheet that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from ..labels import CLASSES
+from ..masks import decode_image, resize
+from .attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
+from .captions import write_caption
+from .drawing import IDS
+from .faces import draw_label_map, draw_portrait
+from .faceset import HELD_OUT
+from .judge import parse
+from .repaint import repaint_hair
+from .score import mask_score
+from .sheet import GateMap, Row, contact_sheet, index_image, overlay
+from .text import words_of
+from .world import Moment, World, generate, load_world
+
+STRIDE = 16
+_SHOWN = ("full mask", "skin", "hair", "mouth", "u_lip", "nose", "cloth", "background")
+_COLUMNS = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one picture is made from. name: of its files. ids: (H, W) uint8, None for no mask."""
+
+    name: str
+    title: str
+    prompt: str
+    ids: Tensor | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture (H, W, 3) uint8, and how well it keeps `measured`: its own mask, or without one the first's."""
+
+    run: Run
+    picture: Tensor
+    measured: Tensor
+    score: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The demo's options. mask, prompt: None draws the mask, and takes the drawn face's caption."""
+
+    out: Path
+    size: int = 128
+    seed: int = 0
+    prompt: str | None = None
+    mask: Path | None = None
+    steps: int = 20
+
+
+def demo(settings: Settings, folder: Path) -> Iterator[str]:
+    """Make the pictures and write them; yields what to say on the way, line by line.
+
+    Raises:
+        ValueError: a size that is no multiple of 16, no steps, or a mask that is none.
+        WeightsError: the weights in `folder` are missing or damaged.
+    """
+    _check(settings)
+    world = load_world(folder=folder)
+    runs = plan(settings)
+    yield from _strangers(world, settings.prompt)
+    results, moments = make(world, runs, settings.seed, settings.steps)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    yield "Mask score: mean IoU of the mask and of the result, as the toy's parser reads it. 1 is perfect."
+    for number, result in enumerate(results, start=1):
+        yield f"  {result.score:.2f}  {result.run.title}"
+        yield f'        "{result.run.prompt}"'
+        _save(result, f"{number}_{result.run.name}", settings)
+    _sheet(results, moments).save(settings.out / "contact_sheet.png")
+    yield f"{settings.out / 'contact_sheet.png'} shows all of it; the single pictures are beside it."
+
+
+def _check(settings: Settings) -> None:
+    if settings.size % STRIDE or settings.size < 4 * STRIDE:
+        raise ValueError(f"--size is {settings.size}: choose a multiple of {STRIDE} from {4 * STRIDE} on.")
+    if settings.steps < 1:
+        raise ValueError(f"--steps is {settings.steps}: sampling takes at least 1 step.")
+    if settings.seed < 0:
+        raise ValueError(f"--seed is {settings.seed}: choose 0 or a larger whole number.")
+
+
+def plan(settings: Settings) -> list[Run]:
+    """Mask and prompt; the hair repainted; the mask with another prompt; the prompt without a mask."""
+    portrait, caption = draw_portrait(HELD_OUT + settings.seed)
+    attributes = portrait.face
+    if settings.mask is None:
+        ids = torch.from_numpy(draw_label_map(portrait, settings.size))
+    else:
+        ids = read_mask(settings.mask, settings.size)
+        attributes = as_in_mask(attributes, ids)
+        caption = write_caption(attributes, np.random.default_rng(settings.seed))
+    prompt = settings.prompt or caption
+    runs = [Run("mask_and_prompt", "Mask and prompt", prompt, ids)]
+    if repainted := repaint_hair(ids):
+        runs.append(Run("hair_repainted", f"Repainted: {repainted[1]}", prompt, repainted[0]))
+    recoloured = write_caption(other_colours(attributes), np.random.default_rng(settings.seed))
+    runs.append(Run("other_prompt", "The mask, another prompt", recoloured, ids))
+    return [*runs, Run("no_mask", "The prompt without a mask", prompt, None)]
+
+
+def read_mask(path: Path, size: int) -> Tensor:
+    """A stored mask as ids (H, W): its longer side becomes `size`, the other the nearest multiple of 16."""
+    ids = decode_image(Image.open(path)).ids
+    longer = max(ids.shape[1:])
+    height, width = (max(STRIDE, round(side * size / longer / STRIDE) * STRIDE) for side in ids.shape[1:])
+    return resize(ids, height, width)[0]
+
+
+def as_in_mask(attributes: Attributes, ids: Tensor) -> Attributes:
+    """The attributes with what a mask shows: what is worn, the mouth, and how far down the hair reaches."""
+
+    def has(name: str) -> bool:
+        return bool((ids == IDS[name]).any())
+
+    return replace(
+        attributes,
+        glasses=(attributes.glasses or "black") if has("eye_g") else None,
+        hat=(attributes.hat or "hat") if has("hat") else None,
+        hat_colour=(attributes.hat_colour or "red") if has("hat") else None,
+        earrings=has("ear_r"),
+        necklace=has("neck_l"),
+        mouth_open=has("mouth"),
+        hair_length=_hair_length(ids),
+    )
+
+
+def _hair_length(ids: Tensor) -> str:
+    """By the lowest hair: above the lips it is short, above the chin's level and a bit medium."""
+    hair, skin = ((ids == IDS[name]).any(dim=1).nonzero().flatten() for name in ("hair", "skin"))
+    if len(hair) == 0 or len(skin) == 0:
+        return "short"
+    down = float(hair[-1] - skin[0]) / max(1.0, float(skin[-1] - skin[0]))
+    return "short" if down < 0.8 else "medium" if down < 1.15 else "long"
+
+
+def other_colours(attributes: Attributes) -> Attributes:
+    """The same person with hair, clothing and background of other colours."""
+    return replace(
+        attributes,
+        hair_colour=_after(HAIR_COLOURS, attributes.hair_colour, 3),
+        clothing_colour=_after(CLOTHING_COLOURS, attributes.clothing_colour, 3),
+        background=_after(BACKGROUND_COLOURS, attributes.background, 3),
+    )
+
+
+def _after(colours: Mapping[str, object], colour: str, steps: int) -> str:
+    names = list(colours)
+    return names[(names.index(colour) + steps) % len(names)]
+
+
+def make(world: World, runs: Sequence[Run], seed: int, steps: int) -> tuple[list[Result], list[Moment]]:
+    """Every run's picture from the same noise, and the moments of the first at an early, middle and late step."""
+    wanted = sorted({0, steps // 2, steps - 1})
+    moments: list[Moment] = []
+
+    def record(moment: Moment) -> None:
+        if moment.step in wanted:
+            moments.append(moment)
+
+    masked = [run for run in runs if run.ids is not None]
+    ids = torch.stack([run.ids for run in masked if run.ids is not None])
+    prompts = [run.prompt for run in masked]
+    with_mask = generate(world, ids, prompts, [seed] * len(masked), steps, record=record)
+    free = [run for run in runs if run.ids is None]
+    size = (ids.shape[1], ids.shape[2])
+    without = generate(world, None, [run.prompt for run in free], [seed] * len(free), steps, size=size)
+    pictures = torch.cat((with_mask, without))
+    measured = torch.cat((ids, ids[:1].expand(len(free), -1, -1)))
+    scores = mask_score(parse(world.judge, pictures), measured)
+    results = [
+        Result(run, picture, own, float(score))
+        for run, picture, own, score in zip([*masked, *free], pictures, measured, scores, strict=True)
+    ]
+    return results, moments
+
+
+def _strangers(world: World, prompt: str | None) -> Iterator[str]:
+    unknown = sorted({word for word in words_of(prompt or "") if word not in world.text.vocabulary})
+    if unknown:
+        yield f"The toy's small vocabulary lacks these words of the prompt: {', '.join(unknown)}."
+
+
+def _save(result: Result, name: str, settings: Settings) -> None:
+    run, out = result.run, settings.out
+    notes = PngInfo()
+    for key, value in (("prompt", run.prompt), ("seed", settings.seed), ("steps", settings.steps)):
+        notes.add_text(key, str(value))
+    notes.add_text("Software", "face-mogle, toy weights: a generated picture")
+    Image.fromarray(result.picture.numpy()).save(out / f"{name}.png", pnginfo=notes)
+    if run.ids is not None:
+        index_image(run.ids).save(out / f"{name}_mask.png")
+        Image.fromarray(overlay(result.picture, run.ids).numpy()).save(out / f"{name}_overlay.png")
+
+
+def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:
+    rows = [
+        Row(r.run.title, f"mask score {r.score:.2f}\n{r.run.prompt}", r.run.ids, r.picture, r.measured)
+        for r in results
+    ]
+    steps = [f"step {moment.step + 1}, noise {moment.sigma:.2f}" for moment in moments]
+    return contact_sheet(rows, steps, gate_maps(results[0].measured, moments))
+
+
+def gate_maps(ids: Tensor, moments: Sequence[Moment]) -> list[GateMap]:
+    """The first picture's gate for the full mask and a few classes that its mask (H, W) holds."""
+    grid = (ids.shape[0] // STRIDE, ids.shape[1] // STRIDE)
+    gates = torch.stack([moment.gates[0] for moment in moments if moment.gates is not None])
+    present = [name for name in _SHOWN if name == "full mask" or bool((ids == IDS[name]).any())]
+    maps = []
+    for name in present[:_COLUMNS]:
+        expert = 0 if name == "full mask" else IDS[name] + 1
+        title = name if expert == 0 else CLASSES[expert - 1].title
+        # A gate without tokens of its own, one weight for all, is the same everywhere.
+        weights = gates[..., expert].expand(-1, grid[0] * grid[1])
+        maps.append(GateMap(title, weights.reshape(-1, *grid).float().cpu()))
+    return maps

@@ -1,0 +1,47 @@
+"""Writing the toy world's files: 16-bit tensors in ComfyUI's conventions, with metadata on their making."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ..lora import MaskLoRA
+from ..network import MoGLE
+from ..weights import Recipe, save
+from .text import ToyText
+from .world import FILES, World
+
+RECIPE = Recipe(gate_timestep="training", resolution=128)
+
+
+def write_world(world: World, folder: Path, notes: Mapping[str, str]) -> None:
+    """All five files of a world into a folder.
+
+    notes: how the weights were made, for every file's metadata.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_model(world.flux, folder / FILES["flux"], torch.bfloat16, notes)
+    write_model(world.vae, folder / FILES["vae"], torch.float16, notes)
+    write_model(world.judge, folder / FILES["judge"], torch.float16, notes)
+    write_text(world.text, folder / FILES["text"], notes)
+    write_mogle(world.network, world.lora, folder / FILES["mogle"], notes)
+
+
+def write_model(model: nn.Module, path: Path, dtype: torch.dtype, notes: Mapping[str, str]) -> None:
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, path, {"format": "pt", **notes})
+
+
+def write_text(text: ToyText, path: Path, notes: Mapping[str, str]) -> None:
+    """The text encoder and, in the metadata, its vocabulary."""
+    write_model(text, path, torch.float16, {**notes, "toy.vocabulary": json.dumps(text.vocabulary)})
+
+
+def write_mogle(network: MoGLE, lora: MaskLoRA, path: Path, notes: Mapping[str, str]) -> None:
+    """Network and LoRA as one combined file; both are left in float16."""
+    save(path, network.half(), lora.half(), RECIPE, notes)

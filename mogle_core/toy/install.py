@@ -1,0 +1,83 @@
+"""`mogle toy install`: the toy's files where ComfyUI's stock loaders look. Copies only; needs no model."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from pathlib import Path
+
+from .world import FILES
+
+EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
+INSTALLED_MASK = "mogle_toy_mask.png"
+
+_PLACES = (
+    ("flux", "models/diffusion_models"),
+    ("vae", "models/vae"),
+    ("mogle", "models/mogle"),
+    ("mogle", "models/loras"),
+)
+
+
+class InstallError(ValueError):
+    """Files that cannot be put where ComfyUI looks; the message says which, and what to change."""
+
+
+def install(comfyui: Path, folder: Path, link: bool = False, force: bool = False) -> list[Path]:
+    """Put the toy's models and its example mask into a ComfyUI, or a base directory of one.
+
+    Args:
+        folder: where the toy's weights are.
+        link: make symbolic links instead of copies.
+        force: replace files of these names that hold something else. Without it, nothing is written at all.
+
+    Returns:
+        The installed files, those that were there already included.
+
+    Raises:
+        InstallError: no ComfyUI, no weights, or another file is in the way.
+    """
+    if not (comfyui / "models").is_dir():
+        raise InstallError(
+            f"{comfyui} is no ComfyUI: it has no folder models. Give the folder that holds models and input, "
+            "or ComfyUI's --base-directory."
+        )
+    pairs = files(comfyui, folder)
+    _check(pairs, force)
+    for source, target in pairs:
+        if not _same(source, target) or target.is_symlink() != link:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _put(source, target, link)
+    return [target for _, target in pairs]
+
+
+def files(comfyui: Path, folder: Path) -> list[tuple[Path, Path]]:
+    """(source, target) of each file that `install` brings."""
+    models = [(folder / FILES[kind], comfyui / place / FILES[kind]) for kind, place in _PLACES]
+    return [*models, (EXAMPLE_MASK, comfyui / "input" / INSTALLED_MASK)]
+
+
+def _check(pairs: list[tuple[Path, Path]], force: bool) -> None:
+    missing = sorted({source.name for source, _ in pairs if not source.is_file()})
+    if missing:
+        raise InstallError(
+            f"{', '.join(missing)} not found in {pairs[0][0].parent}: make them by `mogle toy build`, and give "
+            "their folder by --weights."
+        )
+    others = [str(target) for source, target in pairs if os.path.lexists(target) and not _same(source, target)]
+    if others and not force:
+        raise InstallError(f"Other files are in the way, and stay: {', '.join(others)}. --force replaces them.")
+
+
+def _same(source: Path, target: Path) -> bool:
+    return target.is_file() and filecmp.cmp(source, target, shallow=False)
+
+
+def _put(source: Path, target: Path, link: bool) -> None:
+    # Never through a link: what it leads to is somebody else's.
+    target.unlink(missing_ok=True)
+    if link:
+        target.symlink_to(source.resolve())
+    else:
+        shutil.copyfile(source, target)

@@ -1,0 +1,72 @@
+"""What the toy world is measured by: does a face keep its mask, its words, and what was not repainted?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..labels import NUM_CLASSES
+from .attributes import HAIR_COLOURS
+from .drawing import IDS
+
+
+def class_scores(found: Tensor, wanted: Tensor) -> Tensor:
+    """IoU of every class, (N, 19), of label maps (N, H, W); NaN for classes that `wanted` lacks."""
+    ious = []
+    for number in range(NUM_CLASSES):
+        here, there = found == number, wanted == number
+        both, either = (here & there).sum((1, 2)), (here | there).sum((1, 2))
+        ious.append(torch.where(there.any(2).any(1), both / either.clamp_min(1), torch.nan))
+    return torch.stack(ious, dim=1)
+
+
+def mask_score(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean IoU over the classes that are present in `wanted`: (N, H, W) twice -> (N,)."""
+    return class_scores(found, wanted).nanmean(dim=1)
+
+
+def hair_colour(picture: Tensor, ids: Tensor) -> str | None:
+    """The named colour nearest to the mean of the hair region; None where there is no hair.
+
+    picture: (H, W, 3) uint8. ids: (H, W).
+    """
+    hair = picture[ids == IDS["hair"]]
+    if len(hair) == 0:
+        return None
+    colours = torch.tensor(list(HAIR_COLOURS.values()), dtype=torch.float32)
+    nearest = (colours - hair.float().mean(dim=0)).square().sum(dim=1).argmin()
+    return list(HAIR_COLOURS)[int(nearest)]
+
+
+def hair_right(pictures: Tensor, ids: Tensor, stated: Sequence[str]) -> float:
+    """The share of pictures whose hair has the stated colour; those with hardly any hair are left out."""
+    enough = (ids == IDS["hair"]).sum((1, 2)) >= 0.01 * ids[0].numel()
+    judged = [
+        hair_colour(picture, own) == colour
+        for picture, own, colour, seen in zip(pictures, ids, stated, enough, strict=True)
+        if seen
+    ]
+    return sum(judged) / max(1, len(judged))
+
+
+def change_ratio(before: Tensor, after: Tensor, repainted: Tensor) -> float:
+    """Mean absolute difference inside the repainted region over that outside; pictures (H, W, 3), (H, W) bool."""
+    difference = (before.float() - after.float()).abs().mean(dim=-1)
+    return float(difference[repainted].mean() / difference[~repainted].mean().clamp_min(1e-6))
+
+
+def frechet(features: Tensor, reference: Tensor) -> float:
+    """The Fréchet distance of two sets of features (N, F), (M, F), as Gaussians.
+
+    tr sqrt(S1 S2) is the sum of the roots of the eigenvalues of the symmetric S1^1/2 S2 S1^1/2.
+    """
+    ours, theirs = features.double().numpy(), reference.double().numpy()
+    first, second = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(min=0)).sum()
+    apart = np.square(ours.mean(0) - theirs.mean(0)).sum()
+    return float(apart + np.trace(first) + np.trace(second) - 2 * shared)

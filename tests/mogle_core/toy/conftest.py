@@ -1,0 +1,41 @@
+"""A toy world without training: the real files' names and layouts, so small that a test can sample from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mogle_core.flux import Flux, FluxParams
+from mogle_core.network import MoGLE
+from mogle_core.toy.faces import draw_portrait
+from mogle_core.toy.files import RECIPE, write_world
+from mogle_core.toy.judge import Judge
+from mogle_core.toy.text import CONTEXT_WIDTH, POOLED_WIDTH, ToyText, collect_vocabulary
+from mogle_core.toy.vae import ToyVAE
+from mogle_core.toy.world import World
+from mogle_core.training.start import fresh_lora
+
+SIZES = FluxParams(
+    vec_in_dim=POOLED_WIDTH, context_in_dim=CONTEXT_WIDTH, hidden_size=128, num_heads=1, depth=1, depth_single_blocks=1
+)
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all files of a world of random weights, written as the trained ones are."""
+    torch.manual_seed(0)
+    flux = Flux(SIZES)
+    world = World(
+        flux=flux,
+        vae=ToyVAE(),
+        text=ToyText(collect_vocabulary(draw_portrait(seed)[1] for seed in range(50))),
+        judge=Judge(),
+        network=MoGLE(),
+        lora=fresh_lora(flux, 4, torch.Generator().manual_seed(0)),
+        recipe=RECIPE,
+    )
+    folder = tmp_path_factory.mktemp("untrained")
+    write_world(world, folder, {"toy.made_by": "a test"})
+    return folder

@@ -1,0 +1,150 @@
+"""`mogle demo` on a world without training: what it makes, from what, and that it can be made again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mogle_core.cli import main
+from mogle_core.labels import CLASS_NAMES
+from mogle_core.toy.demo import Settings, as_in_mask, demo, gate_maps, other_colours, plan, read_mask
+from mogle_core.toy.drawing import IDS
+from mogle_core.toy.faces import draw_face
+from mogle_core.toy.faceset import HELD_OUT
+from mogle_core.toy.sheet import index_image
+from mogle_core.toy.world import Moment, generate, load_world
+
+SIZE, STEPS = 64, 3
+NAMES = ("1_mask_and_prompt", "2_hair_repainted", "3_other_prompt", "4_no_mask")
+
+
+@pytest.fixture(scope="module")
+def made(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[str]]:
+    settings = Settings(tmp_path_factory.mktemp("demo"), SIZE, seed=1, steps=STEPS)
+    return settings, list(demo(settings, untrained))
+
+
+def read(path: Path) -> torch.Tensor:
+    return torch.from_numpy(np.array(Image.open(path)))
+
+
+def test_it_writes_every_picture_and_one_sheet(made: tuple[Settings, list[str]]) -> None:
+    settings, lines = made
+    masked = [f"{name}{part}.png" for name in NAMES[:3] for part in ("", "_mask", "_overlay")]
+    assert {path.name for path in settings.out.iterdir()} == {*masked, f"{NAMES[3]}.png", "contact_sheet.png"}
+    assert all(read(settings.out / f"{name}.png").shape == (SIZE, SIZE, 3) for name in NAMES)
+    assert sum(line.strip()[:2] in ("0.", "1.") for line in lines) == len(NAMES)
+    assert str(settings.out / "contact_sheet.png") in lines[-1]
+
+
+def test_the_pictures_are_what_generate_makes(made: tuple[Settings, list[str]], untrained: Path) -> None:
+    """From the mask, prompt and seed that are saved with each; so the same noise for all of them."""
+    settings, _ = made
+    world = load_world(folder=untrained)
+    for name in NAMES:
+        saved = Image.open(settings.out / f"{name}.png")
+        mask = settings.out / f"{name}_mask.png"
+        ids = read_mask(mask, SIZE)[None] if mask.exists() else None
+        assert saved.info["seed"] == "1"
+        again = generate(world, ids, [saved.info["prompt"]], [1], STEPS, size=(SIZE, SIZE))[0]
+        assert (again.int() - torch.from_numpy(np.array(saved)).int()).abs().max() <= 1
+
+
+def test_a_stored_mask_takes_the_drawn_ones_place(made: tuple[Settings, list[str]], untrained: Path) -> None:
+    settings, _ = made
+    prompt = Image.open(settings.out / f"{NAMES[0]}.png").info["prompt"]
+    other = Settings(settings.out / "again", SIZE, 1, prompt, settings.out / f"{NAMES[0]}_mask.png", STEPS)
+    list(demo(other, untrained))
+    assert torch.equal(read(other.out / f"{NAMES[0]}.png"), read(settings.out / f"{NAMES[0]}.png"))
+
+
+def test_plan_varies_one_thing_at_a_time() -> None:
+    first, repainted, recoloured, free = plan(Settings(Path("."), SIZE, seed=5))
+    assert first.prompt == repainted.prompt == free.prompt != recoloured.prompt
+    assert torch.equal(first.ids, recoloured.ids)
+    assert not torch.equal(first.ids, repainted.ids)
+    assert free.ids is None
+    assert first.prompt == draw_face(HELD_OUT + 5, SIZE).caption
+
+
+def test_a_mask_without_hair_is_not_repainted(tmp_path: Path) -> None:
+    ids = torch.full((32, 32), IDS["skin"], dtype=torch.uint8)
+    index_image(ids).save(tmp_path / "bald.png")
+    runs = plan(Settings(tmp_path, SIZE, mask=tmp_path / "bald.png"))
+    assert [run.name for run in runs] == ["mask_and_prompt", "other_prompt", "no_mask"]
+
+
+def test_another_prompt_changes_colours_only() -> None:
+    face = draw_face(3, SIZE).attributes
+    other = other_colours(face)
+    changed = {name for name, value in vars(face).items() if getattr(other, name) != value}
+    assert changed == {"hair_colour", "clothing_colour", "background"}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_attributes_are_read_off_a_mask_as_they_were_drawn(seed: int) -> None:
+    """Of another face's attributes nothing remains that the mask shows; hair's length within one word."""
+    face, other = draw_face(seed), draw_face(seed + 100)
+    fitted = as_in_mask(other.attributes, torch.from_numpy(face.ids))
+    assert bool(fitted.glasses) == bool(face.attributes.glasses)
+    assert bool(fitted.hat) == bool(fitted.hat_colour) == bool(face.attributes.hat)
+    assert (fitted.necklace, fitted.mouth_open) == (face.attributes.necklace, face.attributes.mouth_open)
+    words = ("short", "medium", "long")
+    assert abs(words.index(fitted.hair_length) - words.index(face.attributes.hair_length)) <= 1
+
+
+@pytest.mark.parametrize(("stored", "expected"), [((48, 96), (32, 64)), ((100, 100), (64, 64)), ((900, 10), (64, 16))])
+def test_a_mask_keeps_its_shape_in_multiples_of_16(
+    tmp_path: Path, stored: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    index_image(torch.ones(stored, dtype=torch.uint8)).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", 64).shape == expected
+
+
+def test_gate_maps_show_the_experts_that_they_name() -> None:
+    """Expert e weighs e everywhere: each map must hold its own number, one more than the class's id."""
+    ids = torch.tensor([[IDS["skin"], IDS["hair"]], [IDS["nose"], 0]], dtype=torch.uint8)
+    ids = ids.repeat_interleave(16, 0).repeat_interleave(16, 1)
+    gates = torch.arange(20.0).expand(1, 4, 20)
+    maps = gate_maps(ids, [Moment(step, 1.0, torch.zeros(0), gates) for step in (0, 1)])
+    found = {each.title: each.weights for each in maps}
+    assert list(found) == ["full mask", "skin", "hair", "nose", "background"]
+    for title, weights in found.items():
+        expert = 0 if title == "full mask" else CLASS_NAMES.index(title) + 1
+        assert torch.equal(weights, torch.full((2, 2, 2), float(expert)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--size", "100"], "--size is 100: choose a multiple of 16"),
+        (["--steps", "0"], "--steps is 0"),
+        (["--seed", "-1"], "--seed is -1"),
+    ],
+)
+def test_options_that_cannot_be(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--weights", str(tmp_path), "--out", str(tmp_path / "out"), *arguments]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_words_that_the_toy_does_not_know_are_named(untrained: Path, tmp_path: Path) -> None:
+    lines = list(demo(Settings(tmp_path, SIZE, prompt="A woman with fuchsia hair", steps=1), untrained))
+    assert lines[0].endswith("lacks these words of the prompt: fuchsia.")
+
+
+def test_without_opencv_it_says_what_to_install() -> None:
+    call = "sys.exit(main(['demo', '--weights', '.']))"
+    without = f"import sys; sys.modules['cv2'] = None; from mogle_core.cli import main; {call}"
+    ended = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "needs the package cv2" in ended.stderr
+    assert 'pip install -e ".[headless]"' in ended.stderr

@@ -1,0 +1,101 @@
+"""`mogle toy install`: every file where a loader looks, and nothing of the user's lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mogle_core import weights
+from mogle_core.cli import main
+from mogle_core.flux_files import load_flux
+from mogle_core.toy.faces import draw_label_map, draw_portrait
+from mogle_core.toy.faceset import HELD_OUT
+from mogle_core.toy.install import EXAMPLE_MASK, InstallError, install
+
+PLACES = (
+    "models/diffusion_models/toy_flux.safetensors",
+    "models/vae/toy_vae.safetensors",
+    "models/mogle/toy_mogle.safetensors",
+    "models/loras/toy_mogle.safetensors",
+    "input/mogle_toy_mask.png",
+)
+EXAMPLE_SEED = HELD_OUT + 6
+
+
+@pytest.fixture
+def comfyui(tmp_path: Path) -> Path:
+    (tmp_path / "comfyui/models").mkdir(parents=True)
+    return tmp_path / "comfyui"
+
+
+def test_each_file_is_where_its_loader_looks(comfyui: Path, untrained: Path) -> None:
+    assert install(comfyui, folder=untrained) == [comfyui / place for place in PLACES]
+    load_flux(comfyui / PLACES[0])
+    assert weights.read_network(comfyui / PLACES[2]).network is not None
+    assert weights.read_lora(comfyui / PLACES[3]).lora is not None
+    assert {path.relative_to(comfyui).as_posix() for path in comfyui.rglob("*") if path.is_file()} == set(PLACES)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_again_it_writes_nothing(comfyui: Path, untrained: Path, link: bool) -> None:
+    install(comfyui, untrained, link)
+    before = {place: (comfyui / place).lstat() for place in PLACES}
+    install(comfyui, untrained, link)
+    assert {place: (comfyui / place).lstat() for place in PLACES} == before
+
+
+def test_links_and_copies_replace_each_other_and_leave_the_sources(comfyui: Path, untrained: Path) -> None:
+    source = untrained / "toy_flux.safetensors"
+    held = source.read_bytes()
+    install(comfyui, link=True, folder=untrained)
+    assert all((comfyui / place).is_symlink() for place in PLACES)
+    assert (comfyui / PLACES[0]).resolve() == source.resolve()
+    install(comfyui, link=False, folder=untrained)
+    assert not any((comfyui / place).is_symlink() for place in PLACES)
+    assert source.read_bytes() == (comfyui / PLACES[0]).read_bytes() == held
+
+
+def test_another_file_in_the_way_stays_and_nothing_is_written(comfyui: Path, untrained: Path) -> None:
+    own = comfyui / PLACES[1]
+    own.parent.mkdir()
+    own.write_bytes(b"the user's")
+    with pytest.raises(InstallError, match=r"toy_vae.safetensors. --force replaces"):
+        install(comfyui, folder=untrained)
+    assert own.read_bytes() == b"the user's"
+    assert [path for path in comfyui.rglob("*") if path.is_file()] == [own]
+    install(comfyui, force=True, folder=untrained)
+    assert own.read_bytes() == (untrained / own.name).read_bytes()
+
+
+def test_a_link_in_the_way_is_replaced_and_what_it_leads_to_is_not(
+    comfyui: Path, untrained: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"somebody else's")
+    own = comfyui / PLACES[0]
+    own.parent.mkdir()
+    own.symlink_to(elsewhere)
+    with pytest.raises(InstallError):
+        install(comfyui, folder=untrained)
+    install(comfyui, force=True, folder=untrained)
+    assert elsewhere.read_bytes() == b"somebody else's"
+    assert not own.is_symlink()
+
+
+def test_a_folder_that_is_no_comfyui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["toy", "install", str(tmp_path), "--weights", str(tmp_path)]) == 1
+    assert "is no ComfyUI: it has no folder models" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there(comfyui: Path, tmp_path: Path) -> None:
+    with pytest.raises(InstallError, match=r"toy_flux\S+, toy_mogle\S+, toy_vae.safetensors not found"):
+        install(comfyui, folder=tmp_path)
+
+
+def test_the_example_mask_is_a_drawn_one() -> None:
+    """To the pixel with one version of OpenCV; another may fill an outline's edge differently."""
+    drawn = draw_label_map(draw_portrait(EXAMPLE_SEED)[0], 128)
+    assert np.mean(np.array(Image.open(EXAMPLE_MASK)) == drawn) > 0.99

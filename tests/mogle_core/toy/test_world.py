@@ -1,0 +1,67 @@
+"""A world from its files: how they are stored, and what must hold to the bit whatever was learnt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.world import FILES, Moment, World, generate, load_world, noise_of
+from mogle_core.weights import WeightsError
+
+
+@pytest.fixture(scope="module")
+def world(untrained: Path) -> World:
+    return load_world(folder=untrained)
+
+
+@pytest.fixture(scope="module")
+def held() -> FaceSet:
+    return draw_faces(range(HELD_OUT, HELD_OUT + 10))
+
+
+def test_files_are_16_bit_and_say_how_they_were_made(untrained: Path) -> None:
+    for name in FILES.values():
+        with safe_open(untrained / name, "pt") as file:
+            assert file.metadata()["toy.made_by"] == "a test"
+            names = [name for name in file.keys() if not name.endswith(".alpha")]  # noqa: SIM118
+            assert {file.get_tensor(name).dtype for name in names} <= {torch.float16, torch.bfloat16}
+
+
+def test_the_vocabulary_is_in_the_file(world: World, untrained: Path) -> None:
+    with safe_open(untrained / FILES["text"], "pt") as file:
+        assert tuple(json.loads(file.metadata()["toy.vocabulary"])) == world.text.vocabulary
+
+
+def test_a_picture_does_not_depend_on_its_batch(world: World, held: FaceSet) -> None:
+    ids = torch.from_numpy(held.ids[:3])
+    batch = generate(world, ids, held.captions[:3], [7, 8, 9], steps=2)
+    alone = generate(world, ids[1:2], held.captions[1:2], [8], steps=2)
+    assert (batch[1].int() - alone[0].int()).abs().max() <= 1
+    assert torch.equal(noise_of([7, 8], 128, 128)[1], noise_of([8], 128, 128)[0])
+
+
+def test_without_a_mask_network_and_lora_do_not_matter(world: World, held: FaceSet) -> None:
+    other = replace(world, network=None, lora=None)  # type: ignore[arg-type]
+    plain, bare = (generate(w, None, held.captions[:1], [1], steps=2) for w in (world, other))
+    assert torch.equal(plain, bare)
+
+
+def test_moments(world: World, held: FaceSet) -> None:
+    moments: list[Moment] = []
+    generate(world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], steps=3, record=moments.append)
+    assert [moment.step for moment in moments] == [0, 1, 2]
+    assert moments[0].sigma == 1 > moments[1].sigma > moments[2].sigma > 0
+    for moment in moments:
+        assert moment.gates is not None and moment.gates.shape == (1, 64, 20)
+        assert torch.allclose(moment.gates.sum(-1), torch.ones(1, 64))
+
+
+def test_a_folder_without_weights_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="toy_flux.safetensors is missing. Make them by `mogle toy build`"):
+        load_world(folder=tmp_path)

@@ -129,7 +129,7 @@ def trajectory(
     latents: list[Tensor] = []
     with torch.inference_mode():
         end = comfy.sample.sample_custom(
-            model, start / sigmas[0], cfg, comfy.samplers.sampler_object("euler"), torch.tensor(sigmas),
+            model, start / sigmas[0], cfg, comfy.samplers.sampler_object("euler"), torch.as_tensor(sigmas),
             positive, positive if negative is None else negative, torch.zeros_like(start), disable_pbar=True,
             callback=lambda step, denoised, x, steps: latents.append(x.clone()),
         )  # fmt: skip

@@ -34,18 +34,10 @@ class MaskError(ValueError):
     """A mask that cannot be used, in a sentence that says what was found and what to change."""
 
 
-@dataclass(frozen=True)
-class LabelMap:
-    """Decoded masks: `ids` (B, H, W) uint8 in 0..18, and how they were stored.
-
-    `label_space` is the space they were decoded from. Of all pixels, the share `snapped` had a colour near a
-    palette colour, and the share `off_palette` had none and took the class of the nearest pixel that had.
-    """
+class LabelMaps:
+    """What label maps `ids` (B, H, W) have in common, wherever they are."""
 
     ids: Tensor
-    label_space: str
-    snapped: float = 0.0
-    off_palette: float = 0.0
 
     @property
     def batch(self) -> int:
@@ -58,6 +50,20 @@ class LabelMap:
     @property
     def width(self) -> int:
         return self.ids.shape[2]
+
+
+@dataclass(frozen=True)
+class LabelMap(LabelMaps):
+    """Decoded masks: `ids` (B, H, W) uint8 in 0..18, and how they were stored.
+
+    `label_space` is the space they were decoded from. Of all pixels, the share `snapped` had a colour near a
+    palette colour, and the share `off_palette` had none and took the class of the nearest pixel that had.
+    """
+
+    ids: Tensor
+    label_space: str
+    snapped: float = 0.0
+    off_palette: float = 0.0
 
     def summary(self) -> str:
         """Size, classes by falling share, label space and off-palette share in one line for a log."""

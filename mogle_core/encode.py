@@ -14,7 +14,8 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from .masks import NUM_MASKS, Decoupled, MaskError
+from .labels import NUM_MASKS
+from .masks import Decoupled, MaskError
 
 LATENT_CHANNELS = 16
 DOWNSCALE = 8  # pixels to a latent cell

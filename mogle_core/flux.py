@@ -14,10 +14,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .attention import StreamOptions
 from .lora import LowRank
 from .stream import (
     MaskStream,
-    StreamOptions,
     double_block,
     embed_tokens,
     mask_modulations,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from .labels import NUM_MASKS
+
 
 @dataclass(frozen=True)
 class GateStep:
@@ -20,6 +22,10 @@ class GateStep:
     grid: tuple[int, int]
     conditionings: tuple[int, ...] = ()
 
+    @property
+    def bytes(self) -> int:
+        return self.weights.numel() * self.weights.element_size()
+
 
 @dataclass
 class GateRecord:
@@ -29,7 +35,7 @@ class GateRecord:
     budget: bytes; steps beyond it are counted in `dropped`, not kept.
     """
 
-    masks: slice = field(default_factory=lambda: slice(0, 20))
+    masks: slice = field(default_factory=lambda: slice(0, NUM_MASKS))
     budget: int = 64 * 2**20
     steps: list[GateStep] = field(default_factory=list)
     dropped: int = 0
@@ -40,8 +46,7 @@ class GateRecord:
         self.dropped = 0
 
     def add(self, step: GateStep) -> None:
-        size = step.weights.numel() * step.weights.element_size()
-        if self.bytes + size > self.budget:
+        if self.bytes + step.bytes > self.budget:
             self.dropped += 1
         else:
             self.steps.append(step)
@@ -54,4 +59,4 @@ class GateRecord:
 
     @property
     def bytes(self) -> int:
-        return sum(step.weights.numel() * step.weights.element_size() for step in self.steps)
+        return sum(step.bytes for step in self.steps)

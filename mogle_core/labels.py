@@ -45,6 +45,9 @@ CLASSES: tuple[FaceClass, ...] = (
 
 NUM_CLASSES = len(CLASSES)
 
+NUM_MASKS = 1 + NUM_CLASSES
+"""Masks that the network takes: the full mask first, then one for each class."""
+
 PALETTE: tuple[tuple[int, int, int], ...] = tuple(c.rgb for c in CLASSES)
 
 CLASS_NAMES: tuple[str, ...] = tuple(c.name for c in CLASSES)

@@ -13,11 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .decode import LabelMap, MaskError, decode_image, decode_tensor
-from .labels import FLIPPED, NUM_CLASSES, PALETTE
+from .decode import LabelMap, LabelMaps, MaskError, decode_image, decode_tensor
+from .labels import FLIPPED, NUM_CLASSES, NUM_MASKS, PALETTE
 
 __all__ = [
-    "NUM_MASKS",
     "Decoupled",
     "LabelMap",
     "LocalMasks",
@@ -30,9 +29,6 @@ __all__ = [
     "regions",
     "resize",
 ]
-
-NUM_MASKS = 1 + NUM_CLASSES
-"""Masks that the network takes: the full mask first, then one for each class."""
 
 LocalMasks = Literal["correct", "blank"]
 
@@ -73,7 +69,7 @@ def flip(ids: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Decoupled:
+class Decoupled(LabelMaps):
     """Label maps (B, H, W) uint8 as the 20 masks of the method: what a MOGLE_MASKS socket carries.
 
     `local_masks` "blank" leaves the 19 local masks black, as the official inference script does; the
@@ -93,18 +89,6 @@ class Decoupled:
             raise MaskError(f"The label map holds id {int(self.ids.max())}; CelebAMask-HQ has 0 to 18.")
         if self.local_masks not in ("correct", "blank"):
             raise MaskError(f"local_masks is {self.local_masks!r}: choose correct or blank.")
-
-    @property
-    def batch(self) -> int:
-        return self.ids.shape[0]
-
-    @property
-    def height(self) -> int:
-        return self.ids.shape[1]
-
-    @property
-    def width(self) -> int:
-        return self.ids.shape[2]
 
     def resized(self, height: int, width: int) -> Decoupled:
         return replace(self, ids=resize(self.ids, height, width))

@@ -17,10 +17,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .labels import NUM_CLASSES
-
-NUM_MASKS = NUM_CLASSES + 1
-"""The full mask first, then one mask for each class."""
+from .labels import NUM_CLASSES, NUM_MASKS
 
 TOKEN_WIDTH = 64
 """16 latent channels x 2 x 2, as FLUX packs its latents into tokens."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, tensor
 
-from .labels import CLASSES
-from .network import NUM_MASKS
+from .labels import CLASSES, NUM_MASKS
 
 FULL_MASK = "full mask"
 REGION_NAMES: tuple[str, ...] = (FULL_MASK, *(c.name for c in CLASSES))

@@ -21,9 +21,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention import Attend as Attend
-from .attention import StreamOptions as StreamOptions
-from .attention import attention_mask as attention_mask
+from .attention import Attend, StreamOptions, attention_mask
 from .lora import LowRank
 from .modulation import Modulation, affine, double, finite, gated
 

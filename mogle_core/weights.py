@@ -19,12 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .labels import CLASS_NAMES
+from .attention import StreamOptions
+from .labels import CLASS_NAMES, NUM_MASKS
 from .lora import LoRAError, MaskLoRA
 from .lora import parse as parse_lora
 from .lora import write as write_lora
-from .network import NUM_MASKS, MoGLE, MoGLEConfig, from_official, to_official
-from .stream import StreamOptions
+from .network import MoGLE, MoGLEConfig, from_official, to_official
 
 NETWORK_PREFIX = "mogle."
 GateTimestep = Literal["sampling", "training"]

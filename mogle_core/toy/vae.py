@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..encode import LATENT_CHANNELS
+
 WIDTH = 64
-LATENT_CHANNELS = 16
 
 # What ComfyUI's FLUX latent format does to any VAE's latent: (z - shift) * scale.
 FLUX_SHIFT, FLUX_SCALE = 0.1159, 0.3611

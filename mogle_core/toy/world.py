@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..encode import LatentCache, encode
+from ..encode import LATENT_CHANNELS, LatentCache, encode
 from ..flux import Flux, MaskCondition
 from ..flux_files import load_flux
 from ..lora import LowRank, MaskLoRA
@@ -20,7 +20,7 @@ from ..sampling import euler, flux_sigmas, guided
 from ..weights import Recipe, WeightsError, read, read_tensors
 from .judge import Judge
 from .text import ToyText
-from .vae import LATENT_CHANNELS, ToyVAE
+from .vae import ToyVAE
 
 FILES: Mapping[str, str] = {
     "flux": "toy_flux.safetensors",

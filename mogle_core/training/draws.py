@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..network import NUM_MASKS, TOKEN_WIDTH
+from ..labels import NUM_MASKS
+from ..network import TOKEN_WIDTH
 
 
 @dataclass(frozen=True)

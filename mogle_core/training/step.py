@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..attention import StreamOptions
 from ..flux import Flux, MaskCondition
 from ..lora import MaskLoRA
 from ..network import MoGLE
-from ..stream import StreamOptions
 from .draws import Draws
 
 GUIDANCE = 1.0

@@ -9,7 +9,8 @@ from typing import Any
 import comfy.ldm.flux.math
 from torch import Tensor
 
-from ...mogle_core.stream import Attend, MaskStream, double_block, single_block
+from ...mogle_core.attention import Attend
+from ...mogle_core.stream import MaskStream, double_block, single_block
 from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, rotate
 
 

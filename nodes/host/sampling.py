@@ -13,11 +13,13 @@ import torch
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
 
+from ...mogle_core.attention import StreamOptions
 from ...mogle_core.gates import GateRecord, GateStep
+from ...mogle_core.labels import NUM_MASKS
 from ...mogle_core.lora import FusedLoRA, LowRank
-from ...mogle_core.network import NUM_MASKS, MoGLE, pack
+from ...mogle_core.network import MoGLE, pack
 from ...mogle_core.regions import Region, strengths
-from ...mogle_core.stream import MaskStream, StreamOptions, embed_tokens, mask_modulations
+from ...mogle_core.stream import MaskStream, embed_tokens, mask_modulations
 from .blocks import with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
 from .versions import compute_dtype, image_positions

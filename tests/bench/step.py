@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition
-from mogle_core.lora import LoRAPart, MaskLoRA, fuse
-from mogle_core.names import MASK_STREAM_LAYERS, layer_of, to_diffusers
+from mogle_core.lora import MaskLoRA
 from mogle_core.network import MoGLE
-from mogle_core.stream import StreamOptions
+from mogle_core.training.start import fresh_lora
 
 REDUCED = FluxParams(
     vec_in_dim=64, context_in_dim=256, hidden_size=768, num_heads=6, depth=3, depth_single_blocks=6
@@ -66,30 +66,16 @@ def random_flux(params: FluxParams, dtype: torch.dtype, device: torch.device) ->
 
 
 def random_lora(model: Flux, dtype: torch.dtype, device: torch.device) -> MaskLoRA:
-    """A LoRA on the official trainer's layers."""
-    parts = {}
-    for name, module in model.named_modules():
-        modules = to_diffusers(name)
-        if not isinstance(module, torch.nn.Linear) or modules is None or layer_of(name) == "img_mlp.0":
-            continue
-        if layer_of(name) in MASK_STREAM_LAYERS:
-            width, rows = module.in_features, module.out_features
-            sizes = [width] * (len(modules) - 1) + [rows - width * (len(modules) - 1)]
-            parts[name] = [
-                LoRAPart(
-                    i * width,
-                    torch.randn(RANK, width, device=device, dtype=dtype) / width**0.5,
-                    torch.randn(size, RANK, device=device, dtype=dtype) / RANK,
-                    float(RANK),
-                )
-                for i, size in enumerate(sizes)
-            ]
-    return MaskLoRA(parts)
+    """A LoRA on the official trainer's layers, with nothing in it zero."""
+    lora = fresh_lora(model, RANK, torch.Generator().manual_seed(0)).to(device, dtype).requires_grad_(False)
+    for parameter in lora.parameters():
+        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
+    return lora
 
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Callable[[], Tensor]]:
     """Every way to compute a step, by its name in the table."""
-    low_rank = {name: fuse(lora.parts(name)) for name in lora.rows}
+    low_rank = lora.low_rank()
     outputs, full_mask = network.expert_outputs(x.masks), x.masks[:, 0]
     conditions = (x.text, x.time, x.pooled)
 

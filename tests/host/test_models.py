@@ -89,8 +89,8 @@ def test_a_lora_for_more_blocks_is_refused(comfy) -> None:
 
 
 def test_a_checkpoint_with_latent_lora_is_refused(comfy) -> None:
-    host, stream = comfy.module("nodes.host"), comfy.module("mogle_core.stream")
-    settings = host.MaskSettings(options=stream.StreamOptions(latent_lora=True))
+    host, attention = comfy.module("nodes.host"), comfy.module("mogle_core.attention")
+    settings = host.MaskSettings(options=attention.StreamOptions(latent_lora=True))
     with pytest.raises(ValueError, match="trained with `latent_lora`"):
         host.attach(tiny.tiny_flux(), None, settings)
 

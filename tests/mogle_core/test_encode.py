@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mogle_core.encode import LatentCache, MaskLatents, check_size, encode
-from mogle_core.masks import NUM_MASKS, Decoupled, MaskError, decode_image
+from mogle_core.labels import NUM_MASKS
+from mogle_core.masks import Decoupled, MaskError, decode_image
 
 MASKS = Path(__file__).parents[1] / "data" / "masks"
 HAIR, BACKGROUND = 13, 0

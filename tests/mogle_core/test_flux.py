@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition, attend, rope, rotate, timestep_embedding
 from mogle_core.flux_files import load, read_params
 from mogle_core.lora import parse
-from mogle_core.stream import StreamOptions, mask_positions
+from mogle_core.stream import mask_positions
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 GRID = (2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mogle_core.gates import GateRecord, GateStep
-from mogle_core.network import NUM_MASKS
+from mogle_core.labels import NUM_MASKS
 
 GRID = (2, 3)
 BYTES = 6 * NUM_MASKS * 4

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mogle_core import flux, flux_files, lora, network, sampling
+from mogle_core.attention import StreamOptions
 from mogle_core.network import MoGLE, MoGLEConfig
-from mogle_core.stream import StreamOptions
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mogle_core.labels import CLASS_NAMES
-from mogle_core.network import NUM_MASKS, MoGLE
+from mogle_core.labels import CLASS_NAMES, NUM_MASKS
+from mogle_core.network import MoGLE
 from mogle_core.regions import FULL_MASK, REGION_NAMES, Region, check_window, strengths
 
 

@@ -12,13 +12,12 @@ from small_weights import TINY, flux_weights
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mogle_core.attention import StreamOptions, attention_mask
 from mogle_core.flux import Flux, attend
 from mogle_core.flux_files import load, read_params
 from mogle_core.lora import LowRank
 from mogle_core.stream import (
     MaskStream,
-    StreamOptions,
-    attention_mask,
     double_block,
     embed_tokens,
     finite,

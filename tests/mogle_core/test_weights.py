@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from small_weights import flux_weights, taesd_weights
 from torch import Tensor
 
+from mogle_core.attention import StreamOptions
 from mogle_core.labels import CLASS_NAMES
 from mogle_core.lora import LoRAPart, MaskLoRA, parse
 from mogle_core.network import MoGLE, MoGLEConfig, from_official, to_official
-from mogle_core.stream import StreamOptions
 from mogle_core.weights import (
     Recipe,
     WeightsError,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ...labels import NUM_MASKS
 from ...masks import Decoupled
-from ...network import NUM_MASKS, pack
+from ...network import pack
 from ..faceset import FaceSet
 from ..vae import ToyVAE
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mogle_core import flux, flux_files, lora, network
+from mogle_core.labels import NUM_MASKS
 from mogle_core.training.draws import Draws, DropRates, draw, draw_samples, generator
 from mogle_core.training.start import fresh_lora
 from mogle_core.training.step import Batch, Blanks, dropped, step_loss
@@ -56,7 +57,7 @@ def golden_batch(case: dict[str, Tensor]) -> tuple[Batch, Draws, Blanks]:
     batch = Batch(case["x0"], case["condition_latents"], case["context"], case["pooled"], read_grid())
     count = len(case["t"])
     kept = torch.zeros(count, dtype=torch.bool)
-    draws = Draws(case["t"], case["noise"], kept, torch.zeros(count, network.NUM_MASKS, dtype=torch.bool))
+    draws = Draws(case["t"], case["noise"], kept, torch.zeros(count, NUM_MASKS, dtype=torch.bool))
     return batch, draws, Blanks(torch.zeros_like(case["x0"][0]), case["context"][0], case["pooled"][0])
 
 

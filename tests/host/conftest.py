@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hosts
 import pytest
@@ -82,3 +83,46 @@ def server() -> Iterator[Server]:
     packs = {"ComfyUI-MoGLE": hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
     with Server(hosts.choose(), packs) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def vae(comfy: Comfy) -> Any:
+    import tiny
+
+    return tiny.tiny_vae()
+
+
+@pytest.fixture
+def latents(comfy, vae):
+    """(seed, batch, width, height) -> MOGLE_LATENTS through MoGLE Encode."""
+    from masked import HEIGHT, WIDTH, mask_ids
+
+    def encode(seed: int, batch: int = 1, width: int = WIDTH, height: int = HEIGHT) -> Any:
+        masks = comfy.module("mogle_core.masks").Decoupled(mask_ids(seed, width, height, batch))
+        return comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)[0]
+
+    return encode
+
+
+@pytest.fixture
+def gated(comfy, models_folder):
+    """(model, positive, latents, **inputs) -> model, positive, negative, gates; LoRA and golden network."""
+
+    def patch(model: Any, positive: list, masks: Any, lora: float | None = 1.0, **inputs: Any) -> tuple:
+        (mogle,) = comfy.node("MoGLELoader")(mogle_name="global_local_mask_moe.pt")
+        if lora is not None:
+            (model,) = comfy.node("MoGLELoRAApply")(
+                model=model, lora_name="pytorch_lora_weights.safetensors", strength=lora
+            )
+        return comfy.node("MoGLEGatedCondition")(
+            model=model, positive=positive, mogle=mogle, mask_latents=masks, **inputs
+        )
+
+    return patch
+
+
+@pytest.fixture
+def base() -> Any:
+    import tiny
+
+    return tiny.golden_flux()

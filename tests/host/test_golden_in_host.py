@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import tiny
-import torch
-from safetensors import safe_open
-from torch import Tensor
-
-GOLDEN = tiny.GOLDEN
-
-
-def read_cases() -> tuple[dict, dict[str, dict[str, Tensor]]]:
-    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
-        tensors: dict[str, dict[str, Tensor]] = {}
-        for key in file.keys():  # noqa: SIM118 (safe_open is no dict)
-            case, name = key.split("/", 1)
-            tensors.setdefault(case, {})[name] = file.get_tensor(key)
-        return json.loads(file.metadata()["cases"]), tensors
-
-
-SETTINGS, CASES = read_cases()
+from golden import CASES, SETTINGS, reference_frequencies
 
 
 @pytest.fixture
@@ -49,11 +31,9 @@ def patched(comfy, models_folder):
 
 
 @pytest.fixture(autouse=True)
-def reference_frequencies(comfy, monkeypatch):
-    """See tests/mogle_core/test_golden.py: the reference's processor rounds one of 32 frequencies up."""
+def as_the_reference_rounded(comfy, monkeypatch):
     network = comfy.module("mogle_core.network")
-    frequencies = network._frequencies(torch.device("cpu")).clone()
-    frequencies[3] = torch.nextafter(frequencies[3], torch.tensor(torch.inf))
+    frequencies = reference_frequencies(network)
     monkeypatch.setattr(network, "_frequencies", lambda device: frequencies)
 
 

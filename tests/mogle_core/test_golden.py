@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors import safe_open
+from golden import CASES, GOLDEN, SETTINGS, reference_frequencies
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mogle_core import flux, flux_files, lora, network, sampling
 from mogle_core.attention import StreamOptions
 from mogle_core.network import MoGLE, MoGLEConfig
-
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 VARIANTS = {
     "ablation_scalar_gating": MoGLEConfig(gate="scalar"),
@@ -25,30 +20,12 @@ VARIANTS = {
 }
 
 
-def read_cases() -> tuple[dict[str, dict], dict[str, dict[str, Tensor]]]:
-    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
-        settings = json.loads(file.metadata()["cases"])
-        tensors: dict[str, dict[str, Tensor]] = {}
-        for key in file.keys():  # noqa: SIM118 (safe_open is no dict)
-            case, name = key.split("/", 1)
-            tensors.setdefault(case, {})[name] = file.get_tensor(key)
-    return settings, tensors
-
-
-SETTINGS, CASES = read_cases()
 STEPS = sorted(set(CASES) - {"euler4", "training_step"})
 
 
 @pytest.fixture(autouse=True)
-def reference_frequencies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reference's processor rounded one of the gate's 32 frequencies up where the nearest is down.
-
-    exp(-3 ln 10000 / 32) lies 0.479 of a float32 step above its lower neighbour: a tie, nearly. At t = 970
-    that step moves gate weights by 4e-5; the official code itself, run on another processor than the
-    reference's, is that far off.
-    """
-    frequencies = network._frequencies(torch.device("cpu")).clone()
-    frequencies[3] = torch.nextafter(frequencies[3], torch.tensor(torch.inf))
+def as_the_reference_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    frequencies = reference_frequencies(network)
     monkeypatch.setattr(network, "_frequencies", lambda device: frequencies)
 
 
@@ -150,7 +127,7 @@ def test_trajectory(transformer: flux.Flux) -> None:
 
 def test_training_step(transformer: flux.Flux) -> None:
     """Loss and every gradient: 90 of the network, 62 of the LoRA."""
-    tensors, settings = CASES["training_step"], SETTINGS["training_step"]
+    tensors, settings = dict(CASES["training_step"]), SETTINGS["training_step"]
     mogle, mask_lora, grid = read_network(), read_lora(), tuple(settings["grid"])
     t, x0, noise = tensors["t"], tensors["x0"], tensors["noise"]
     noisy = torch.lerp(x0, noise, t[:, None, None])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from golden import CASES, GOLDEN, SETTINGS
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -17,20 +15,6 @@ from mogle_core.labels import NUM_MASKS
 from mogle_core.training.draws import Draws, DropRates, draw, draw_samples, generator
 from mogle_core.training.start import fresh_lora
 from mogle_core.training.step import Batch, Blanks, dropped, step_loss
-
-GOLDEN = Path(__file__).parents[2] / "data" / "golden"
-
-
-def read_grid() -> tuple[int, int]:
-    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
-        rows, columns = json.loads(file.metadata()["cases"])["training_step"]["grid"]
-        return rows, columns
-
-
-def read_case() -> dict[str, Tensor]:
-    with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
-        keys = [key for key in file.keys() if key.startswith("training_step/")]  # noqa: SIM118
-        return {key.split("/", 1)[1]: file.get_tensor(key) for key in keys}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +38,8 @@ def mask_lora() -> lora.MaskLoRA:
 
 
 def golden_batch(case: dict[str, Tensor]) -> tuple[Batch, Draws, Blanks]:
-    batch = Batch(case["x0"], case["condition_latents"], case["context"], case["pooled"], read_grid())
+    grid = tuple(SETTINGS["training_step"]["grid"])
+    batch = Batch(case["x0"], case["condition_latents"], case["context"], case["pooled"], grid)
     count = len(case["t"])
     kept = torch.zeros(count, dtype=torch.bool)
     draws = Draws(case["t"], case["noise"], kept, torch.zeros(count, NUM_MASKS, dtype=torch.bool))
@@ -65,7 +50,7 @@ def test_the_reference_s_loss_and_gradients(
     transformer: flux.Flux, mogle: network.MoGLE, mask_lora: lora.MaskLoRA
 ) -> None:
     """90 gradients of the network and 62 of the LoRA, to 1e-4."""
-    case = read_case()
+    case = dict(CASES["training_step"])
     loss = step_loss(transformer, mogle, mask_lora, *golden_batch(case))
     loss.backward()
     assert abs(loss.item() - case["loss"].item()) < 1e-4
@@ -84,7 +69,7 @@ def test_the_reference_s_loss_and_gradients(
 def test_trainables_stay_float32_under_autocast(
     transformer: flux.Flux, mogle: network.MoGLE, mask_lora: lora.MaskLoRA
 ) -> None:
-    batch, draws, blanks = golden_batch(read_case())
+    batch, draws, blanks = golden_batch(dict(CASES["training_step"]))
     exact = step_loss(transformer, mogle, mask_lora, batch, draws, blanks)
     with torch.autocast("cpu", torch.bfloat16):
         loss = step_loss(transformer, mogle, mask_lora, batch, draws, blanks)
@@ -94,7 +79,7 @@ def test_trainables_stay_float32_under_autocast(
 
 
 def test_dropped_conditions_become_blanks_and_nothing_else_changes() -> None:
-    batch, draws, blanks = golden_batch(read_case())
+    batch, draws, blanks = golden_batch(dict(CASES["training_step"]))
     drop_masks = torch.zeros_like(draws.drop_masks)
     drop_masks[0, 3] = True
     changed = dropped(batch, replace(draws, drop_masks=drop_masks, drop_text=torch.tensor([False, True])), blanks)

@@ -6,6 +6,7 @@ DDPM; the official code, which made the published weights, does this.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -95,6 +96,10 @@ def predict(
 ) -> Tensor:
     """The velocity (B, L, 64) at training's guidance."""
     return flux(noisy, context, t, pooled, grid, torch.full_like(t, GUIDANCE), mask)  # type: ignore[no-any-return]
+
+
+Predict = Callable[..., Tensor]
+"""`predict`, or it compiled."""
 
 
 def flow_loss(velocity: Tensor, x0: Tensor, draws: Draws) -> Tensor:

@@ -1,10 +1,19 @@
-"""`mogle toy build`: makes the whole toy world again from a seed, stage by stage; a stage done is not redone."""
+"""`mogle toy build`: makes the whole toy world again from a seed, stage by stage; a stage done is not redone.
+
+Started by `torchrun --nproc-per-node 2 -m mogle_core.cli toy build …` the trainings share their batches out
+over the processes, each of which takes a batch of the stated size. On a CPU that is quicker than two threads.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+
+import torch
+import torch.distributed as dist
 
 from .stages import STAGES, Workshop
 
@@ -20,6 +29,7 @@ def build(
     device: str | None = None,
     stages: Sequence[str] = tuple(STAGES),
     budget: float = 1.0,
+    compiled: bool = False,
 ) -> None:
     """Make the toy world's files in `out`.
 
@@ -28,6 +38,7 @@ def build(
         device: of the trainings; None is a GPU if there is one.
         stages: which to run, in this order; each needs what those before it left in `work`.
         budget: a factor on all numbers of steps and faces; far below 1 makes nothing but a rehearsal.
+        compiled: the transformer's trainings by torch.compile, which needs a C++ compiler: nearly twice as fast.
 
     Raises:
         ValueError: an unknown stage.
@@ -36,7 +47,16 @@ def build(
         if stage not in STAGES:
             raise ValueError(f"There is no stage {stage!r}: choose from {', '.join(STAGES)}.")
     work.mkdir(parents=True, exist_ok=True)
-    workshop = Workshop(out, work, seed, device, budget)
-    for stage in stages:
-        _LOG.info("stage %s", stage)
-        STAGES[stage](workshop)
+    several = "WORLD_SIZE" in os.environ
+    if several:
+        # One process alone draws and encodes, for longer than the usual half an hour.
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(hours=12))
+    workshop = Workshop(out, work, seed, device, budget, compiled)
+    for name in stages:
+        stage = STAGES[name]
+        if workshop.first or not stage.alone:
+            _LOG.info("stage %s", name)
+            stage.run(workshop)
+        if several:
+            dist.barrier()

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...flux import Flux, FluxParams
+from ...flux import Flux, FluxParams, MaskCondition
 from ...training.draws import draw
-from ...training.step import flow_loss, noised, predict
+from ...training.step import Predict, flow_loss, noised, predict
 from ..text import CONTEXT_WIDTH, POOLED_WIDTH, ToyText
 from .loop import Plan, fit
 
@@ -24,6 +24,27 @@ TOY_FLUX = FluxParams(
 """Heads of 128, which is what the stock loader supposes."""
 
 
+NEAR_FREQUENCIES, NEAR_BIAS = 4, 3.0
+
+
+@torch.no_grad()
+def look_near(flux: Flux) -> None:
+    """Start every block's first head as one that looks at a token's own place and those around it.
+
+    Queries and keys get the same constant in the fastest rotary pairs of rows and columns, so that their
+    product falls with the distance. Trained transformers of this kind have such heads; a small one that has
+    to find them by itself learns to ignore a third stream before it does.
+    """
+    _, *places = flux.params.axes_dim
+    starts = [flux.params.axes_dim[0] + sum(places[:axis]) for axis in range(len(places))]
+    channels = [start + i for start in starts for i in range(2 * NEAR_FREQUENCIES)]
+    fused = [block.img_attn.qkv for block in flux.double_blocks]
+    fused += [block.linear1 for block in flux.single_blocks]
+    for linear in fused:
+        for first in (0, flux.params.hidden_size):
+            linear.bias[[first + channel for channel in channels]] += NEAR_BIAS
+
+
 class Painter(nn.Module):
     """Text encoder and transformer, trained as one."""
 
@@ -34,6 +55,7 @@ class Painter(nn.Module):
 
 def train_base(
     x0: Tensor,
+    references: Tensor,
     captions: tuple[str, ...],
     painter: Painter,
     plan: Plan,
@@ -41,20 +63,30 @@ def train_base(
     seed: int,
     batch: int = 48,
     name: str = "base",
+    forward: Predict = predict,
 ) -> Painter:
-    """Learn x0 (N, L, 64), the faces' tokens, from their captions."""
+    """Learn x0 (N, L, 64), the faces' tokens, from their captions, with and without references.
+
+    The first tenth of the steps always shows the reference, then every third one does. Were it left out now
+    and then from the start, the image would learn to look away before it had learnt to look.
+
+    references: (N, L, 64), the same faces in grey.
+    """
     device = painter.text.places.device
     words = painter.text.tokenise(captions)
     side = int(x0.shape[1] ** 0.5)
 
-    def loss_of(rng: torch.Generator) -> Tensor:
+    def loss_of(rng: torch.Generator, step: int) -> Tensor:
         chosen = torch.randint(len(x0), (batch,), generator=rng)
         draws = draw(rng, batch, x0.shape[1]).to(device)
         faces = x0[chosen].to(device, torch.float32)
         seen = words[chosen.to(device)].masked_fill(draws.drop_text[:, None], 0)
+        with_reference = step < plan.steps // 10 or step % 3 == 0
+        shown = references[chosen].to(device, torch.float32) if with_reference else None
         with torch.autocast(device.type, torch.bfloat16):
             context, pooled = painter.text(seen)
-            velocity = predict(painter.flux, noised(faces, draws), draws.t, context, pooled, (side, side))
+            reference = None if shown is None else MaskCondition(shown, (side, side))
+            velocity = forward(painter.flux, noised(faces, draws), draws.t, context, pooled, (side, side), reference)
         return flow_loss(velocity, faces, draws)
 
     average = fit(painter, loss_of, plan, folder, name, seed)

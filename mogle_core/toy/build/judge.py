@@ -30,7 +30,7 @@ def train_judge(
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = _class_weights(faces).to(device)
 
-    def loss_of(draw: torch.Generator) -> Tensor:
+    def loss_of(draw: torch.Generator, _step: int) -> Tensor:
         chosen = torch.randint(len(faces), (batch,), generator=draw).numpy()
         pictures = torch.from_numpy(faces.pictures[chosen]).to(device).movedim(-1, 1) / 255
         ids = torch.from_numpy(faces.ids[chosen]).to(device).long()

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm import tqdm, trange
 
 from ...labels import NUM_MASKS
 from ...masks import Decoupled
 from ...network import pack
+from ...training.draws import generator
 from ..faceset import FaceSet
 from ..vae import ToyVAE
+from .references import greys
 
 
 @torch.no_grad()
@@ -20,6 +22,17 @@ def encode_pictures(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> Tensor:
     """The faces' tokens (N, L, 64), float16."""
     parts = torch.split(torch.from_numpy(faces.pictures), batch)
     return torch.cat([_encode(vae, part.float() / 255) for part in tqdm(parts, desc="latents")])
+
+
+@torch.no_grad()
+def encode_references(vae: ToyVAE, faces: FaceSet, seed: int, batch: int = 8) -> Tensor:
+    """The tokens (N, L, 64), float16, of the same faces in grey."""
+    parts = []
+    for first in trange(0, len(faces), batch, desc="references"):
+        pictures = torch.from_numpy(faces.pictures[first : first + batch]).float().movedim(-1, 1) / 255
+        shown = greys(pictures, generator(seed, "reference", first))
+        parts.append(_encode(vae, shown.movedim(1, -1)))
+    return torch.cat(parts)
 
 
 @torch.no_grad()

@@ -38,7 +38,7 @@ class Plan:
 
 def fit(
     model: nn.Module,
-    loss_of: Callable[[torch.Generator], Tensor],
+    loss_of: Callable[[torch.Generator, int], Tensor],
     plan: Plan,
     folder: Path,
     name: str,
@@ -47,11 +47,13 @@ def fit(
     """Train those of the model's parameters that want gradients; returns their averaged values by name.
 
     Args:
-        loss_of: one batch's loss; all that it draws comes from the generator it is given.
+        loss_of: one batch's loss at a step; all that it draws comes from the generator it is given.
         folder: where `name`.log.jsonl and the checkpoint `name`.resume.pt are kept.
     """
     trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
-    optimiser = torch.optim.AdamW(trained.values(), lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.99))
+    optimiser = torch.optim.AdamW(
+        trained.values(), lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.99), fused=True
+    )
     average = {key: value.detach().clone() for key, value in trained.items()}
     resume, log = folder / f"{name}.resume.pt", folder / f"{name}.log.jsonl"
     rank = dist.get_rank() if dist.is_initialized() else 0
@@ -62,7 +64,7 @@ def fit(
         for step in bar:
             for group in optimiser.param_groups:
                 group["lr"] = plan.lr * schedule(step, plan)
-            loss = loss_of(generator(seed, stream, step))
+            loss = loss_of(generator(seed, stream, step), step)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             _share([value.grad for value in trained.values()])

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...flux import Flux
 from ...network import MoGLE, MoGLEConfig
 from ...training.start import fresh_lora
+from ...training.step import Predict, predict
 from ..faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
 from ..files import RECIPE, write_world
 from ..judge import Judge
@@ -23,7 +26,7 @@ from ..vae import ToyVAE
 from ..world import World
 from .base import TOY_FLUX, Painter, train_base
 from .judge import train_judge
-from .latents import encode_masks, encode_pictures, through_vae
+from .latents import encode_masks, encode_pictures, encode_references, through_vae
 from .loop import Plan
 from .mogle import RANK, MaskedFaces, masked_faces, train_mogle
 from .scores import ABLATIONS, score_ablation, score_world
@@ -39,9 +42,15 @@ BASE_STEPS, MOGLE_STEPS = 4400, 1600
 class Workshop:
     """One build's settings, and the files that its stages share."""
 
-    def __init__(self, out: Path, work: Path, seed: int, device: str | None, budget: float) -> None:
-        self.out, self.work, self.seed, self.budget = out, work, seed, budget
+    def __init__(
+        self, out: Path, work: Path, seed: int, device: str | None, budget: float, compiled: bool = False
+    ) -> None:
+        self.out, self.work, self.seed, self.budget, self.compiled = out, work, seed, budget, compiled
+        self.first = not dist.is_initialized() or dist.get_rank() == 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def predict(self) -> Predict:
+        return torch.compile(predict) if self.compiled else predict
 
     def count(self, number: int) -> int:
         return max(2, round(number * self.budget))
@@ -65,6 +74,8 @@ class Workshop:
         return read_faces(self.path("held"))
 
     def keep(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        if not self.first:
+            return
         partial = self.path(name).with_suffix(".partial")
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, partial)
         partial.replace(self.path(name))
@@ -119,9 +130,11 @@ def judge_stage(shop: Workshop) -> None:
 
 
 def latents_stage(shop: Workshop) -> None:
-    """The faces' latents, and those of the first faces' masks."""
+    """The faces' latents, those of their references, and those of the first faces' masks."""
     if not shop.path("pictures_latents").exists():
         shop.keep("pictures_latents", {"x0": encode_pictures(shop.vae(), shop.faces)})
+    if not shop.path("references_latents").exists():
+        shop.keep("references_latents", {"x0": encode_references(shop.vae(), shop.faces, shop.seed)})
     if not shop.path("masks_latents").exists():
         masks, rows = encode_masks(shop.vae(), shop.faces.first(shop.count(MASKED_FACES)))
         shop.keep("masks_latents", {"masks": masks, "rows": rows})
@@ -132,15 +145,18 @@ def base_stage(shop: Workshop) -> None:
         return
     torch.manual_seed(shop.seed)
     painter = Painter(ToyText(collect_vocabulary(shop.faces.captions)), Flux(TOY_FLUX)).to(shop.device)
-    x0, plan = load_file(shop.path("pictures_latents"))["x0"], shop.plan(BASE_STEPS, 1.5e-3, ema=0.998)
-    shop.keep("base", train_base(x0, shop.faces.captions, painter, plan, shop.work, shop.seed).state_dict())
+    x0, references = (load_file(shop.path(f"{name}_latents"))["x0"] for name in ("pictures", "references"))
+    plan = shop.plan(BASE_STEPS, 1.5e-3, ema=0.998)
+    faces = (x0, references, shop.faces.captions)
+    shop.keep("base", train_base(*faces, painter, plan, shop.work, shop.seed, forward=shop.predict()).state_dict())
 
 
 def masked(shop: Workshop) -> MaskedFaces:
     stored = load_file(shop.path("masks_latents"))
     count = len(stored["rows"])
-    x0 = load_file(shop.path("pictures_latents"))["x0"][:count]
-    return masked_faces(shop.painter().text, shop.faces.captions[:count], x0, stored["masks"], stored["rows"])
+    x0, references = (load_file(shop.path(f"{name}_latents"))["x0"][:count] for name in ("pictures", "references"))
+    captions = shop.faces.captions[:count]
+    return masked_faces(shop.painter().text, captions, x0, references, stored["masks"], stored["rows"])
 
 
 def mogle_stage(shop: Workshop) -> None:
@@ -149,7 +165,8 @@ def mogle_stage(shop: Workshop) -> None:
         painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 2e-3)
         network, lora = train_mogle(painter.flux, masked(shop), plan, shop.work, shop.seed)
         shop.keep("mogle", nn.ModuleDict({"network": network, "lora": lora}).state_dict())
-    write_world(shop.world(), shop.out, shop.notes())
+    if shop.first:
+        write_world(shop.world(), shop.out, shop.notes())
 
 
 def score_stage(shop: Workshop) -> None:
@@ -165,18 +182,28 @@ def ablation_stage(shop: Workshop) -> None:
         if not shop.path(name).exists():
             network, lora = train_mogle(flux, faces, plan, shop.work, shop.seed, config, name=name)
             shop.keep(name, nn.ModuleDict({"network": network, "lora": lora}).state_dict())
+        if not shop.first:
+            continue
         held = shop.held.first(shop.count(SCORED))
         score_ablation(shop.world(name, config), held, row, shop.work / "ablations.json")
 
 
-STAGES: Mapping[str, Callable[[Workshop], None]] = {
-    "draw": draw_stage,
-    "vae": vae_stage,
-    "judge": judge_stage,
-    "latents": latents_stage,
-    "base": base_stage,
-    "mogle": mogle_stage,
-    "score": score_stage,
-    "ablations": ablation_stage,
+@dataclass(frozen=True)
+class Stage:
+    """One stage; `alone`: of several processes the first does it while the others wait."""
+
+    run: Callable[[Workshop], None]
+    alone: bool = False
+
+
+STAGES: Mapping[str, Stage] = {
+    "draw": Stage(draw_stage, alone=True),
+    "vae": Stage(vae_stage),
+    "judge": Stage(judge_stage),
+    "latents": Stage(latents_stage, alone=True),
+    "base": Stage(base_stage),
+    "mogle": Stage(mogle_stage),
+    "score": Stage(score_stage, alone=True),
+    "ablations": Stage(ablation_stage),
 }
 """In the order in which they build on each other."""

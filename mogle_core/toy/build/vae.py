@@ -40,7 +40,7 @@ def train_vae(
     vae.load_state_dict(start or {}, strict=False)
     vae.taesd_encoder.requires_grad_(not frozen_encoder)
 
-    def loss_of(draw: torch.Generator) -> Tensor:
+    def loss_of(draw: torch.Generator, _step: int) -> Tensor:
         crops = _crops(faces, batch, crop, draw, faces_only).to(device, memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             latents = vae.taesd_encoder(crops)

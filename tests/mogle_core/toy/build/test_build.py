@@ -25,7 +25,7 @@ def train(folder: Path, stop: int | None = None) -> dict[str, Tensor]:
     model = nn.Linear(3, 2)
     calls = 0
 
-    def loss_of(rng: torch.Generator) -> Tensor:
+    def loss_of(rng: torch.Generator, _step: int) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == stop:

@@ -36,7 +36,7 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 FACES, MASKED_FACES = 12_000, 1_300
 HELD, SCORED = 512, 200
-BASE_STEPS, MOGLE_STEPS = 4400, 1600
+BASE_STEPS, MOGLE_STEPS = 4500, 2000
 
 
 class Workshop:
@@ -116,7 +116,7 @@ def vae_stage(shop: Workshop) -> None:
         return
     train = partial(train_vae, shop.faces, folder=shop.work, seed=shop.seed, device=shop.device)
     whole = train(plan=shop.plan(800, 1e-3), name="vae_whole")
-    frozen = partial(train, plan=shop.plan(3900, 1e-3), batch=16, frozen_encoder=True, faces_only=True)
+    frozen = partial(train, plan=shop.plan(6000, 1e-3), batch=16, frozen_encoder=True, faces_only=True, noise=0.12)
     decoded = frozen(start=whole.state_dict(), name="vae_decoder")
     shop.keep("vae", decoded.state_dict())
 
@@ -146,7 +146,7 @@ def base_stage(shop: Workshop) -> None:
     torch.manual_seed(shop.seed)
     painter = Painter(ToyText(collect_vocabulary(shop.faces.captions)), Flux(TOY_FLUX)).to(shop.device)
     x0, references = (load_file(shop.path(f"{name}_latents"))["x0"] for name in ("pictures", "references"))
-    plan = shop.plan(BASE_STEPS, 1.5e-3, ema=0.998)
+    plan = shop.plan(BASE_STEPS, 1.5e-3, ema=0.997)
     faces = (x0, references, shop.faces.captions)
     shop.keep("base", train_base(*faces, painter, plan, shop.work, shop.seed, forward=shop.predict()).state_dict())
 
@@ -162,7 +162,7 @@ def masked(shop: Workshop) -> MaskedFaces:
 def mogle_stage(shop: Workshop) -> None:
     """Network and LoRA; then all files of the world."""
     if not shop.path("mogle").exists():
-        painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 2e-3)
+        painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 3e-3, ema=0.99)
         network, lora = train_mogle(painter.flux, masked(shop), plan, shop.work, shop.seed)
         shop.keep("mogle", nn.ModuleDict({"network": network, "lora": lora}).state_dict())
     if shop.first:
@@ -176,7 +176,7 @@ def score_stage(shop: Workshop) -> None:
 
 def ablation_stage(shop: Workshop) -> None:
     """Tables 3 to 5 in small: every variant trained alike, with a quarter of the steps, and scored."""
-    flux, faces, plan = shop.painter().flux, masked(shop), shop.plan(MOGLE_STEPS // 4, 2e-3)
+    flux, faces, plan = shop.painter().flux, masked(shop), shop.plan(MOGLE_STEPS // 4, 3e-3, ema=0.99)
     for row, config in ABLATIONS.items():
         name = "ablation_" + row.replace(", ", "-").replace(" ", "_")
         if not shop.path(name).exists():

@@ -29,9 +29,14 @@ def train_vae(
     start: Mapping[str, Tensor] | None = None,
     frozen_encoder: bool = False,
     faces_only: bool = False,
+    noise: float = 0.02,
     name: str = "vae",
 ) -> ToyVAE:
-    """L1 on pixels and on their differences; latents kept near mean 0 and deviation 1, and a little noisy."""
+    """L1 on pixels and on their differences; latents kept near mean 0 and deviation 1, and a little noisy.
+
+    noise: of the noisiest latents that the decoder sees, which have a deviation of about 0.36; a generator's are
+    never quite right.
+    """
     torch.manual_seed(seed)
     vae = ToyVAE().to(device)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -44,8 +49,9 @@ def train_vae(
         crops = _crops(faces, batch, crop, draw, faces_only).to(device, memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             latents = vae.taesd_encoder(crops)
-            noise = torch.randn(latents.shape, generator=draw).to(latents)
-            decoded = vae.taesd_decoder(latents + 0.01 * noise).float()
+            level = noise * torch.rand(len(latents), 1, 1, 1, generator=draw)
+            wrong = level * torch.randn(latents.shape, generator=draw)
+            decoded = vae.taesd_decoder(latents + wrong.to(latents)).float()
         return _distance(decoded, crops) + 0.01 * _spread(latents.float())
 
     average = fit(vae, loss_of, plan, folder, name, seed)

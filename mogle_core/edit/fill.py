@@ -1,0 +1,47 @@
+"""What comes to light where a region goes: the classes that lie behind it, from the nearest pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..decode import MaskError
+from ..labels import CLASS_NAMES
+from .classes import Area, Ids, among, class_ids
+from .distance import spread
+
+GROUND = class_ids("background, skin, l_ear, r_ear, hair, hat, neck, cloth")
+"""What the other classes lie on. An eye does not become larger because the glasses round it are taken off."""
+
+_BEHIND = {
+    **dict.fromkeys(class_ids("l_eye, r_eye, l_brow, r_brow"), (*GROUND, *class_ids("eye_g"))),
+    **dict.fromkeys(class_ids("mouth"), (*GROUND, *class_ids("u_lip, l_lip"))),
+}
+
+
+def behind(ids: Ids, region: int, locked: tuple[int, ...] = ()) -> Area:
+    """Where a map (H, W) shows what such a region lies on and is not locked; without any, every other class."""
+    others = (ids != region) & ~among(ids, locked)
+    found = others & among(ids, _BEHIND.get(region, GROUND))
+    return np.asarray(found if found.any() else others)
+
+
+def uncover(ids: Ids, region: int, left: Area, locked: tuple[int, ...] = ()) -> Ids:
+    """The map after the region has left the pixels `left`: each takes the nearest class behind it.
+
+    If all else is locked, or there is nothing else, they stay.
+    """
+    sources = behind(ids, region, locked)
+    return spread(ids, left, sources) if sources.any() else ids
+
+
+def remove(ids: Ids, region: int, locked: tuple[int, ...] = ()) -> Ids:
+    """The map without the region. Raises MaskError if nothing could take its place."""
+    result = uncover(ids, region, ids == region, locked)
+    if np.any(result == region):
+        others = "unlocked class" if locked else "class"
+        raise MaskError(
+            f"The mask has no other {others} than {CLASS_NAMES[region]} that could fill its place: "
+            + ("unlock one, or " if locked else "")
+            + "use replace by instead of remove."
+        )
+    return result

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .world import FILES
+from .world import FILES, WEIGHTS
 
 EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
 INSTALLED_MASK = "mogle_toy_mask.png"
@@ -17,6 +17,7 @@ _PLACES = (
     ("vae", "models/vae"),
     ("mogle", "models/mogle"),
     ("mogle", "models/loras"),
+    ("judge", "models/face_parsing"),
 )
 
 
@@ -24,7 +25,7 @@ class InstallError(ValueError):
     """Files that cannot be put where ComfyUI looks; the message says which, and what to change."""
 
 
-def install(comfyui: Path, folder: Path, link: bool = False, force: bool = False) -> list[Path]:
+def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bool = False) -> list[Path]:
     """Put the toy's models and its example mask into a ComfyUI, or a base directory of one.
 
     Args:
@@ -52,7 +53,7 @@ def install(comfyui: Path, folder: Path, link: bool = False, force: bool = False
     return [target for _, target in pairs]
 
 
-def files(comfyui: Path, folder: Path) -> list[tuple[Path, Path]]:
+def files(comfyui: Path, folder: Path = WEIGHTS) -> list[tuple[Path, Path]]:
     """(source, target) of each file that `install` brings."""
     models = [(folder / FILES[kind], comfyui / place / FILES[kind]) for kind, place in _PLACES]
     return [*models, (EXAMPLE_MASK, comfyui / "input" / INSTALLED_MASK)]

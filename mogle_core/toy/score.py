@@ -9,18 +9,15 @@ import torch
 from torch import Tensor
 
 from ..labels import NUM_CLASSES
+from ..score import class_ious
 from .attributes import HAIR_COLOURS
 from .drawing import IDS
 
 
 def class_scores(found: Tensor, wanted: Tensor) -> Tensor:
     """IoU of every class, (N, 19), of label maps (N, H, W); NaN for classes that `wanted` lacks."""
-    ious = []
-    for number in range(NUM_CLASSES):
-        here, there = found == number, wanted == number
-        both, either = (here & there).sum((1, 2)), (here | there).sum((1, 2))
-        ious.append(torch.where(there.any(2).any(1), both / either.clamp_min(1), torch.nan))
-    return torch.stack(ious, dim=1)
+    asked = torch.stack([(wanted == number).any(2).any(1) for number in range(NUM_CLASSES)], dim=1)
+    return torch.where(asked, class_ious(found, wanted), torch.nan)
 
 
 def mask_score(found: Tensor, wanted: Tensor) -> Tensor:

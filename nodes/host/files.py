@@ -18,9 +18,16 @@ from ...mogle_core import weights
 from ...mogle_core.encode import DOWNSCALE, LATENT_CHANNELS
 from ...mogle_core.lora import MaskLoRA
 from ...mogle_core.network import MoGLE
+from ...mogle_core.parse.files import FOLDER as PARSING_FOLDER
 from .versions import ModelPatcher, patcher
 
 MOGLE_FOLDER = "mogle"
+DETECTION_FOLDER = "face_detection"
+_ENDINGS = {
+    MOGLE_FOLDER: {".pt", ".safetensors"},
+    PARSING_FOLDER: {".safetensors", ".onnx"},
+    DETECTION_FOLDER: {".onnx"},
+}
 
 VAE: TypeAlias = Any
 Latent: TypeAlias = dict[str, Any]
@@ -48,13 +55,13 @@ class LoadedMoGLE:
         return network
 
 
-def register_models_folder() -> None:
-    """Make models/mogle known; paths from extra_model_paths.yaml stay."""
-    folder_paths.add_model_folder_path(MOGLE_FOLDER, os.path.join(folder_paths.models_dir, MOGLE_FOLDER))
-    paths, extensions = folder_paths.folder_names_and_paths[MOGLE_FOLDER]
-    # A folder that is made this way has no extensions, and would list every file.
-    wanted = set(extensions) | {".pt", ".safetensors"}
-    folder_paths.folder_names_and_paths[MOGLE_FOLDER] = (paths, wanted)
+def register_models_folders() -> None:
+    """Make our folders of models known; paths from extra_model_paths.yaml stay."""
+    for folder, endings in _ENDINGS.items():
+        folder_paths.add_model_folder_path(folder, os.path.join(folder_paths.models_dir, folder))
+        paths, extensions = folder_paths.folder_names_and_paths[folder]
+        # A folder that is made this way has no extensions, and would list every file.
+        folder_paths.folder_names_and_paths[folder] = (paths, set(extensions) | endings)
 
 
 def file_complaint(folder: str, name: str, remedy: str) -> bool | str:

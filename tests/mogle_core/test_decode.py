@@ -17,6 +17,7 @@ from torch import Tensor
 from mogle_core.decode import MAX_OFF_PALETTE, LabelMap, MaskError, decode_image, decode_tensor
 from mogle_core.labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES, PALETTE
 from mogle_core.masks import colours, resize
+from mogle_core.toy.faces import draw_label_map, draw_portrait
 
 MASKS = Path(__file__).parents[1] / "data" / "masks"
 NAMES = sorted(path.stem for path in MASKS.glob("*.png"))
@@ -299,6 +300,21 @@ def test_an_explicit_space_maps_ids_and_colours_by_its_table(space: str) -> None
         decoded = decode_tensor(picture, space)
         assert decoded.ids.flatten().tolist() == list(table)
         assert decoded.label_space == space
+
+
+@pytest.mark.parametrize("space", LABEL_SPACES)
+def test_drawn_faces_go_through_each_space_and_come_back(space: str) -> None:
+    """What the space lacks is background beforehand; all that it has comes back, as ids and as colours."""
+    there = torch.zeros(NUM_CLASSES, dtype=torch.uint8)
+    for source, class_id in reversed(list(enumerate(LABEL_SPACES[space]))):
+        there[class_id] = source
+    drawn = [draw_label_map(draw_portrait(seed)[0], 64) for seed in range(20)]
+    ids = torch.stack([torch.from_numpy(face) for face in drawn])
+    ids[~torch.isin(ids, torch.tensor(LABEL_SPACES[space]))] = 0
+    assert len(ids.unique()) == len(set(LABEL_SPACES[space])), "every class of the space is drawn"
+    foreign = there[ids.long()]
+    for picture in (foreign[..., None].float() / 255, colours(foreign)):
+        assert torch.equal(decode_tensor(picture, space).ids, ids)
 
 
 def test_an_id_beyond_the_space_is_refused_with_its_number() -> None:

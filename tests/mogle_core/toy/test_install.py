@@ -11,6 +11,8 @@ from PIL import Image
 from mogle_core import weights
 from mogle_core.cli import main
 from mogle_core.flux_files import load_flux
+from mogle_core.parse.files import read_parser
+from mogle_core.parse.judge import JudgeParser
 from mogle_core.toy.faces import draw_label_map, draw_portrait
 from mogle_core.toy.faceset import HELD_OUT
 from mogle_core.toy.install import EXAMPLE_MASK, InstallError, install
@@ -20,6 +22,7 @@ PLACES = (
     "models/vae/toy_vae.safetensors",
     "models/mogle/toy_mogle.safetensors",
     "models/loras/toy_mogle.safetensors",
+    "models/face_parsing/toy_judge.safetensors",
     "input/mogle_toy_mask.png",
 )
 EXAMPLE_SEED = HELD_OUT + 6
@@ -36,6 +39,7 @@ def test_each_file_is_where_its_loader_looks(comfyui: Path, untrained: Path) -> 
     load_flux(comfyui / PLACES[0])
     assert weights.read_network(comfyui / PLACES[2]).network is not None
     assert weights.read_lora(comfyui / PLACES[3]).lora is not None
+    assert isinstance(read_parser(comfyui / PLACES[4]), JudgeParser)
     assert {path.relative_to(comfyui).as_posix() for path in comfyui.rglob("*") if path.is_file()} == set(PLACES)
 
 
@@ -97,7 +101,7 @@ def test_a_folder_that_is_no_comfyui(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_weights_that_are_not_there(comfyui: Path, tmp_path: Path) -> None:
-    with pytest.raises(InstallError, match=r"toy_flux\S+, toy_mogle\S+, toy_vae.safetensors not found"):
+    with pytest.raises(InstallError, match=r"toy_flux\S+, toy_judge\S+, toy_mogle\S+, toy_vae.safetensors not found"):
         install(comfyui, folder=tmp_path)
 
 

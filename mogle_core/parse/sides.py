@@ -1,0 +1,179 @@
+"""Left and right by position: parsers that were trained on mirrored pictures mix them up.
+
+The subject's left is on the picture's right of the face's middle. A pair of which both parts are seen far
+enough apart is told by their order, which holds for a turned head, too; a single part by the middle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..labels import CLASSES, FLIPPED, NUM_CLASSES
+
+PAIRS: tuple[tuple[int, int], ...] = tuple((left, right) for left, right in enumerate(FLIPPED) if left < right)
+"""(left, right) ids of eyes, brows and ears."""
+
+APART = 0.15
+"""The gap between two parts of a pair, in units of the face's size, from which they are two and not one."""
+
+MIDDLE = 0.02
+"""How near to the middle, in the same units, a single part's side cannot be told."""
+
+BOTH = 0.25
+"""The share of a part on either side of the middle from which it is both parts grown together."""
+
+_IDS = {c.name: c.id for c in CLASSES}
+_NOSE = (_IDS["nose"],)
+_LIPS = tuple(_IDS[name] for name in ("mouth", "u_lip", "l_lip"))
+_EYES = tuple(_IDS[name] for name in ("l_eye", "r_eye", "l_brow", "r_brow"))
+_FACE = (_IDS["skin"], *_NOSE, *_LIPS)  # what has no side
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The face's middle line in a picture: across() is 0 on it and grows towards the picture's right.
+
+    right: unit vector (x, y) across the face. offset: of the line. size: square root of the face's area.
+    """
+
+    right: tuple[float, float]
+    offset: float
+    size: float
+
+    def across(self, x: Tensor, y: Tensor) -> Tensor:
+        """Signed distances from the middle, in units of the face's size."""
+        return (self.right[0] * x + self.right[1] * y - self.offset) / self.size
+
+
+@dataclass(frozen=True)
+class Part:
+    """One connected piece of one class: its pixels' rows, columns and distances from the middle (N,)."""
+
+    id: int
+    rows: Tensor
+    columns: Tensor
+    across: Tensor
+
+    @property
+    def place(self) -> float:
+        return float(self.across.mean())
+
+
+def fix_left_right(ids: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    """Label maps (B, H, W) uint8 with eyes, brows and ears on their sides, and what could not be decided.
+
+    What could not be decided keeps its id; each such part is one sentence.
+    """
+    ids, sentences = ids.clone(), []
+    for index, face in enumerate(ids):
+        where = f"picture {index + 1}: " if len(ids) > 1 else ""
+        middle = find_middle(face)
+        for left, right in PAIRS:
+            sentences += [where + sentence for sentence in _fix_pair(face, left, right, middle)]
+    return ids, tuple(sentences)
+
+
+def find_middle(ids: Tensor) -> Middle | None:
+    """The middle line of the face in ids (H, W), by what has no side; None without nose, lips and skin.
+
+    It runs from the eyes' level to the mouth's, through the mean of nose and lips; without those it is
+    upright, through the skin.
+    """
+    eyes, nose, lips, face = (_centre(ids, part) for part in (_EYES, _NOSE, _LIPS, _FACE))
+    if face is None:
+        return None
+    through = [centre for centre in (nose, lips) if centre is not None] or [face]
+    x, y = (sum(values) / len(through) for values in zip(*through, strict=True))
+    below, above = lips or nose, eyes or nose
+    right = (1.0, 0.0)
+    if below is not None and above is not None and below[1] > above[1]:
+        down = torch.tensor([below[0] - above[0], below[1] - above[1]], dtype=torch.float64)
+        unit = down / down.norm()
+        right = (float(unit[1]), -float(unit[0]))
+    return Middle(right, right[0] * x + right[1] * y, float(_where(ids, _FACE).sum()) ** 0.5)
+
+
+def _where(ids: Tensor, part: tuple[int, ...]) -> Tensor:
+    chosen = torch.zeros(NUM_CLASSES, dtype=torch.bool, device=ids.device)
+    chosen[list(part)] = True
+    return chosen[ids.long()]
+
+
+def _centre(ids: Tensor, part: tuple[int, ...]) -> tuple[float, float] | None:
+    rows, columns = _where(ids, part).nonzero().double().unbind(1)
+    return (float(columns.mean()), float(rows.mean())) if len(rows) else None
+
+
+def _fix_pair(face: Tensor, left: int, right: int, middle: Middle | None) -> list[str]:
+    """Repairs one pair in place; returns what it could not decide."""
+    present = [number for number in (left, right) if bool((face == number).any())]
+    name = CLASSES[left].title.removeprefix("left ")
+    if not present:
+        return []
+    if middle is None:
+        return [f"{name}s could not be told left from right: there is neither nose, mouth nor skin beside them."]
+    parts = sorted((p for number in present for p in parts_of(face, number, middle)), key=lambda part: part.place)
+    border = _border(parts)
+    undecided = []
+    for part in parts:
+        if border is None and abs(part.place) < MIDDLE and not _on_both_sides(part):
+            undecided.append(
+                f"one {name} of {len(part.rows)} pixels lies on the face's middle and stays {CLASSES[part.id].title}."
+            )
+            continue
+        on_right = _side(part, border)
+        face[part.rows, part.columns] = torch.where(on_right, left, right).to(face)
+    return undecided
+
+
+def _border(parts: list[Part]) -> float | None:
+    """Between the two groups of parts of which a pair is seen; None if there is but one."""
+    gaps = [(after.place - before.place, before, after) for before, after in zip(parts, parts[1:], strict=False)]
+    if not gaps:
+        return None
+    gap, before, after = max(gaps, key=lambda found: found[0])
+    return (before.place + after.place) / 2 if gap >= APART else None
+
+
+def _on_both_sides(part: Part) -> bool:
+    share = float((part.across > 0).double().mean())
+    return BOTH <= share <= 1 - BOTH and float(part.across.max() - part.across.min()) >= 2 * APART
+
+
+def _side(part: Part, border: float | None) -> Tensor:
+    """Whether each of the part's pixels is on the picture's right: all alike, unless both parts are one."""
+    if border is None and _on_both_sides(part):
+        return part.across > 0
+    return torch.full_like(part.rows, part.place > (border or 0.0), dtype=torch.bool)
+
+
+def parts_of(ids: Tensor, number: int, middle: Middle) -> list[Part]:
+    """The connected pieces of one class in ids (H, W)."""
+    rows, columns = (ids == number).nonzero().unbind(1)
+    if not len(rows):
+        return []
+    top, left = int(rows.min()), int(columns.min())
+    window = ids[top : int(rows.max()) + 1, left : int(columns.max()) + 1] == number
+    labels = components(window)[rows - top, columns - left]
+    across = middle.across(columns.double(), rows.double())
+    return [
+        Part(number, rows[labels == label], columns[labels == label], across[labels == label])
+        for label in sorted(set(labels.tolist()))
+    ]
+
+
+def components(region: Tensor) -> Tensor:
+    """A bool region (H, W) -> int64 (H, W): one number for each piece connected by sides or corners, else 0."""
+    numbers = torch.arange(1, region.numel() + 1, device=region.device, dtype=torch.float64).view(region.shape)
+    labels = numbers * region
+    while True:
+        grown = torch.nn.functional.max_pool2d(labels[None, None], 3, stride=1, padding=1)[0, 0] * region
+        # A pixel's number is that of a pixel of its piece, which may know a higher one by now.
+        known = torch.cat((labels.new_zeros(1), grown.flatten()))
+        grown = known[grown.long()]
+        if torch.equal(grown, labels):
+            return labels.long()
+        labels = grown

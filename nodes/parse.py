@@ -1,0 +1,200 @@
+"""Parse Face, Align Face, Unalign Face and Mask Score: from a photo to its mask, and from a result to its marks."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..mogle_core import score
+from ..mogle_core.masks import colours, decode_tensor
+from ..mogle_core.parse import align
+from ..mogle_core.parse.sides import fix_left_right as repaired
+from . import host, sockets
+
+logger = logging.getLogger(__name__)
+
+DETECTORS = ["auto", "YuNet", "mask"]
+
+
+def _parser(tooltip: str, optional: bool = False) -> io.Combo.Input:
+    return io.Combo.Input("parser_name", options=[*host.parser_choices()], optional=optional, tooltip=tooltip)
+
+
+class ParseFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEParseFace",
+            display_name="Parse Face",
+            category="MoGLE",
+            description="Finds the 19 classes of a face in a photo: the mask to start from.",
+            inputs=[
+                io.Image.Input("image", tooltip="A photo of one face, of any size, or a batch of them."),
+                _parser("A folder or file in models/face_parsing: jonathandinu/face-parsing, or the toy judge."),
+                io.Boolean.Input(
+                    "fix_left_right",
+                    default=True,
+                    optional=True,
+                    tooltip="Put eyes, brows and ears on their sides by where they are in the face. Parsers mix "
+                    "left and right up.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="mask", tooltip="The label map in the palette's colours."),
+                io.Image.Output(display_name="preview", tooltip="The mask over the photo, to be looked at."),
+                io.String.Output(
+                    display_name="undecided", tooltip="What could not be told left from right; empty if all could."
+                ),
+            ],
+            **host.newer_fields(search_aliases=["face parsing", "segformer", "segmentation"]),
+        )
+
+    @classmethod
+    def validate_inputs(cls, parser_name: str) -> bool | str:
+        return host.parser_complaint(parser_name) or True
+
+    @classmethod
+    def execute(cls, image: Tensor, parser_name: str, fix_left_right: bool = True) -> io.NodeOutput:
+        ids, undecided = host.parse(parser_name, image), ()
+        if fix_left_right:
+            ids, undecided = repaired(ids)
+        for sentence in undecided:
+            logger.warning("Parse Face: %s", sentence)
+        mask = colours(ids)
+        preview = (image[..., :3].to(mask) + mask) / 2
+        return io.NodeOutput(mask, preview, "\n".join(undecided))
+
+
+class AlignFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEAlignFace",
+            display_name="Align Face",
+            category="MoGLE",
+            description="Cuts the square around a face out of a photo, upright and as large as in the portraits "
+            "that Face-MoGLE was trained on.",
+            inputs=[
+                io.Image.Input("image", tooltip="A photo with one face, or a batch of them."),
+                io.Image.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Its label map, from Parse Face: shows where the face is, and is cut alike.",
+                ),
+                io.Int.Input(
+                    "size",
+                    default=512,
+                    min=64,
+                    max=4096,
+                    step=16,
+                    tooltip="Side of the square in pixels; training used 512.",
+                ),
+                io.Combo.Input(
+                    "detector",
+                    options=DETECTORS,
+                    default="auto",
+                    optional=True,
+                    tooltip="What finds the face. auto: YuNet if its file is there and it finds one, else the mask.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The aligned face."),
+                io.Image.Output(display_name="mask", tooltip="Its label map; all background if none is connected."),
+                sockets.Crop.Output(display_name="crop", tooltip="Where it was, for Unalign Face."),
+            ],
+            **host.newer_fields(search_aliases=["face crop", "ffhq", "face alignment"]),
+        )
+
+    @classmethod
+    def execute(
+        cls, image: Tensor, size: int, mask: Tensor | None = None, detector: str = "auto"
+    ) -> io.NodeOutput:
+        background = torch.zeros(image.shape[:3], dtype=torch.uint8)
+        ids = background if mask is None else align.fitted(decode_tensor(mask).ids, image)
+        landmarks = None if detector == "mask" else host.detected_landmarks(image)
+        crops = align.find_crops(landmarks, None if mask is None or detector == "YuNet" else ids, image)
+        return io.NodeOutput(align.align(image, crops, size), colours(align.align_ids(ids, crops, size)), crops)
+
+
+class UnalignFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEUnalignFace",
+            display_name="Unalign Face",
+            category="MoGLE",
+            description="Pastes an aligned face back into its photo, with a soft seam.",
+            inputs=[
+                io.Image.Input("image", tooltip="The new face: a square of any size, or a batch of them."),
+                sockets.Crop.Input("crop", tooltip="From Align Face."),
+                io.Image.Input("photo", tooltip="The photo that went into Align Face."),
+                io.Float.Input(
+                    "feather",
+                    default=0.1,
+                    min=0.0,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="Width of the seam as a share of the square's side. 0 is a hard edge.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The photo with the new face.")],
+            **host.newer_fields(search_aliases=["paste face", "uncrop"]),
+        )
+
+    @classmethod
+    def execute(
+        cls, image: Tensor, crop: tuple[align.Crop, ...], photo: Tensor, feather: float
+    ) -> io.NodeOutput:
+        return io.NodeOutput(align.unalign(*align.matched(image[..., :3], photo[..., :3], crop), feather))
+
+
+class MaskScore(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEMaskScore",
+            display_name="Mask Score",
+            category="MoGLE",
+            description="Says how well a picture keeps its mask, class by class, and which of a batch keeps it best.",
+            inputs=[
+                io.Image.Input("mask", tooltip="The mask that was asked for: one, or one for each picture."),
+                io.Image.Input("image", optional=True, tooltip="The pictures that were made; they are parsed here."),
+                io.Image.Input(
+                    "parsed", optional=True, tooltip="Their label maps, from Parse Face, in place of image."
+                ),
+                _parser("What parses image; see Parse Face. Not needed with parsed.", optional=True),
+            ],
+            outputs=[
+                io.Float.Output(display_name="score", tooltip="Mean IoU, 0 to 1; of a batch, the mean."),
+                io.String.Output(display_name="table", tooltip="All scores, in Markdown."),
+                io.Image.Output(
+                    display_name="difference", tooltip="Pale where right; where wrong, the colour of what is there."
+                ),
+                io.Int.Output(display_name="best_index", tooltip="The picture with the highest mean IoU, from 0."),
+            ],
+            **host.newer_fields(search_aliases=["iou", "mask accuracy", "best of batch"]),
+        )
+
+    @classmethod
+    def validate_inputs(cls, parser_name: str | None = None) -> bool | str:
+        return True  # without an image no parser is needed: `execute` says what is missing
+
+    @classmethod
+    def execute(
+        cls,
+        mask: Tensor,
+        image: Tensor | None = None,
+        parsed: Tensor | None = None,
+        parser_name: str | None = None,
+    ) -> io.NodeOutput:
+        if (image is None) == (parsed is None):
+            raise ValueError("Mask Score compares the mask with image or with parsed: connect one of the two.")
+        wanted = decode_tensor(mask).ids
+        found = host.parse(parser_name, image) if parsed is None else decode_tensor(parsed).ids
+        result = score.score(found, wanted)
+        mean = float(result.mean_ious.mean())
+        return io.NodeOutput(mean, score.table(result), score.difference(found, wanted), result.best_index)

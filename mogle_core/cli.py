@@ -63,14 +63,15 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_weights(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--weights", type=Path, required=True, help="the toy's folder, as `mogle toy build` leaves it")
+    command.add_argument("--weights", type=Path, help="a folder as `mogle toy build` leaves it (default: the embedded)")
 
 
 def _demo(options: argparse.Namespace) -> None:
     with _headless():
         from .toy.demo import Settings, demo
+        from .toy.world import WEIGHTS
     names = ("out", "size", "seed", "prompt", "mask", "steps")
-    for line in demo(Settings(**{name: getattr(options, name) for name in names}), options.weights):
+    for line in demo(Settings(**{name: getattr(options, name) for name in names}), options.weights or WEIGHTS):
         print(line)
 
 
@@ -120,13 +121,15 @@ def _add_toy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument("--device", help="(default: a GPU if there is one)")
     command.add_argument("--stages", nargs="+", help="some of them, in this order (default: all)")
     command.add_argument("--budget", type=float, default=1.0, help="a factor on all numbers of steps and faces")
+    command.add_argument("--compile", action="store_true", help="by torch.compile: nearly twice as fast on a CPU")
     command.set_defaults(run=_toy_build)
 
 
 def _toy_install(options: argparse.Namespace) -> None:
     from .toy.install import install
+    from .toy.world import WEIGHTS
 
-    for path in install(options.comfyui, options.weights, options.link, options.force):
+    for path in install(options.comfyui, options.weights or WEIGHTS, options.link, options.force):
         print(path)
 
 
@@ -134,7 +137,8 @@ def _toy_build(options: argparse.Namespace) -> None:
     with _headless():
         from .toy.build import STAGES, build
     out = options.out or options.work / "weights"
-    build(out, options.work, options.seed, options.device, options.stages or tuple(STAGES), options.budget)
+    stages = options.stages or tuple(STAGES)
+    build(out, options.work, options.seed, options.device, stages, options.budget, options.compile)
     print(out)
 
 

@@ -24,7 +24,7 @@ from .repaint import repaint_hair
 from .score import mask_score
 from .sheet import GateMap, Row, contact_sheet, index_image, overlay
 from .text import words_of
-from .world import Moment, World, generate, load_world
+from .world import WEIGHTS, Moment, World, generate, load_world
 
 STRIDE = 16
 _SHOWN = ("full mask", "skin", "hair", "mouth", "u_lip", "nose", "cloth", "background")
@@ -63,7 +63,7 @@ class Settings:
     steps: int = 20
 
 
-def demo(settings: Settings, folder: Path) -> Iterator[str]:
+def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
     """Make the pictures and write them; yields what to say on the way, line by line.
 
     Raises:

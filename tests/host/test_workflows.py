@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import hosts
 import pytest
 from comfy_server import Server
 from PIL import Image, ImageChops
+from workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
+
+from mogle_core.toy.install import EXAMPLE_MASK, INSTALLED_MASK, files
 
 EXAMPLES = sorted((hosts.REPOSITORY / "example_workflows").glob("*.json"))
-MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
-FRONTEND_ONLY = {"MarkdownNote", "Note"}
-TYPES = {"INT": (int,), "FLOAT": (int, float), "STRING": (str,), "BOOLEAN": (bool,)}
+MASKS = {path.name: path for path in (hosts.REPOSITORY / "docs/mm_celeba_27000.png",)} | {INSTALLED_MASK: EXAMPLE_MASK}
 FILES = (".safetensors", ".pt", ".png")
-# Values that the frontend saves after a widget's own, and which no definition lists.
-AFTER_A_SEED, AFTER_AN_UPLOAD = {"fixed", "increment", "decrement", "randomize"}, {"image"}
-
-Definition = dict[str, Any]
-Node = dict[str, Any]
+INSTALLED = {target.name for _, target in files(Path())}
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -31,45 +27,18 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def nodes(path: Path) -> dict[int, Node]:
-    """The nodes that the server knows, by id."""
-    found = json.loads(path.read_text("utf-8"))["nodes"]
-    return {node["id"]: node for node in found if node["type"] not in FRONTEND_ONLY}
+def nodes(path: Path) -> Nodes:
+    return read(path)[0]
 
 
 @pytest.fixture
-def links(path: Path) -> dict[int, tuple[int, int]]:
-    """Source node and output by link."""
-    return {link[0]: (link[1], link[2]) for link in json.loads(path.read_text("utf-8"))["links"]}
+def links(path: Path) -> Links:
+    return read(path)[1]
 
 
 @pytest.fixture(scope="session")
 def definitions(server: Server) -> dict[str, Definition]:
     return server.get("/object_info")
-
-
-def inputs_of(definition: Definition) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Type (a list for an old combo) and options of each input, in the frontend's order."""
-    named = definition["input"].get("required", {}) | definition["input"].get("optional", {})
-    return {name: (spec[0], spec[1] if len(spec) > 1 else {}) for name, spec in named.items()}
-
-
-def is_widget(kind: Any) -> bool:
-    return isinstance(kind, list) or kind == "COMBO" or kind in TYPES
-
-
-def widgets(node: Node, definition: Definition) -> Iterator[tuple[str, Any, dict[str, Any], Any]]:
-    """(name, type, options, saved value) of each widget; the values that come between are checked and left out."""
-    values = iter(node["widgets_values"])
-    for name, (kind, options) in inputs_of(definition).items():
-        if not is_widget(kind):
-            continue
-        yield name, kind, options, next(values)
-        if options.get("control_after_generate"):
-            assert next(values) in AFTER_A_SEED
-        if options.get("image_upload"):
-            assert next(values) in AFTER_AN_UPLOAD
-    assert list(values) == [], f"{node['type']} {node['id']} has values for which there is no widget"
 
 
 def is_allowed(kind: Any, options: dict[str, Any], value: Any) -> bool:
@@ -83,12 +52,12 @@ def is_allowed(kind: Any, options: dict[str, Any], value: Any) -> bool:
     return kind not in ("INT", "FLOAT") or options["min"] <= value <= options["max"]
 
 
-def test_every_node_exists(nodes: dict[int, Node], definitions: dict[str, Definition]) -> None:
+def test_every_node_exists(nodes: Nodes, definitions: dict[str, Definition]) -> None:
     assert {node["type"] for node in nodes.values()} <= set(definitions)
 
 
 def test_every_widget_holds_what_it_can_hold(
-    nodes: dict[int, Node], definitions: dict[str, Definition]
+    nodes: Nodes, definitions: dict[str, Definition]
 ) -> None:
     for node in nodes.values():
         for name, kind, options, value in widgets(node, definitions[node["type"]]):
@@ -96,7 +65,7 @@ def test_every_widget_holds_what_it_can_hold(
 
 
 def test_links_join_what_fits(
-    nodes: dict[int, Node], links: dict[int, tuple[int, int]], definitions: dict[str, Definition]
+    nodes: Nodes, links: Links, definitions: dict[str, Definition]
 ) -> None:
     for node in nodes.values():
         declared = inputs_of(definitions[node["type"]])
@@ -108,7 +77,7 @@ def test_links_join_what_fits(
                 assert definitions[nodes[source]["type"]]["output"][output] == kind
 
 
-def test_outputs_are_named_as_declared(nodes: dict[int, Node], definitions: dict[str, Definition]) -> None:
+def test_outputs_are_named_as_declared(nodes: Nodes, definitions: dict[str, Definition]) -> None:
     for node in nodes.values():
         saved = [(output["name"], output["type"]) for output in node["outputs"]]
         declared = definitions[node["type"]]
@@ -116,33 +85,21 @@ def test_outputs_are_named_as_declared(nodes: dict[int, Node], definitions: dict
             assert saved == list(zip(declared["output_name"], declared["output"], strict=True))
 
 
-def as_prompt(
-    nodes: dict[int, Node], links: dict[int, tuple[int, int]], definitions: dict[str, Definition]
-) -> dict[str, Any]:
-    """The workflow in API form, as the frontend queues it."""
-    prompt = {}
-    for number, node in nodes.items():
-        inputs = {name: value for name, _, _, value in widgets(node, definitions[node["type"]])}
-        for entry in node["inputs"]:
-            if entry["link"] is not None:
-                source, output = links[entry["link"]]
-                inputs[entry["name"]] = [str(source), output]
-        prompt[str(number)] = {"class_type": node["type"], "inputs": inputs}
-    return prompt
+def can_be_got(node: Node) -> bool:
+    """Whether ComfyUI offers the node's file for download, or `mogle toy install` brings it."""
+    return bool(node["properties"].get("models") or INSTALLED & set(node["widgets_values"]))
 
 
 def test_only_model_files_are_missing(
-    nodes: dict[int, Node],
-    links: dict[int, tuple[int, int]],
-    definitions: dict[str, Definition],
-    server: Server,
+    nodes: Nodes, links: Links, definitions: dict[str, Definition], server: Server
 ) -> None:
     """The server validates the whole workflow, and runs the part that needs no model: the mask's preview."""
-    server.upload(MASK)
+    (mask,) = [node["widgets_values"][0] for node in nodes.values() if node["type"] == "LoadImage"]
+    server.upload(MASKS[mask], mask)
     prompt = as_prompt(nodes, links, definitions)
     answer = server.post("/prompt", {"prompt": prompt, "client_id": "tests"})
     for number, complaint in answer["node_errors"].items():
-        assert nodes[int(number)]["properties"].get("models"), complaint
+        assert can_be_got(nodes[int(number)]), complaint
         assert {error["type"] for error in complaint["errors"]} <= {
             "value_not_in_list",
             "custom_validation_failed",
@@ -150,7 +107,7 @@ def test_only_model_files_are_missing(
     outputs = server.wait_for(answer["prompt_id"])
     (preview,) = [number for number, node in nodes.items() if node["type"] == "PreviewImage"]
     shown = Image.open(io.BytesIO(server.picture(outputs[str(preview)]["images"][0])))
-    assert ImageChops.difference(shown.convert("RGB"), Image.open(MASK).convert("RGB")).getbbox() is None
+    assert ImageChops.difference(shown.convert("RGB"), Image.open(MASKS[mask]).convert("RGB")).getbbox() is None
 
 
 def test_the_template_is_served(path: Path, server: Server) -> None:

@@ -1,0 +1,75 @@
+"""Toy Prompt: text conditioning for the toy world's small FLUX, in the place of CLIP and T5."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import lru_cache
+
+from comfy_api.latest import io
+
+from ..mogle_core.toy.text import ToyText, words_of
+from ..mogle_core.toy.world import FILES, WEIGHTS
+from ..mogle_core.weights import WeightsError, read_tensors
+from . import host
+
+logger = logging.getLogger(__name__)
+
+
+class ToyPrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="MoGLEToyPrompt",
+            display_name="Toy Prompt",
+            category="MoGLE",
+            description="A prompt for the toy world's small FLUX (toy_flux.safetensors), and for nothing else: "
+            "to see the method work without the 24 GB of FLUX.1-dev.",
+            inputs=[
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="A woman with long straight pink hair in a blue V-neck sweater in front of a grey "
+                    "background. The woman has dark skin and is smiling.",
+                    tooltip="What the face looks like, in the words of the drawn faces' captions: hair, skin, "
+                    "eyes, clothing, what is worn, the background. Other words mean nothing to it.",
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="The guidance that the model is told. The toy was trained with 1 only.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    display_name="conditioning", tooltip="For Gated Condition, or for a sampler."
+                )
+            ],
+            **host.newer_fields(search_aliases=["toy text encode", "toy clip"]),
+        )
+
+    @classmethod
+    def execute(cls, text: str, guidance: float) -> io.NodeOutput:
+        encoder = text_encoder()
+        unknown = [word for word in dict.fromkeys(words_of(text)) if word not in encoder.vocabulary]
+        if unknown:
+            logger.warning("Toy Prompt: the toy's small vocabulary lacks %s.", ", ".join(unknown))
+        context, pooled = encoder.encode([text])
+        return io.NodeOutput([[context, {"pooled_output": pooled, "guidance": guidance}]])
+
+
+@lru_cache(maxsize=1)
+def text_encoder() -> ToyText:
+    """The embedded text encoder, in float32 on the CPU: small enough to stay."""
+    try:
+        tensors, metadata = read_tensors(WEIGHTS / FILES["text"])
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error} Toy Prompt needs the toy's weights, which belong to this extension: install it again."
+        ) from error
+    encoder = ToyText(json.loads(metadata["toy.vocabulary"]))
+    encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return encoder.requires_grad_(False).eval()

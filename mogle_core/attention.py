@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .region_text import RegionText, add_bias, make_room, text_bias
+
 Attend = Callable[[Tensor, Tensor, Tensor, "Tensor | None", "Tensor | None"], Tensor]
 """The host's attention: q (B, heads, Q, D), k and v (B, heads, S, D), rotary embedding (B, 1, S, D/2, 2, 2)
 or None, mask (.., Q, S) or None -> (B, Q, heads * D). Q <= S: q holds the first Q of the tokens."""
@@ -33,17 +35,30 @@ class StreamOptions:
 
 
 def attention_mask(
-    given: Tensor | None, others: int, own: int, options: StreamOptions, like: Tensor
+    given: Tensor | None,
+    others: int,
+    own: int,
+    options: StreamOptions,
+    like: Tensor,
+    texts: tuple[RegionText, ...] = (),
+    text: int = 0,
 ) -> Tensor | None:
     """The additive mask over [others | mask tokens], or None where every token sees every other equally.
 
-    Dense masks turn flash attention off, so none is built unless an option or the host asks for one.
+    Dense masks turn flash attention off, so none is built unless an option, a region's text or the host asks
+    for one.
 
     Args:
-        given: the host's mask over the others, (..., N, N), boolean (True: see) or additive.
+        given: the host's mask over the others, (..., N, N), boolean (True: see) or additive; it may be without
+            the regions' texts.
         others, own: how many tokens are not the mask's, and how many are.
         like: gives dtype and device.
+        texts, text: the regions' texts, and how many tokens are text; the last of them are the regions'.
     """
+    if texts:
+        room = make_room(given, texts, text, others)
+        plain = attention_mask(room, others, own, options, like)
+        return add_bias(plain, text_bias(texts, text, others, own, like))
     crossing = math.log(options.strength) if options.strength > 0 else -math.inf
     to_mask = crossing if options.union_attention else -math.inf
     from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing

@@ -13,9 +13,10 @@ from threading import Lock
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from .labels import NUM_MASKS
-from .masks import Decoupled, MaskError
+from .labels import CLASS_NAMES, NUM_MASKS
+from .masks import Decoupled, MaskError, region
 
 LATENT_CHANNELS = 16
 DOWNSCALE = 8  # pixels to a latent cell
@@ -28,9 +29,13 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class MaskLatents:
-    """What MoGLE Encode hands on: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18."""
+    """What MoGLE Encode hands on: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
+
+    ids: the label maps (B, H, W) that they were made of, where known.
+    """
 
     latents: Tensor
+    ids: Tensor | None = None
 
     @property
     def batch(self) -> int:
@@ -91,7 +96,12 @@ def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = 
             known[key] = latent.clone()  # a row of its own, so that the batch can be freed
             cache.put(key, known[key])
     stacked = torch.stack([known[key] for key in keys])
-    return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]))
+    return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]), masks.ids)
+
+
+def class_shares(ids: Tensor, name: str) -> Tensor:
+    """What a class covers of each latent cell: label maps (B, H, W) -> (B, H/8, W/8) float32 in 0..1."""
+    return F.avg_pool2d(region(ids, CLASS_NAMES.index(name)), DOWNSCALE)
 
 
 def check_size(width: int, height: int) -> None:

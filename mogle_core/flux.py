@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .attention import StreamOptions
 from .lora import LowRank
+from .region_text import RegionText, join_context
 from .stream import (
     MaskStream,
     double_block,
@@ -58,6 +59,7 @@ class MaskCondition:
 
     tokens: (B, M, 64), MoGLE's output. grid: rows and columns of tokens, rows * columns = M.
     guidance: the mask stream's guidance embedding; None takes the image's.
+    texts: texts of single regions, beside the text of the pass.
     """
 
     tokens: Tensor
@@ -65,6 +67,7 @@ class MaskCondition:
     lora: Mapping[str, LowRank] = field(default_factory=dict)
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
+    texts: tuple[RegionText, ...] = ()
 
 
 def timestep_embedding(t: Tensor, width: int = 256) -> Tensor:
@@ -248,9 +251,9 @@ class Flux(nn.Module):
         return rope(ids, self.params.axes_dim, self.params.theta)
 
     def open_stream(
-        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None
+        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None, text: int = 0
     ) -> MaskStream:
-        """The mask stream of one pass. Its vector has timestep 0, whatever the image's."""
+        """The mask stream of one pass with `text` text tokens. Its vector has timestep 0, whatever the image's."""
         if guidance is not None and mask.guidance is not None:
             guidance = torch.full_like(guidance, mask.guidance)
         vec = self.vector(torch.zeros_like(timestep), pooled, guidance)
@@ -261,6 +264,8 @@ class Flux(nn.Module):
             rotary=self.rotary(ids),
             lora=mask.lora,
             options=mask.options,
+            texts=mask.texts,
+            text=text,
         )
 
     def forward(
@@ -289,10 +294,12 @@ class Flux(nn.Module):
         if mask is not None and mask.options.latent_lora and "img_in" in mask.lora:
             img = img + mask.lora["img_in"](image_in)
         vec = self.vector(timestep, pooled, guidance)
+        if mask is not None and mask.texts:
+            txt = join_context(txt, mask.texts)
         txt = self.txt_in(txt)
         ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=img.device)
         rotary = self.rotary(torch.cat((ids.new_zeros(1, txt.shape[1], ids.shape[-1]), ids), dim=1))
-        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance)
+        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance, txt.shape[1])
 
         for block in self.double_blocks:
             img, txt = block(img, txt, vec, rotary, stream)

@@ -33,6 +33,13 @@ def flux_sigmas(steps: int, tokens: int) -> Tensor:
     return torch.cat((shift(torch.linspace(1, 1 / steps, steps), shift_mu(tokens)), torch.zeros(1)))
 
 
+def sigma_at(percent: float, tokens: int) -> float:
+    """The sigma after this share of the sampling, 0 to 1, at `tokens` image tokens; ComfyUI's percents."""
+    if not 0 < percent < 1:
+        return float(percent <= 0)
+    return float(shift(torch.tensor(1 - percent), shift_mu(tokens)))
+
+
 def euler(
     velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, sigmas: Tensor
 ) -> Iterator[Tensor]:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from .attention import Attend, StreamOptions, attention_mask
 from .lora import LowRank
 from .modulation import Modulation, affine, double, finite, gated
+from .region_text import RegionText
 
 Block = Any
 """A block of BFL's, ComfyUI's or `flux.py`'s transformer: any module whose sub-modules have BFL's names."""
@@ -36,6 +37,8 @@ class MaskStream:
     tokens: (B, M, H), the mask tokens after `img_in`.
     modulations: for each block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens.
     rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
+    texts: the regions' texts, which are the last of the host's text tokens.
+    text: how many text tokens the host has, with those; a double block sees for itself.
     """
 
     tokens: Tensor
@@ -46,6 +49,8 @@ class MaskStream:
     # Weights whose products scale their whole input by its largest value (nvfp4) would let the mask tokens
     # move the image's rounding: then each stream gets a call of its own.
     separate_calls: bool = False
+    texts: tuple[RegionText, ...] = ()
+    text: int = 0
     blocks: int = 0  # visited so far
     # What the last block left behind: [others | mask], and the part of it that the host was given.
     _joint: Tensor | None = None
@@ -99,7 +104,8 @@ class MaskStream:
         name = f"mask{others}"
         known, extended = self._extended.get(name, (None, None))
         if name not in self._extended or known is not mask:
-            extended = attention_mask(mask, others, self.tokens.shape[1], self.options, like)
+            own = self.tokens.shape[1]
+            extended = attention_mask(mask, others, own, self.options, like, self.texts, self.text)
             self._extended[name] = (mask, extended)
         return extended
 
@@ -138,6 +144,7 @@ def double_block(
     text_q, text_k, text_v = split_heads(text_qkv, block.num_heads, block.txt_attn.norm)
     q, k, v = (torch.cat(pair, dim=2) for pair in ((text_q, q), (text_k, k), (text_v, v)))
     if mask is not None:
+        mask.text = txt.shape[1]
         rotary = mask.extend_rotary(rotary)
         attn_mask = mask.extend_mask(attn_mask, q, txt.shape[1] + count)
     attention = attend(q, k, v, rotary, attn_mask)

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..mogle_core.encode import MaskLatents
 from ..mogle_core.gates import GateRecord
+from ..mogle_core.region_text import RegionPrompt
 from ..mogle_core.regions import REGION_NAMES, Region, check_window
 from . import host, sockets
 
@@ -53,6 +54,12 @@ class GatedCondition(io.ComfyNode):
                 sockets.Regions.Input(
                     "regions", optional=True, tooltip="From Region Control: single regions weaker or stronger."
                 ),
+                sockets.RegionPrompts.Input(
+                    "region_prompts",
+                    optional=True,
+                    tooltip="From Region Prompt: texts of single regions, beside the positive prompt. The negative "
+                    "gets none.",
+                ),
                 io.Combo.Input(
                     "mask_guidance",
                     options=[SAME_GUIDANCE, "1"],
@@ -93,6 +100,7 @@ class GatedCondition(io.ComfyNode):
         end_percent: float,
         negative: host.Conditioning | None = None,
         regions: tuple[Region, ...] = (),
+        region_prompts: tuple[RegionPrompt, ...] = (),
         mask_guidance: str = SAME_GUIDANCE,
         separate_calls: bool = False,
     ) -> io.NodeOutput:
@@ -113,7 +121,7 @@ class GatedCondition(io.ComfyNode):
             return io.NodeOutput(model, positive, empty or negative, settings.record)
         return io.NodeOutput(
             host.attach(model, mogle, settings),
-            host.with_mask(positive, mask_latents),
+            host.with_region_prompts(host.with_mask(positive, mask_latents), mask_latents, region_prompts),
             empty or host.with_mask(negative, mask_latents),
             settings.record,
         )

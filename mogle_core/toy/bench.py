@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..labels import CLASS_NAMES
+from ..region_text import PROMPT_STRENGTH
+from ..regions import Region
+from .attributes import HAIR_COLOURS
+from .captions import without_hair
 from .drawing import IDS
 from .faceset import FaceSet
 from .judge import describe, parse
@@ -18,15 +22,40 @@ from .world import World, generate
 
 
 def remake(
-    world: World, faces: FaceSet, masked: bool = True, steps: int = 20, cfg: float = 1.0, batch: int = 20
+    world: World,
+    faces: FaceSet,
+    masked: bool = True,
+    steps: int = 20,
+    cfg: float = 1.0,
+    batch: int = 20,
+    regions: tuple[Region, ...] = (),
+    hair_prompts: Sequence[str] = (),
+    prompt_strength: float = PROMPT_STRENGTH,
 ) -> Tensor:
-    """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps."""
+    """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
+
+    regions: strengths and time windows of single regions. hair_prompts: one for each face's hair, or none;
+    prompt_strength: how much of the caption that hair still sees.
+    """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False):
         some = slice(first, first + batch)
         ids = torch.from_numpy(faces.ids[some]) if masked else None
         seeds = range(first, first + len(faces.captions[some]))
-        pictures.append(generate(world, ids, faces.captions[some], list(seeds), steps, cfg=cfg))
+        own = {"hair": hair_prompts[some]} if hair_prompts else None
+        pictures.append(
+            generate(
+                world,
+                ids,
+                faces.captions[some],
+                list(seeds),
+                steps,
+                cfg=cfg,
+                regions=regions,
+                region_prompts=own,
+                prompt_strength=prompt_strength,
+            )
+        )
     return torch.cat(pictures)
 
 
@@ -79,3 +108,80 @@ def local_change(world: World, faces: FaceSet, steps: int = 20, cfg: float = 1.0
     ratios = [change_ratio(*each) for each in zip(before, after, where, strict=True) if each[2].any()]
     return float(torch.tensor(ratios).median())
 
+
+
+def hairless(faces: FaceSet) -> FaceSet:
+    """The same faces, with nothing said of their hair."""
+    pairs = zip(faces.captions, faces.attributes, strict=True)
+    return FaceSet(faces.ids, faces.pictures, tuple(without_hair(*pair) for pair in pairs), faces.attributes)
+
+
+def recoloured(faces: FaceSet, colours: Sequence[str]) -> list[str]:
+    """The faces' captions with hair of other colours."""
+    told = zip(faces.captions, faces.attributes, colours, strict=True)
+    return [caption.replace(f"{face.hair_colour} hair", f"{colour} hair") for caption, face, colour in told]
+
+
+def region_colour(
+    world: World,
+    held: FaceSet,
+    prompt: str | None = "{} hair",
+    steps: int = 20,
+    cfg: float = 1.0,
+    prompt_strength: float = PROMPT_STRENGTH,
+) -> dict[str, float]:
+    """How often the hair has the colour that its region prompt asks for; the caption is silent on hair.
+
+    The eight colours are asked for in turn, whatever the drawn face had, by `prompt`; None asks by the face's
+    own caption, told of that colour: whole sentences are what the toy's text encoder has learnt. "asked" is the
+    share with the prompt, "unasked" with none: what chance gives. "elsewhere" is the mean change of the other
+    pixels between the two, "there" that of the hair's, in grey levels.
+    """
+    colours = [list(HAIR_COLOURS)[number % len(HAIR_COLOURS)] for number in range(len(held))]
+    silent, ids = hairless(held), torch.from_numpy(held.ids)
+    prompts = recoloured(held, colours) if prompt is None else [prompt.format(each) for each in colours]
+    asked = remake(
+        world, silent, steps=steps, cfg=cfg, hair_prompts=prompts, prompt_strength=prompt_strength
+    )
+    unasked = remake(world, silent, steps=steps, cfg=cfg)
+    change, hair = (asked.float() - unasked.float()).abs().mean(dim=-1), ids == IDS["hair"]
+    return {
+        "asked": hair_right(asked, ids, colours),
+        "unasked": hair_right(unasked, ids, colours),
+        "there": float(change[hair].mean()),
+        "elsewhere": float(change[~hair].mean()),
+    }
+
+
+def region_control(
+    world: World, held: FaceSet, controls: Sequence[Region], steps: int = 20, cfg: float = 1.0
+) -> list[dict[str, float]]:
+    """What Region Control moves: the region's mean IoU, and the others' change, at each of these settings.
+
+    For each control, beside its "strength", "start" and "end": "region" is the mean IoU of its class over the
+    faces that have it, "others" the mean over the other classes, "change" the largest change of one of them
+    from no control at all.
+    """
+    plain = score_classes(world, remake(world, held, steps=steps, cfg=cfg), held)
+    rows = []
+    for control in controls:
+        found = score_classes(world, remake(world, held, steps=steps, cfg=cfg, regions=(control,)), held)
+        # A class that no face has is NaN.
+        others = [name for name in CLASS_NAMES if name != control.name and plain[name] == plain[name]]
+        rows.append(
+            {
+                "strength": control.strength,
+                "start": control.start_percent,
+                "end": control.end_percent,
+                "region": found[control.name],
+                "others": sum(found[name] for name in others) / len(others),
+                "change": max(abs(found[name] - plain[name]) for name in others),
+            }
+        )
+    return rows
+
+
+def hair_controls() -> tuple[Region, ...]:
+    """Hair at strength 0, 0.5 and 1, and at 0 from the start on for a quarter, a half, ... of the sampling."""
+    windows = (Region("hair", 0.0, 0.0, end) for end in (0.25, 0.5, 0.75, 1.0))
+    return (*(Region("hair", strength) for strength in (0.0, 0.5, 1.0)), *windows)

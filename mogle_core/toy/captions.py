@@ -83,3 +83,16 @@ def write_caption(face: Attributes, rng: np.random.Generator) -> str:
     """One caption; it always states hair, skin, clothing, background, mouth and everything worn."""
     sentence = _TEMPLATES[int(rng.integers(len(_TEMPLATES)))](face)
     return sentence.replace(" a orange ", " an orange ")
+
+
+def without_hair(caption: str, face: Attributes) -> str:
+    """The face's caption with nothing said of its hair.
+
+    Raises:
+        ValueError: the caption does not speak of this face's hair.
+    """
+    hair = _hair(face)
+    for clause in (f" with {hair}", f"{hair}, ", f"{hair} and "):
+        if clause in caption:
+            return caption.replace(clause, "", 1)
+    raise ValueError(f"This caption does not speak of {hair}: {caption}")

@@ -18,10 +18,12 @@ from ...mogle_core.gates import GateRecord, GateStep
 from ...mogle_core.labels import NUM_MASKS
 from ...mogle_core.lora import FusedLoRA, LowRank
 from ...mogle_core.network import MoGLE, pack
+from ...mogle_core.region_text import RegionText
 from ...mogle_core.regions import Region, strengths
 from ...mogle_core.stream import MaskStream, embed_tokens, mask_modulations
 from .blocks import with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
+from .prompts import JoinedTexts, heard_texts, join_texts, take_region_texts
 from .versions import compute_dtype, image_positions
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class MaskPass:
     lora: Mapping[str, LowRank]
     options: StreamOptions
     separate_calls: bool
+    texts: tuple[RegionText, ...] = ()
 
 
 def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -113,13 +116,13 @@ def prepare_sampling(
 
 def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
     """One step of the model on one batch of conditionings: hands the mask on if there is one now."""
-    latents = kwargs.pop(MASK_LATENTS, None)
+    latents, texts = kwargs.pop(MASK_LATENTS, None), take_region_texts(kwargs)
     if latents is None:
         return executor(*args, **kwargs)
     options = args[5] if len(args) > 5 else kwargs["transformer_options"]
     run = options.get(RUN) or Run()
     run.masked = True
-    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs)
+    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
     if step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
         kwargs[MASK_PASS] = mask_pass(settings, run, step)
@@ -131,7 +134,7 @@ class Step:
     """What ComfyUI hands to one step.
 
     x: (B, 16, H, W). sigma: (B,). latents: the masks', (B, 20 * 16, H, W). conds: the conditioning's other
-    tensors, such as `y` and `guidance`.
+    tensors, such as `y` and `guidance`. texts: the regions' own.
     """
 
     model: Any
@@ -140,6 +143,7 @@ class Step:
     latents: Tensor
     options: Mapping[str, Any]
     conds: Mapping[str, Any]
+    texts: JoinedTexts | None = None
 
     @property
     def batch(self) -> Hashable:
@@ -179,6 +183,7 @@ def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
         lora=lora,
         options=dataclasses.replace(settings.options, strength=settings.strength),
         separate_calls=settings.separate_calls,
+        texts=heard_texts(run, step),
     )
 
 
@@ -233,9 +238,10 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     if mask is None:
         return executor(*args, **kwargs)
     transformer, x = executor.class_obj, args[0]
+    args, kwargs, text = join_texts(mask.texts, args, kwargs)
     named = "transformer_options" in kwargs
     options = kwargs["transformer_options"] if named else args[7]
-    stream = open_stream(transformer, mask, x, options)
+    stream = open_stream(transformer, mask, x, options, text)
     options = with_replaced_blocks(transformer, stream, options)
     if named:
         kwargs["transformer_options"] = options
@@ -250,8 +256,10 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     return result
 
 
-def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any]) -> MaskStream:
-    """The mask stream of this pass, at the image's positions."""
+def open_stream(
+    transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int
+) -> MaskStream:
+    """The mask stream of this pass, at the image's positions; `text` is how many tokens are text."""
     lora = {name: LowRank(*(t.to(x.dtype) for t in pair)) for name, pair in mask.lora.items()}
     return MaskStream(
         tokens=embed_tokens(transformer, mask.tokens.to(x.dtype), lora),
@@ -260,6 +268,8 @@ def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[st
         lora=lora,
         options=mask.options,
         separate_calls=mask.separate_calls,
+        texts=mask.texts,
+        text=text,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mogle_core.sampling import euler, flux_sigmas, guided, shift, shift_mu
+from mogle_core.sampling import euler, flux_sigmas, guided, shift, shift_mu, sigma_at
 
 
 def test_shift_is_a_line_through_both_resolutions() -> None:
@@ -123,3 +123,11 @@ def test_guidance() -> None:
     assert guided(conditional, unconditional, 0.0) == 1
     assert guided(conditional, unconditional, 1.0) == 3
     assert guided(conditional, unconditional, 2.5) == 6
+
+
+def test_percents_are_shares_of_the_unshifted_time() -> None:
+    assert sigma_at(0.0, 1024) == 1
+    assert sigma_at(1.0, 1024) == 0
+    steps, tokens = 8, 700
+    for step, sigma in enumerate(flux_sigmas(steps, tokens)):
+        assert sigma_at(step / steps, tokens) == pytest.approx(float(sigma), abs=1e-6)

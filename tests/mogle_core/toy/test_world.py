@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from mogle_core.regions import Region
 from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.world import FILES, Moment, World, generate, load_world, noise_of
 from mogle_core.weights import WeightsError
@@ -60,6 +61,46 @@ def test_moments(world: World, held: FaceSet) -> None:
     for moment in moments:
         assert moment.gates is not None and moment.gates.shape == (1, 64, 20)
         assert torch.allclose(moment.gates.sum(-1), torch.ones(1, 64))
+
+
+def test_regions_at_their_defaults_change_no_byte(world: World, held: FaceSet) -> None:
+    given = torch.from_numpy(held.ids[:1]), held.captions[:1], [1], 2
+    plain = generate(world, *given)
+    assert torch.equal(generate(world, *given, regions=(Region("hair"), Region("skin", 0.3, 0.9, 1.0))), plain)
+    assert torch.equal(generate(world, *given, region_prompts={}), plain)
+    assert not torch.equal(generate(world, *given, regions=(Region("hair", 0.0),)), plain)
+    assert not torch.equal(generate(world, *given, region_prompts={"hair": "red hair"}), plain)
+
+
+def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSet) -> None:
+    """Its strength shows in the latents from the step on in which its time begins."""
+    runs: list[list[Moment]] = [[], [], []]
+    windows = ((), (Region("hair", 0.0, 0.4, 1.0),), (Region("hair", 0.0, 0.0, 0.4),))
+    for record, regions in zip(runs, windows, strict=True):
+        generate(
+            world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], 4, record=record.append, regions=regions
+        )
+    late, early = (
+        [torch.equal(a.latents, b.latents) for a, b in zip(runs[0], other, strict=True)] for other in runs[1:]
+    )
+    assert late == [True, True, False, False]  # the steps are at 0, 1/4, 1/2 and 3/4
+    assert early[0] is False
+    gates = [torch.equal(a.gates, b.gates) for a, b in zip(runs[0], runs[1], strict=True)]
+    assert gates == [True, True, True, False]  # the gate itself sees only the picture so far
+
+
+def test_region_prompts_one_for_all_or_one_for_each(world: World, held: FaceSet) -> None:
+    given = torch.from_numpy(held.ids[:2]), held.captions[:2], [1, 2], 2
+    same = generate(world, *given, region_prompts={"hair": "red hair"})
+    assert torch.equal(generate(world, *given, region_prompts={"hair": ["red hair", "red hair"]}), same)
+    mixed = generate(world, *given, region_prompts={"hair": ["red hair", "blue hair"]})
+    assert (mixed[0].int() - same[0].int()).abs().max() <= 1
+    assert not torch.equal(mixed[1], same[1])
+
+
+def test_regions_need_a_mask(world: World) -> None:
+    with pytest.raises(ValueError, match="give label maps with their strengths and prompts"):
+        generate(world, None, ["a woman"], [1], 1, region_prompts={"hair": "red hair"})
 
 
 def test_a_folder_without_weights_is_a_sentence(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ class ToyPrompt(io.ComfyNode):
                 io.String.Input(
                     "text",
                     multiline=True,
-                    default="A woman with long straight pink hair in a blue V-neck sweater in front of a grey "
-                    "background. The woman has dark skin and is smiling.",
+                    default="A woman with long straight brown hair in a purple sweater in front of a green background. "
+                    "The woman is wearing red lipstick and a necklace. The woman has tan skin and is smiling.",
                     tooltip="What the face looks like, in the words of the drawn faces' captions: hair, skin, "
                     "eyes, clothing, what is worn, the background. Other words mean nothing to it.",
                 ),

@@ -43,9 +43,9 @@ def build(
     Raises:
         ValueError: an unknown stage.
     """
-    for stage in stages:
-        if stage not in STAGES:
-            raise ValueError(f"There is no stage {stage!r}: choose from {', '.join(STAGES)}.")
+    for name in stages:
+        if name not in STAGES:
+            raise ValueError(f"There is no stage {name!r}: choose from {', '.join(STAGES)}.")
     work.mkdir(parents=True, exist_ok=True)
     several = "WORLD_SIZE" in os.environ
     if several:

@@ -38,11 +38,10 @@ def look_near(flux: Flux) -> None:
     _, *places = flux.params.axes_dim
     starts = [flux.params.axes_dim[0] + sum(places[:axis]) for axis in range(len(places))]
     channels = [start + i for start in starts for i in range(2 * NEAR_FREQUENCIES)]
-    fused = [block.img_attn.qkv for block in flux.double_blocks]
-    fused += [block.linear1 for block in flux.single_blocks]
-    for linear in fused:
-        for first in (0, flux.params.hidden_size):
-            linear.bias[[first + channel for channel in channels]] += NEAR_BIAS
+    for name, parameter in flux.named_parameters():
+        if name.endswith(("img_attn.qkv.bias", "linear1.bias")):
+            for first in (0, flux.params.hidden_size):  # queries, keys
+                parameter[[first + channel for channel in channels]] += NEAR_BIAS
 
 
 class Painter(nn.Module):

@@ -6,20 +6,37 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import host
 from .condition import GatedCondition, RegionControl
+from .edit import GetRegion, MaskEdit, MorphMask, SetRegion
 from .load import LoadMoGLE, LoRAApply
 from .masks import Encode, MaskDecouple
+from .paint import MaskPainter
+from .parse import AlignFace, MaskScore, ParseFace, UnalignFace
+from .prompt import RegionPrompting
+from .toy import ToyPrompt
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMoGLE,
+    MaskPainter,
     MaskDecouple,
     Encode,
     GatedCondition,
     LoRAApply,
     RegionControl,
+    RegionPrompting,
+    ParseFace,
+    AlignFace,
+    UnalignFace,
+    MaskScore,
+    MaskEdit,
+    SetRegion,
+    GetRegion,
+    MorphMask,
+    ToyPrompt,
 ]
 
 
 class MoGLEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        host.register_models_folder()
+        host.register_models_folders()
+        host.add_routes()
         return NODES

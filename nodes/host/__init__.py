@@ -22,8 +22,11 @@ from .files import (
     load_mogle,
     mask_encoder,
     pixel_size,
-    register_models_folder,
+    register_models_folders,
 )
+from .parsers import detected_landmarks, parse, parser_choices, parser_complaint
+from .prompts import text_of, with_region_prompts
+from .routes import add_routes
 from .sampling import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields
 
@@ -35,8 +38,10 @@ __all__ = [
     "LoadedMoGLE",
     "MaskSettings",
     "ModelPatcher",
+    "add_routes",
     "attach",
     "attach_lora",
+    "detected_landmarks",
     "empty_conditioning",
     "file_complaint",
     "identity",
@@ -44,7 +49,12 @@ __all__ = [
     "mask_encoder",
     "newer_fields",
     "newer_input_fields",
+    "parse",
+    "parser_choices",
+    "parser_complaint",
     "pixel_size",
-    "register_models_folder",
+    "register_models_folders",
+    "text_of",
     "with_mask",
+    "with_region_prompts",
 ]

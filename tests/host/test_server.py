@@ -18,7 +18,7 @@ from small_weights import STOCK, mask_lora_weights, write_stock_flux, write_taes
 DATA = Path(__file__).resolve().parents[1] / "data"
 SIZE = 128
 LORA = "pytorch_lora_weights.safetensors"
-NODES = ("MoGLELoader", "MoGLEMaskDecouple", "MoGLEEncode", "MoGLEGatedCondition", "MoGLELoRAApply", "MoGLERegions")
+NODES = {page.stem for page in (Path(__file__).parents[2] / "web/docs").glob("MoGLE*.md")}
 
 
 @pytest.fixture(scope="module")

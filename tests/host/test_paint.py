@@ -1,0 +1,72 @@
+"""Mask Painter inside ComfyUI: what is painted comes out, and what is not painted is said."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from mogle_core.masks import MaskError, colours
+from mogle_core.painting import write_painting
+
+
+def ids(seed: int, height: int = 32, width: int = 48) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(19, (height, width), dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture
+def paint(comfy: Any) -> Any:
+    return comfy.node("MoGLEMaskPainter")
+
+
+def test_the_painting_comes_out_in_the_palettes_colours(paint: Any) -> None:
+    mask, preview = paint(painting=write_painting(ids(0)))
+    assert torch.equal(mask, colours(ids(0)[None])) and torch.equal(preview, mask)
+
+
+def test_a_painting_wins_over_the_mask_that_it_began_with(paint: Any) -> None:
+    given = colours(ids(1)[None])
+    assert torch.equal(paint(painting=write_painting(ids(0)), mask=given)[0], colours(ids(0)[None]))
+    assert torch.equal(paint(painting="", mask=given)[0], given)
+
+
+def test_a_mask_keeps_its_size_and_its_batch(paint: Any) -> None:
+    given = colours(torch.stack([ids(2, 33, 50), ids(3, 33, 50)]))
+    assert torch.equal(paint(mask=given)[0], given)
+
+
+def test_the_preview_is_half_photo(paint: Any) -> None:
+    mask, preview = paint(painting=write_painting(ids(0)), image=torch.full((1, 100, 70, 3), 0.5))
+    assert torch.allclose(preview, (mask + 0.5) / 2, atol=1e-6)
+
+
+def test_nothing_blocks_what_comes_after(paint: Any) -> None:
+    with pytest.raises(RuntimeError, match="Nothing is painted and no mask is connected"):
+        paint()
+
+
+def test_the_page_is_sent_what_it_can_start_from(comfy: Any) -> None:
+    for_page = comfy.module("nodes.paint")._for_page(torch.rand(2, 40, 40, 3), torch.stack([ids(4, 40, 40)]))
+    ((photo,), (painting,)) = for_page["mogle_photo"], for_page["mogle_mask"]
+    assert photo["type"] == "temp" and painting.startswith("mogle1:32x32:")  # 40 lies between 32 and 48
+
+
+@pytest.mark.parametrize("text", ["nonsense", "mogle1:16x16:AAAA"])
+def test_nonsense_is_refused_before_the_run(comfy: Any, text: str) -> None:
+    node = comfy.module("nodes.paint").MaskPainter
+    assert "painting" in node.validate_inputs(text)
+    assert node.validate_inputs(None) is True and node.validate_inputs("") is True
+
+
+def test_a_mask_file_is_read_as_everywhere(comfy: Any) -> None:
+    read = comfy.module("nodes.host.routes").painting_of
+    stored = io.BytesIO()
+    Image.fromarray(ids(5).numpy()).save(stored, "PNG")
+    assert read(stored.getvalue(), "celebamask")["painting"] == write_painting(ids(5))
+    with pytest.raises(comfy.module("mogle_core.masks").MaskError, match="no picture"):
+        read(b"junk", "auto")
+    assert issubclass(MaskError, ValueError)

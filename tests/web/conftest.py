@@ -1,0 +1,73 @@
+"""Tests in a browser need a ComfyUI, playwright, and a Chromium; without them they are skipped, and the end of
+the run says so. What needs only Node.js runs everywhere."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hosts
+import pytest
+
+HERE = Path(__file__).resolve().parent
+TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"  # set by `.ci/run` where it tests the hosts next
+
+
+@functools.cache
+def why_not() -> str:
+    """Empty if the browser tests can run here, else what would be needed."""
+    try:
+        hosts.choose()
+    except hosts.NoHostError as reason:
+        return str(reason)
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed here: pip install playwright."
+    from browser import VARIABLE, chromium
+
+    return "" if chromium() else f"There is no Chromium: install one, or name it by {VARIABLE}."
+
+
+class WithoutBrowser(pytest.Module):
+    """A test file that cannot even be imported here."""
+
+    def collect(self) -> list[pytest.Item]:
+        pytest.skip(why_not(), allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    if module_path.stem != "test_units" and why_not():
+        return WithoutBrowser.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if why_not() and not os.environ.get(TESTED_LATER):
+        terminalreporter.write_sep("=", "BROWSER TESTS DID NOT RUN", red=True, bold=True)
+        terminalreporter.write_line(f"{why_not()}\nOf {HERE} only test_units.py was run.", red=True)
+
+
+@pytest.fixture(scope="session")
+def visit() -> Iterator[Callable]:
+    """(vue) -> ComfyPage, of one server and one browser."""
+    from browser import browsing
+    from comfy_server import Server
+
+    # FRONT_END_ROOT tries another frontend than the host's own.
+    options = ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
+    with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, options, 400) as server, browsing(server) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module", params=["classic", "vue"])
+def comfy(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
+    """ComfyUI's page with a painter, in each renderer that shows DOM widgets. Afterwards nothing complained."""
+    if request.param == "vue" and hosts.choose().version < (0, 8):
+        pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
+    comfy = visit(request.param == "vue")
+    yield comfy
+    comfy.page.close()
+    assert comfy.complaints == []
+    assert comfy.strangers == []

@@ -1,0 +1,74 @@
+/** Label maps: resizing, mirroring, regions, and what a region leaves behind. */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import * as maps from "../../../web/painter/labelmap.mjs";
+import { FLIPPED } from "../../../web/painter/palette.mjs";
+import { mapOf, noise, rowsOf } from "./maps.mjs";
+
+test("enlarging by whole numbers repeats, and shrinking undoes it", () => {
+  const map = noise(16, 32, 1);
+  const large = maps.resized(map, 48, 96);
+  assert.equal(large.ids[5 * 48 + 7], map.ids[1 * 16 + 2]);
+  assert.deepEqual(maps.resized(large, 16, 32), map);
+});
+
+test("mirroring twice is nothing, and sides swap names", () => {
+  const map = noise(32, 16, 2);
+  const mirrored = maps.mirrored(map);
+  assert.equal(mirrored.ids[0], FLIPPED[map.ids[31]]);
+  assert.deepEqual(maps.mirrored(mirrored), map);
+});
+
+test("exchanging classes exchanges nothing else", () => {
+  const map = mapOf("451", "540");
+  assert.deepEqual(rowsOf(maps.exchanged(map, [[4, 5]])), ["541", "450"]);
+});
+
+test("counts add up", () => {
+  const map = noise(32, 32, 3);
+  assert.equal(
+    maps.counts(map).reduce((a, b) => a + b),
+    32 * 32,
+  );
+});
+
+test("a region hangs together over sides, not corners", () => {
+  const map = mapOf("1101", "0010", "0110");
+  const region = maps.regionAt(map, 0, 0);
+  assert.equal(region.area, 2);
+  assert.deepEqual(region.box, { x: 0, y: 0, width: 2, height: 1 });
+  assert.equal(maps.regionAt(map, 2, 1).area, 3);
+  assert.equal(maps.regionOf(map, 1).area, 6);
+});
+
+test("a winding region is found whole", () => {
+  const map = mapOf("11111", "10001", "10101", "10111", "10000", "11111");
+  assert.equal(maps.regionAt(map, 2, 2).area, [...map.ids].filter((id) => id === 1).length);
+});
+
+test("regions part the map", () => {
+  const map = noise(32, 32, 4, 3);
+  const regions = maps.regions(map);
+  assert.equal(
+    regions.reduce((sum, { area }) => sum + area, 0),
+    32 * 32,
+  );
+});
+
+test("what a region leaves takes the nearest class", () => {
+  const map = mapOf("22222", "20002", "20002", "33333");
+  assert.deepEqual(rowsOf({ ...map, ids: maps.vacated(map, maps.regionAt(map, 1, 1)) }), [
+    "22222",
+    "22222",
+    "22322",
+    "33333",
+  ]);
+  const full = mapOf("77", "77");
+  assert.deepEqual([...maps.vacated(full, maps.regionAt(full, 0, 0))], [0, 0, 0, 0]);
+});
+
+test("sides are multiples of 16 from 16 to 4096", () => {
+  assert.deepEqual([0, 8, 16, 24, 512, 4096, 4112, 16.5, NaN].filter(maps.isSide), [16, 512, 4096]);
+});

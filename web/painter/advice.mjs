@@ -1,0 +1,81 @@
+/** What a look at the painting says while it is painted: what the model will hardly see, what is missing, swapped. */
+
+import { TOKEN, counts, exchanged, regions } from "./labelmap.mjs";
+import { CLASSES } from "./palette.mjs";
+
+/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("./labelmap.mjs").Box} Box */
+
+/**
+ * `where` is what to look at, if there is a place; `mend` gives the map without the fault, if that is plain.
+ * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box, mend?: (map: LabelMap) => LabelMap}} Advice
+ */
+
+/** Nearly every face in training has one of each of these. */
+const EXPECTED = [
+  { ids: [1], title: "skin" },
+  { ids: [2], title: "nose" },
+  { ids: [4, 5, 3], title: "eyes" },
+  { ids: [6, 7], title: "brows" },
+  { ids: [11], title: "upper lip" },
+  { ids: [12], title: "lower lip" },
+];
+
+const PAIRS = /** @type {const} */ ([
+  [4, 5, "eyes"],
+  [6, 7, "brows"],
+  [8, 9, "ears"],
+]);
+
+/**
+ * All advice on a painting, the gravest first; none on an empty one.
+ * @param {LabelMap} map
+ * @returns {Advice[]}
+ */
+export function advise(map) {
+  const pixels = counts(map);
+  if (pixels[0] === map.ids.length) return [];
+  return [...swapped(map, pixels), ...missing(pixels), ...small(map)];
+}
+
+/** @param {Uint32Array} pixels @returns {Advice[]} */
+function missing(pixels) {
+  const absent = EXPECTED.filter(({ ids }) => ids.every((id) => !pixels[id]));
+  if (!absent.length) return [];
+  const titles = absent.map(({ title }) => title).join(", ");
+  return [{ kind: "missing", text: `Faces in training nearly always have: ${titles}.` }];
+}
+
+/**
+ * The person's left is on the picture's right.
+ * @param {LabelMap} map
+ * @param {Uint32Array} pixels
+ * @returns {Advice[]}
+ */
+function swapped(map, pixels) {
+  const columns = new Float64Array(CLASSES.length);
+  map.ids.forEach((id, i) => (columns[id] += i % map.width));
+  return PAIRS.filter(([left, right]) => {
+    return pixels[left] && pixels[right] && columns[left] / pixels[left] < columns[right] / pixels[right];
+  }).map(([left, right, title]) => ({
+    kind: "swapped",
+    text: `Left and right ${title} are swapped: left is the person's, on the right of the picture.`,
+    mend: (now) => exchanged(now, [[left, right]]),
+  }));
+}
+
+/**
+ * Regions with fewer pixels than one token has.
+ * @param {LabelMap} map
+ * @returns {Advice[]}
+ */
+function small(map) {
+  return regions(map)
+    .filter(({ area }) => area < TOKEN * TOKEN)
+    .sort((one, other) => one.area - other.area)
+    .map(({ id, area, box }) => ({
+      kind: "small",
+      text: `${CLASSES[id].title}: a spot of ${area} pixel${area > 1 ? "s" : ""}, less than one token (${TOKEN} x ${TOKEN}).`,
+      where: box,
+    }));
+}

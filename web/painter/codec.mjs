@@ -1,0 +1,88 @@
+/**
+ * A painting as one line of text, the same as `mogle_core/painting.py` reads and writes:
+ * `mogle1:WIDTHxHEIGHT:` and base64 of the deflated ids. An empty text is an empty painting.
+ */
+
+import { isSide } from "./labelmap.mjs";
+import { CLASSES } from "./palette.mjs";
+
+/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+
+/** What is wrong with a text, in a sentence. */
+export class PaintingError extends Error {}
+
+const FORM = /^mogle1:(\d{1,5})x(\d{1,5}):([A-Za-z0-9+/]+={0,2})$/;
+
+/**
+ * The label map of a widget's value, null if nothing is painted. Never unpacks more than width * height bytes.
+ * @param {unknown} text
+ * @returns {Promise<LabelMap | null>}
+ * @throws {PaintingError}
+ */
+export async function readPainting(text) {
+  if (typeof text !== "string") throw new PaintingError("The stored painting is not text.");
+  if (!text.trim()) return null;
+  const parts = FORM.exec(text.trim());
+  if (!parts) throw new PaintingError("The stored painting does not begin with mogle1:WIDTHxHEIGHT:.");
+  const [width, height] = [Number(parts[1]), Number(parts[2])];
+  if (!isSide(width) || !isSide(height)) {
+    throw new PaintingError(`The stored painting is ${width} x ${height}; sides are multiples of 16 from 16 to 4096.`);
+  }
+  const ids = await inflated(parts[3], width * height);
+  const highest = ids.reduce((a, b) => Math.max(a, b), 0);
+  if (highest >= CLASSES.length) throw new PaintingError(`The stored painting holds id ${highest}; there are 0 to 18.`);
+  return { width, height, ids };
+}
+
+/**
+ * @param {LabelMap} map
+ * @returns {Promise<string>}
+ */
+export async function writePainting({ width, height, ids }) {
+  return `mogle1:${width}x${height}:${toBase64(await deflated(ids))}`;
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Promise<Uint8Array>} in zlib's form
+ */
+export async function deflated(bytes) {
+  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new CompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/**
+ * Exactly `size` bytes, unpacked from base64.
+ * @param {string} packed
+ * @param {number} size
+ * @returns {Promise<Uint8Array>}
+ * @throws {PaintingError}
+ */
+export async function inflated(packed, size) {
+  const result = new Uint8Array(size);
+  let filled = 0;
+  try {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      if (filled + part.value.length > size) {
+        reader.cancel().catch(() => {});
+        throw new RangeError("too long");
+      }
+      result.set(part.value, filled);
+      filled += part.value.length;
+    }
+  } catch {
+    throw new PaintingError("The stored painting is damaged.");
+  }
+  if (filled !== size) throw new PaintingError("The stored painting does not hold all of its pixels.");
+  return result;
+}
+
+/** @param {Uint8Array} bytes */
+export function toBase64(bytes) {
+  let letters = "";
+  // Piece by piece: a call takes only so many arguments.
+  for (let i = 0; i < bytes.length; i += 0x8000) letters += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(letters);
+}

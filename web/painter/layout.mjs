@@ -1,0 +1,292 @@
+/** The editor's furniture: bars, buttons, the status line, the help. */
+
+import { ACTIONS, MORE_KEYS, actionOf } from "./actions.mjs";
+import { ClassList } from "./classlist.mjs";
+import { icon, maker } from "./dom.mjs";
+import { ICONS } from "./icons.mjs";
+import { CLASSES } from "./palette.mjs";
+
+/** @typedef {import("./editor.mjs").Editor} Editor */
+/** @typedef {import("./advice.mjs").Advice} Advice */
+
+const TOOL_GROUPS = [
+  ["brush", "eraser", "line", "lasso"],
+  ["rectangle", "ellipse", "polygon"],
+  ["fill", "fillAll", "eyedropper"],
+  ["move", "hand"],
+];
+const EXPORTS = ["saveColours", "saveIds"];
+
+/** @param {Editor} editor */
+export function layOut(editor) {
+  return new Layout(editor);
+}
+
+class Layout {
+  /** @param {Editor} editor */
+  constructor(editor) {
+    this.editor = editor;
+    this.make = maker(editor.document);
+    /** @type {{id: string, button: HTMLButtonElement}[]} */
+    this.buttons = [];
+    const { make } = this;
+    this.canvas = make("canvas", {
+      class: "stage",
+      tabIndex: 0,
+      role: "application",
+      "aria-label": "The painting. Arrows move the pen, Enter puts it down and lifts it.",
+    });
+    this.classes = new ClassList(editor, make);
+    this.message = make("output", { class: "message", role: "status", "aria-live": "polite" });
+    this.where = make("span", { class: "where" });
+    this.advice = make("ul", { class: "advice", "aria-label": "What to look at" });
+    const side = make("aside", { class: "side", "aria-label": "Classes" }, this.classes.root, this.advice);
+    const ground = make("div", { class: "ground" }, this.canvas, this.message);
+    const middle = make("main", { class: "middle" }, this.#tools(), ground, side);
+    this.root = make("div", { class: "painter" }, this.#top(), middle, this.#bottom());
+    editor.document.body.replaceChildren(this.root);
+  }
+
+  /** @param {keyof typeof ICONS} [picture] @param {string} id @param {string} [text] */
+  button(id, picture = /** @type {keyof typeof ICONS} */ (id), text = "") {
+    const action = actionOf(id);
+    const button = this.make("button", {
+      type: "button",
+      class: text ? "text" : "sign",
+      "aria-label": action.title,
+      "data-action": id,
+      title: `${action.title}   ${action.keys.join(" or ")}`,
+      onclick: () => action.run(this.editor),
+    });
+    if (ICONS[picture]) button.append(icon(this.editor.document, ICONS[picture]));
+    if (text) button.append(text);
+    this.buttons.push({ id, button });
+    return button;
+  }
+
+  #tools() {
+    const groups = TOOL_GROUPS.map((ids) => this.make("div", { class: "group" }, ...ids.map((id) => this.button(id))));
+    return this.make(
+      "nav",
+      { class: "tools", role: "toolbar", "aria-label": "Tools", "aria-orientation": "vertical" },
+      ...groups,
+    );
+  }
+
+  #top() {
+    const { make, editor } = this;
+    this.sizeField = this.#slider("Brush size in pixels", 1, 256, (value) => editor.setSize(value), 512);
+    this.photoField = this.#slider("Share of the photo in percent", 0, 100, (value) => {
+      editor.photo.setShare(value / 100);
+    });
+    const brush = make(
+      "div",
+      { class: "group" },
+      make("span", { class: "caption" }, "Size"),
+      ...this.sizeField.parts,
+      this.button("mirror"),
+    );
+    const photo = make("div", { class: "group" }, this.button("photo"), ...this.photoField.parts);
+    this.photoGroup = photo;
+    return make(
+      "header",
+      { class: "top", role: "toolbar", "aria-label": "Painting" },
+      make("h1", {}, "Mask Painter"),
+      this.button("start", "start", "Start from"),
+      make("div", { class: "group" }, this.button("undo"), this.button("redo"), this.button("flip")),
+      brush,
+      photo,
+      make(
+        "div",
+        { class: "group" },
+        this.button("grid"),
+        this.button("distinct", "eye", "Safe colours"),
+        this.button("fit"),
+      ),
+      make(
+        "div",
+        { class: "group end" },
+        ...EXPORTS.map((id) => this.button(id, "save", id === "saveIds" ? "Ids" : "PNG")),
+        this.button("help"),
+      ),
+      this.button("done", "close", "Done"),
+    );
+  }
+
+  /** @param {string} name @param {number} min @param {number} max @param {(value: number) => void} set @param {number} most */
+  #slider(name, min, max, set, most = max) {
+    const change = (/** @type {Event} */ event) => {
+      const value = Number(/** @type {HTMLInputElement} */ (event.target).value);
+      if (Number.isFinite(value)) set(value);
+    };
+    const slider = this.make("input", { type: "range", min, max, "aria-label": name, oninput: change });
+    const field = this.make("input", {
+      type: "number",
+      min,
+      max: most,
+      "aria-label": `${name}, as a number`,
+      onchange: change,
+    });
+    return {
+      parts: [slider, field],
+      show: (/** @type {number} */ value) => ((slider.value = String(value)), (field.value = String(value))),
+    };
+  }
+
+  #bottom() {
+    return this.make(
+      "footer",
+      { class: "bottom" },
+      this.where,
+      this.make("span", { class: "kept" }, "Kept in the workflow after every stroke"),
+    );
+  }
+
+  refresh() {
+    for (const { id, button } of this.buttons) {
+      const action = actionOf(id);
+      if (action.isOn) button.setAttribute("aria-pressed", String(action.isOn(this.editor)));
+      if (action.isIdle) button.disabled = action.isIdle(this.editor);
+    }
+    this.sizeField?.show(this.editor.size);
+    this.photoField?.show(Math.round(this.editor.wishes.photoShare * 100));
+    this.photoGroup?.classList.toggle("empty", !this.editor.photo.picture);
+    this.classes.refresh();
+  }
+
+  status() {
+    const { sheet, pen, view } = this.editor;
+    const [x, y] = [Math.floor(pen.at?.x ?? -1), Math.floor(pen.at?.y ?? -1)];
+    const isIn = x >= 0 && y >= 0 && x < sheet.width && y < sheet.height;
+    const under = isIn ? `${x}, ${y}: ${CLASSES[sheet.map.ids[y * sheet.width + x]].title}` : "";
+    const zoom = view ? `${Math.round(view.zoom * 100)} %` : "";
+    const text = [`${sheet.width} × ${sheet.height}`, zoom, under].filter(Boolean).join("   ·   ");
+    if (this.where.textContent !== text) this.where.textContent = text;
+  }
+
+  /** @param {string} sentence */
+  say(sentence) {
+    this.message.textContent = sentence;
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => (this.message.textContent = ""), 6000);
+  }
+
+  /** @param {Advice[]} list */
+  advise(list) {
+    this.advice.replaceChildren(...list.slice(0, 12).map((advice) => this.#advice(advice)));
+    if (list.length > 12) this.advice.append(this.make("li", {}, `and ${list.length - 12} more`));
+  }
+
+  /** @param {Advice} advice */
+  #advice({ kind, text, where, mend }) {
+    const item = this.make("li", { class: `about-${kind}` }, this.make("span", {}, text));
+    if (where)
+      item.append(
+        this.make(
+          "button",
+          { type: "button", class: "small", "aria-label": `Show: ${text}`, onclick: () => this.editor.lookAt(where) },
+          "Show",
+        ),
+      );
+    if (mend) {
+      const run = () => this.editor.replace(mend(this.editor.sheet.map), "swap left and right");
+      item.append(
+        this.make("button", { type: "button", class: "small", "aria-label": `Swap: ${text}`, onclick: run }, "Swap"),
+      );
+    }
+    return item;
+  }
+
+  search() {
+    this.classes.field.focus();
+    this.classes.field.select();
+  }
+
+  isSearching() {
+    return this.editor.document.activeElement === this.classes.field;
+  }
+
+  endSearch() {
+    this.classes.search("");
+    this.canvas.focus();
+  }
+
+  isAsking() {
+    return this.editor.document.querySelector("dialog[open]") !== null;
+  }
+
+  /**
+   * A window over the editor.
+   * @param {string} name @param {string} title @param {...Node} content
+   */
+  ask(name, title, ...content) {
+    const { make } = this;
+    const shut = make(
+      "button",
+      { type: "button", class: "sign shut", "aria-label": "Close", onclick: () => dialog.close() },
+      "✕",
+    );
+    const dialog = make(
+      "dialog",
+      {
+        class: name,
+        "aria-label": title,
+        onclose: () => {
+          dialog.remove();
+          this.canvas.focus();
+        },
+      },
+      make("div", { class: "heading" }, make("h2", {}, title), shut),
+      ...content,
+    );
+    this.root.append(dialog);
+    dialog.showModal();
+    return dialog;
+  }
+
+  help() {
+    const { make } = this;
+    /** @param {string} title @param {readonly (readonly string[])[]} rows */
+    const table = (title, rows) => {
+      const lines = rows.map(([keys, what]) =>
+        make("tr", {}, make("td", {}, make("kbd", {}, keys)), make("td", {}, what)),
+      );
+      return make("section", {}, make("h3", {}, title), make("table", {}, make("tbody", {}, ...lines)));
+    };
+    const groups = [...new Set(ACTIONS.map(({ group }) => group))];
+    const tables = groups.map((group) => {
+      return table(
+        group,
+        ACTIONS.filter((one) => one.group === group).map(({ keys, title }) => [keys.join("  or  "), title]),
+      );
+    });
+    this.ask("help", "Keys and help", make("div", { class: "columns" }, ...tables, table("Also", MORE_KEYS)));
+  }
+
+  /** @param {string} accept @param {(file: File) => void} take */
+  pickFile(accept, take) {
+    const field = this.make("input", {
+      type: "file",
+      accept,
+      class: "unseen",
+      "aria-label": "File",
+      onchange: () => {
+        const file = field.files?.[0];
+        if (file) take(file);
+        field.remove();
+      },
+    });
+    this.root.append(field);
+    field.click();
+  }
+
+  /** @param {Blob} blob @param {string} name */
+  download(blob, name) {
+    const address = URL.createObjectURL(blob);
+    const link = this.make("a", { href: address, download: name });
+    this.root.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  }
+}

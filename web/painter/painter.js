@@ -1,0 +1,31 @@
+/** Registers the painter with ComfyUI: the widget MOGLE_PAINTING of the node MoGLEMaskPainter. */
+
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { restore, store } from "./memory.mjs";
+import { PaintingWidget, TYPE } from "./widget.mjs";
+
+/** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
+
+app.registerExtension({
+  name: "MoGLE.Painter",
+
+  getCustomWidgets() {
+    return {
+      [TYPE](node, name) {
+        const painting = new PaintingWidget(app, api, node, name);
+        const before = node.onExecuted;
+        node.onExecuted = (output) => {
+          before?.call(node, output);
+          painting.executed(output ?? {});
+        };
+        return { widget: painting.widget, minWidth: 260, minHeight: 340 };
+      },
+    };
+  },
+
+  setup() {
+    restore();
+    window.addEventListener("pagehide", store);
+  },
+});

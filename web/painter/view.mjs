@@ -1,0 +1,255 @@
+/** What is seen: the sheet by nearest neighbour at any zoom, the photo under it, and lines over it. */
+
+import { TOKEN } from "./labelmap.mjs";
+import { BACKGROUND, colours } from "./palette.mjs";
+
+/** @typedef {import("./sheet.mjs").Sheet} Sheet */
+/** @typedef {import("./raster.mjs").Point} Point */
+/** @typedef {import("./labelmap.mjs").Box} Box */
+
+/**
+ * @typedef {object} Looks
+ * @property {boolean} distinct  the colour-blind-safe colours
+ * @property {boolean} grid  the tokens
+ * @property {ReadonlySet<number>} hidden  classes
+ * @property {number | null} solo  the one class that is shown fully
+ * @property {CanvasImageSource | null} photo
+ * @property {number} photoShare  0 to 1
+ */
+
+/**
+ * Lines over the sheet, in pixels of the map.
+ * @typedef {object} Marks
+ * @property {readonly Point[]} outline
+ * @property {readonly Point[]} handles  four corners and one to turn, or none
+ * @property {{at: Point, diameter: number} | null} brush
+ * @property {number | null} mirror
+ * @property {Box | null} spot
+ */
+
+const MIN_ZOOM = 0.05;
+const MAX_ZOOM = 64;
+const LINE = "rgb(255 255 255 / 95%)";
+const SHADOW = "rgb(0 0 0 / 70%)";
+
+export class View {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.labels = canvas.ownerDocument.createElement("canvas");
+    /** Where the map's corner is on the canvas, and a map pixel's side, in CSS pixels. */
+    this.x = 0;
+    this.y = 0;
+    this.zoom = 1;
+  }
+
+  /** @param {{clientX: number, clientY: number}} pointer @returns {Point} in pixels of the map */
+  toMap({ clientX, clientY }) {
+    const box = this.canvas.getBoundingClientRect();
+    return { x: (clientX - box.left - this.x) / this.zoom, y: (clientY - box.top - this.y) / this.zoom };
+  }
+
+  /** @param {Point} point of the map @returns {Point} on the canvas */
+  toCanvas(point) {
+    return { x: this.x + point.x * this.zoom, y: this.y + point.y * this.zoom };
+  }
+
+  /** @param {number} width @param {number} height  of the map */
+  fit(width, height) {
+    const { clientWidth, clientHeight } = this.canvas;
+    this.zoom = Math.max(MIN_ZOOM, Math.min((clientWidth - 48) / width, (clientHeight - 48) / height, MAX_ZOOM));
+    this.centre({ x: width / 2, y: height / 2 });
+  }
+
+  /** @param {Point} point  of the map, brought to the middle */
+  centre(point) {
+    this.x = this.canvas.clientWidth / 2 - point.x * this.zoom;
+    this.y = this.canvas.clientHeight / 2 - point.y * this.zoom;
+  }
+
+  /** @param {number} zoom @param {Point} [at]  what stays where it is on the canvas */
+  zoomTo(zoom, at = { x: this.canvas.clientWidth / 2, y: this.canvas.clientHeight / 2 }) {
+    const wanted = Math.max(MIN_ZOOM, Math.min(MAX_ZOOM, zoom));
+    this.x = at.x - ((at.x - this.x) * wanted) / this.zoom;
+    this.y = at.y - ((at.y - this.y) * wanted) / this.zoom;
+    this.zoom = wanted;
+  }
+
+  /**
+   * Colours what changed since the last call.
+   * @param {Sheet} sheet
+   * @param {Looks} looks
+   */
+  refresh(sheet, looks) {
+    if (this.labels.width !== sheet.width || this.labels.height !== sheet.height || this.sheetMap !== sheet.map) {
+      [this.labels.width, this.labels.height] = [sheet.width, sheet.height];
+      this.sheetMap = sheet.map;
+      this.pixels = new ImageData(sheet.width, sheet.height);
+      sheet.unseen.add(0, 0, sheet.width, sheet.height);
+    }
+    const box = sheet.unseen.take();
+    if (!box || !this.pixels) return;
+    paint(sheet.map, box, table(looks), new Uint32Array(this.pixels.data.buffer));
+    const context = /** @type {CanvasRenderingContext2D} */ (this.labels.getContext("2d"));
+    context.putImageData(this.pixels, 0, 0, box.x, box.y, box.width, box.height);
+  }
+
+  /**
+   * @param {Sheet} sheet
+   * @param {Looks} looks
+   * @param {Marks} marks
+   */
+  draw(sheet, looks, marks) {
+    this.refresh(sheet, looks);
+    const { canvas, context } = this;
+    const ratio = canvas.ownerDocument.defaultView?.devicePixelRatio ?? 1;
+    const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
+    const place = /** @type {const} */ ([this.x, this.y, sheet.width * this.zoom, sheet.height * this.zoom]);
+    context.fillStyle = "#1c1f26";
+    context.fillRect(...place);
+    if (looks.photo) {
+      context.imageSmoothingEnabled = true;
+      context.drawImage(looks.photo, ...place);
+    }
+    context.imageSmoothingEnabled = false;
+    context.globalAlpha = looks.photo ? 1 - looks.photoShare : 1;
+    context.drawImage(this.labels, ...place);
+    context.globalAlpha = 1;
+    if (looks.grid) this.#grid(sheet);
+    this.#marks(sheet, marks);
+  }
+
+  /** @param {Sheet} sheet */
+  #grid({ width, height }) {
+    if (this.zoom * TOKEN < 4) return;
+    const { context } = this;
+    context.beginPath();
+    for (let x = 0; x <= width; x += TOKEN) this.#move({ x, y: 0 }, { x, y: height });
+    for (let y = 0; y <= height; y += TOKEN) this.#move({ x: 0, y }, { x: width, y });
+    context.lineWidth = 1;
+    context.strokeStyle = "rgb(255 255 255 / 28%)";
+    context.stroke();
+  }
+
+  /** @param {Point} a @param {Point} b */
+  #move(a, b) {
+    const [from, to] = [this.toCanvas(a), this.toCanvas(b)];
+    this.context.moveTo(Math.round(from.x) + 0.5, Math.round(from.y) + 0.5);
+    this.context.lineTo(Math.round(to.x) + 0.5, Math.round(to.y) + 0.5);
+  }
+
+  /** @param {Sheet} sheet @param {Marks} marks */
+  #marks(sheet, { outline, handles, brush, mirror, spot }) {
+    if (mirror !== null)
+      this.#path(
+        [
+          { x: mirror / 2, y: 0 },
+          { x: mirror / 2, y: sheet.height },
+        ],
+        false,
+        [6, 6],
+      );
+    if (outline.length) this.#path(outline, true);
+    if (handles.length) this.#frame(handles);
+    if (brush) this.#circle(brush.at, (brush.diameter / 2) * this.zoom);
+    if (spot) {
+      const at = { x: spot.x + spot.width / 2, y: spot.y + spot.height / 2 };
+      this.#circle(at, Math.max(14, Math.hypot(spot.width, spot.height) * 0.6 * this.zoom), [4, 4]);
+    }
+  }
+
+  /** @param {readonly Point[]} handles */
+  #frame(handles) {
+    this.#path(handles.slice(0, 4), true);
+    const top = { x: (handles[0].x + handles[1].x) / 2, y: (handles[0].y + handles[1].y) / 2 };
+    this.#path([top, handles[4]], false);
+    for (const handle of handles) {
+      const { x, y } = this.toCanvas(handle);
+      this.context.beginPath();
+      this.context.arc(x, y, 6, 0, 2 * Math.PI);
+      this.context.fillStyle = "#4c9aff";
+      this.context.fill();
+      this.context.lineWidth = 2;
+      this.context.strokeStyle = LINE;
+      this.context.stroke();
+    }
+  }
+
+  /** @param {readonly Point[]} points @param {boolean} closed @param {number[]} [dashes] */
+  #path(points, closed, dashes = []) {
+    this.#lines(dashes, () => {
+      points.forEach((point, i) => {
+        const { x, y } = this.toCanvas(point);
+        if (i) this.context.lineTo(x, y);
+        else this.context.moveTo(x, y);
+      });
+      if (closed) this.context.closePath();
+    });
+  }
+
+  /** @param {Point} at @param {number} radius  on the canvas @param {number[]} [dashes] */
+  #circle(at, radius, dashes = []) {
+    const { x, y } = this.toCanvas(at);
+    this.#lines(dashes, () => this.context.arc(x, y, Math.max(1, radius), 0, 2 * Math.PI));
+  }
+
+  /** @param {number[]} dashes @param {() => void} trace  a white line that is seen on any ground */
+  #lines(dashes, trace) {
+    const { context } = this;
+    context.beginPath();
+    trace();
+    context.lineWidth = 3;
+    context.strokeStyle = SHADOW;
+    context.stroke();
+    context.setLineDash(dashes);
+    context.lineWidth = 1.25;
+    context.strokeStyle = LINE;
+    context.stroke();
+    context.setLineDash([]);
+  }
+}
+
+/**
+ * What each class is coloured with, as a pixel's four bytes.
+ * @param {Looks} looks
+ * @returns {Uint32Array}
+ */
+export function table({ distinct, hidden, solo, photo }) {
+  const bytes = new Uint8Array(
+    colours(distinct).flatMap((rgb, id) => {
+      const isBare = hidden.has(id) || (photo && id === BACKGROUND);
+      return [...rgb, isBare ? 0 : solo === null || solo === id ? 255 : 48];
+    }),
+  );
+  return new Uint32Array(bytes.buffer);
+}
+
+/**
+ * @param {import("./labelmap.mjs").LabelMap} map
+ * @param {Box} box
+ * @param {Uint32Array} table
+ * @param {Uint32Array} pixels
+ */
+export function paint({ width, ids }, box, table, pixels) {
+  for (let y = box.y; y < box.y + box.height; y++) {
+    for (let i = y * width + box.x, end = i + box.width; i < end; i++) pixels[i] = table[ids[i]];
+  }
+}
+
+/**
+ * A whole map on a canvas of its own size.
+ * @param {HTMLCanvasElement} canvas
+ * @param {import("./labelmap.mjs").LabelMap} map
+ * @param {boolean} distinct
+ */
+export function show(canvas, map, distinct) {
+  [canvas.width, canvas.height] = [map.width, map.height];
+  const pixels = new ImageData(map.width, map.height);
+  const looks = { distinct, grid: false, hidden: new Set(), solo: null, photo: null, photoShare: 0 };
+  paint(map, { x: 0, y: 0, width: map.width, height: map.height }, table(looks), new Uint32Array(pixels.data.buffer));
+  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+}

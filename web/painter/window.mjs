@@ -1,0 +1,73 @@
+/**
+ * The editor's window: a frame of its own over the whole page. Keys and pointers in a frame stay in it, so that
+ * none of ComfyUI's shortcuts answers, and its styles and ours do not meet.
+ */
+
+import { Editor } from "./editor.mjs";
+
+/** One at a time. @type {Promise<void> | null} */
+let current = null;
+
+/**
+ * Opens the editor; settled when it is closed.
+ * @param {import("./editor.mjs").Commission} commission
+ * @returns {Promise<void>}
+ */
+export function openEditor(commission) {
+  current ??= edited(commission).finally(() => (current = null));
+  return current;
+}
+
+/** @param {import("./editor.mjs").Commission} commission */
+async function edited(commission) {
+  const before = document.activeElement;
+  const frame = document.createElement("iframe");
+  frame.title = "Mask Painter";
+  frame.className = "mogle-painter-window";
+  Object.assign(frame.style, {
+    position: "fixed",
+    inset: "0",
+    width: "100%",
+    height: "100%",
+    border: "0",
+    zIndex: "100000",
+    colorScheme: "dark",
+    background: "#14161b",
+  });
+  frame.srcdoc =
+    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Mask Painter</title></head><body></body></html>";
+  const isLoaded = new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
+  document.body.append(frame);
+  try {
+    await isLoaded;
+    const inside = /** @type {Document} */ (frame.contentDocument);
+    await styled(inside);
+    await new Promise((resolve) => {
+      const onClose = () =>
+        commission.onClose().then(
+          () => resolve(undefined),
+          () => resolve(undefined),
+        );
+      const editor = new Editor(inside, { ...commission, onClose });
+      // For scripts in the console, and for the tests.
+      Object.assign(/** @type {Window} */ (frame.contentWindow), { editor });
+      frame.contentWindow?.focus();
+      void editor.begin();
+    });
+  } finally {
+    frame.remove();
+    if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  }
+}
+
+/** @param {Document} inside */
+function styled(inside) {
+  const link = inside.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL("./painter.css", import.meta.url).href;
+  return new Promise((resolve) => {
+    link.addEventListener("load", resolve);
+    link.addEventListener("error", resolve);
+    inside.head.append(link);
+  });
+}

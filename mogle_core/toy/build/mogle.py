@@ -63,6 +63,7 @@ def train_mogle(
     flux: Flux,
     faces: MaskedFaces,
     plan: Plan,
+    drawing_steps: int,
     folder: Path,
     seed: int,
     config: MoGLEConfig | None = None,
@@ -75,6 +76,7 @@ def train_mogle(
     The network first learns to draw the grey references from the masks, without the transformer. The image of
     so small a base looks away from tokens that mean nothing to it faster than they could learn to mean something.
 
+    drawing_steps: of that beginning; with a tenth of a thousand the image still learnt to look away.
     step_loss: the training step's, or it compiled.
     """
     device = flux.img_in.weight.device
@@ -90,7 +92,7 @@ def train_mogle(
             return step_loss(flux, network, lora, faces.batch(chosen, device), draws, faces.blanks)
 
     if any(True for _ in network.parameters()):
-        first = replace(plan, steps=plan.steps // 2 + 1)
+        first = replace(plan, steps=drawing_steps)
         network.load_state_dict(fit(network, drawing_loss(network, faces), first, folder, f"{name}_drawing", seed))
     average = fit(trained, loss_of, plan, folder, name, seed)
     trained.load_state_dict({**trained.state_dict(), **average})

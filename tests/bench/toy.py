@@ -1,0 +1,73 @@
+"""What the embedded toy world holds: its faces against their masks and words, class by class, and what is local.
+
+    python tests/bench/toy.py [--faces 200] [--weights DIR] [--regions]
+
+Prints Markdown tables; docs/toy_world.md has them for 200 faces. About 2 s a face on one CPU core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from mogle_core.toy.bench import (
+    hair_controls,
+    local_change,
+    region_colour,
+    region_control,
+    remake,
+    score_classes,
+    score_pictures,
+)
+from mogle_core.toy.build.latents import through_vae
+from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.world import WEIGHTS, World, load_world
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=200, help="how many held-out faces (default: 200)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="another world's folder")
+    parser.add_argument("--regions", action="store_true", help="Region Control and Region Prompt, too")
+    options = parser.parse_args()
+    world = load_world(options.weights)
+    held = draw_faces(range(HELD_OUT, HELD_OUT + options.faces), workers=os.cpu_count() or 1)
+    faces(world, held)
+    if options.regions:
+        regions(world, held)
+
+
+def faces(world: World, held: FaceSet) -> None:
+    pictures = {
+        "drawn": torch.from_numpy(held.pictures),
+        "through the VAE": torch.from_numpy(through_vae(world.vae, held).pictures),
+        "mask and text": remake(world, held),
+        "text alone": remake(world, held, masked=False),
+    }
+    scores = [(name, score_pictures(world, made, held)) for name, made in pictures.items()]
+    table(["what", "mask score", "hair right", "Fréchet"], ((name, *score.values()) for name, score in scores))
+    classes = {name: score_classes(world, made, held) for name, made in pictures.items()}
+    table(["class", *classes], ((name, *(each[name] for each in classes.values())) for name in classes["drawn"]))
+    print(f"repainted: {local_change(world, held.first(50)):.1f} times the change of the rest")
+
+
+def regions(world: World, held: FaceSet) -> None:
+    rows = region_control(world, held.first(50), hair_controls())
+    table(list(rows[0]), (row.values() for row in rows))
+    colours = region_colour(world, held.first(100))
+    table(list(colours), [colours.values()])
+
+
+def table(head: list[str], rows: Iterable[Iterable[str | float]]) -> None:
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for row in rows:
+        print(f"| {' | '.join(cell if isinstance(cell, str) else f'{cell:.3f}' for cell in row)} |")
+    print()
+
+
+if __name__ == "__main__":
+    main()

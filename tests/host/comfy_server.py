@@ -60,7 +60,7 @@ class Server:
         host: Host,
         packs: Mapping[str, Path],
         options: Sequence[str] = ("--cpu",),
-        patience: float = 120,
+        patience: float = 300,
     ) -> None:
         self.host, self.packs, self.options, self.patience = host, packs, options, patience
 

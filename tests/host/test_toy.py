@@ -39,7 +39,7 @@ def ids() -> Tensor:
 @pytest.fixture(scope="module")
 def models(comfy) -> tuple[Any, Any]:
     """The stock loaders' model, with the command's noise schedule, and VAE."""
-    install(comfy.base)
+    install(comfy.base, force=True)  # other tests put a judge of their own there
     (model,) = comfy.node("UNETLoader")(unet_name="toy_flux.safetensors", weight_dtype="default")
     (vae,) = comfy.node("VAELoader")(vae_name="toy_vae.safetensors")
     (model,) = comfy.node("ModelSamplingFlux")(model=model, width=128, height=128)
@@ -122,7 +122,7 @@ def value_of(nodes: Nodes, kind: str, index: int = 0) -> Any:
 @pytest.mark.server
 def test_the_example_workflow_makes_the_commands_picture(server: Server, world: World, ids: Tensor) -> None:
     """Installed into a running server and queued as the browser does: stock loaders, all of our nodes."""
-    install(server.base)
+    install(server.base, force=True)
     nodes, links = read(WORKFLOW)
     outputs = server.run(as_prompt(nodes, links, server.get("/object_info")))
     (saved,) = [str(number) for number, node in nodes.items() if node["type"] == "SaveImage"]

@@ -8,17 +8,9 @@ from ..mogle_core.encode import MaskLatents
 from ..mogle_core.gates import GateRecord
 from ..mogle_core.region_text import RegionPrompt
 from ..mogle_core.regions import REGION_NAMES, Region, check_window
-from . import host, sockets
+from . import host, inputs, sockets
 
 SAME_GUIDANCE = "same as image"
-
-
-def _strength(tooltip: str) -> io.Float.Input:
-    return io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip)
-
-
-def _percent(name: str, default: float, tooltip: str) -> io.Float.Input:
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
 
 
 class GatedCondition(io.ComfyNode):
@@ -35,12 +27,12 @@ class GatedCondition(io.ComfyNode):
                 io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
                 sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
                 sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),
-                _strength(
+                inputs.strength(
                     "How much picture and mask see of each other: log(strength) is added to their attention. 1 is "
                     "what it was trained for and the fastest; 0 is plain FLUX."
                 ),
-                _percent("start_percent", 0.0, "From which part of the sampling on the mask acts."),
-                _percent(
+                inputs.percent("start_percent", 0.0, "From which part of the sampling on the mask acts."),
+                inputs.percent(
                     "end_percent",
                     1.0,
                     "Up to which part of the sampling the mask acts; the steps after it are as fast as plain FLUX.",
@@ -143,9 +135,9 @@ class RegionControl(io.ComfyNode):
                     default="hair",
                     tooltip="A class, or the full mask that holds all of them.",
                 ),
-                _strength("Factor on this region's share in the gate; the other shares fill up. 0 takes it out."),
-                _percent("start_percent", 0.0, "From which part of the sampling on the strength holds; before it, 1."),
-                _percent("end_percent", 1.0, "Up to which part of the sampling the strength holds; after it, 1."),
+                inputs.strength("Factor on this region's share in the gate; the other shares fill up. 0 takes it out."),
+                inputs.percent("start_percent", 0.0, "From which part of the sampling on it holds; before it, 1."),
+                inputs.percent("end_percent", 1.0, "Up to which part of the sampling it holds; after it, 1."),
                 sockets.Regions.Input("regions", optional=True, tooltip="More regions, from another one."),
             ],
             outputs=[sockets.Regions.Output(display_name="regions", tooltip="For Gated Condition.")],

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..mogle_core.labels import CLASS_NAMES
 from ..mogle_core.region_text import PROMPT_STRENGTH, RegionPrompt
-from . import host, sockets
+from . import host, inputs, sockets
 
 
 class RegionPrompting(io.ComfyNode):
@@ -28,14 +28,8 @@ class RegionPrompting(io.ComfyNode):
                 io.Conditioning.Input(
                     "conditioning", tooltip="The text, as from CLIP Text Encode. Only its words are used."
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="How much text and area see of each other: log(strength) is added to their attention; 0 is "
-                    "no text.",
+                inputs.strength(
+                    "How much text and area see of each other: log(strength) is added to their attention; 0 is no text."
                 ),
                 io.Float.Input(
                     "prompt_strength",
@@ -46,22 +40,8 @@ class RegionPrompting(io.ComfyNode):
                     tooltip="How much of the whole picture's prompt the area still sees: 1 is as much as elsewhere, 0 "
                     "is nothing. A prompt that does not speak of hair still asks for usual hair.",
                 ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="From which part of the sampling on the text is heard.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Up to which part of the sampling the text is heard.",
-                ),
+                inputs.percent("start_percent", 0.0, "From which part of the sampling on the text is heard."),
+                inputs.percent("end_percent", 1.0, "Up to which part of the sampling the text is heard."),
                 sockets.RegionPrompts.Input("region_prompts", optional=True, tooltip="More texts, from another one."),
             ],
             outputs=[sockets.RegionPrompts.Output(display_name="region_prompts", tooltip="For Gated Condition.")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -89,14 +90,14 @@ def score_classes(world: World, pictures: Tensor, faces: FaceSet) -> Mapping[str
 
 
 def repainted(faces: FaceSet) -> FaceSet:
-    """The same faces with the hair's upper edge lowered: its topmost tenth becomes background."""
+    """The same faces with the hair's upper edge lowered: its topmost fifth becomes background."""
     ids = faces.ids.copy()
     for own in ids:
         rows = np.flatnonzero((own == IDS["hair"]).any(axis=1))
         if len(rows):
             top = own[rows[0] : rows[0] + max(3, len(rows) // 5)]
             top[top == IDS["hair"]] = IDS["background"]
-    return FaceSet(ids, faces.pictures, faces.captions, faces.attributes)
+    return replace(faces, ids=ids)
 
 
 def local_change(world: World, faces: FaceSet, steps: int = 20, cfg: float = 1.0) -> float:
@@ -109,11 +110,10 @@ def local_change(world: World, faces: FaceSet, steps: int = 20, cfg: float = 1.0
     return float(torch.tensor(ratios).median())
 
 
-
 def hairless(faces: FaceSet) -> FaceSet:
     """The same faces, with nothing said of their hair."""
     pairs = zip(faces.captions, faces.attributes, strict=True)
-    return FaceSet(faces.ids, faces.pictures, tuple(without_hair(*pair) for pair in pairs), faces.attributes)
+    return replace(faces, captions=tuple(without_hair(*pair) for pair in pairs))
 
 
 def recoloured(faces: FaceSet, colours: Sequence[str]) -> list[str]:

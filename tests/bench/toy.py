@@ -12,18 +12,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from mogle_core.toy.bench import (
     hair_controls,
     local_change,
     region_colour,
     region_control,
-    remake,
     score_classes,
     score_pictures,
 )
-from mogle_core.toy.build.latents import through_vae
+from mogle_core.toy.build.scores import pictures_of
 from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.world import WEIGHTS, World, load_world
 
@@ -42,12 +39,7 @@ def main() -> None:
 
 
 def faces(world: World, held: FaceSet) -> None:
-    pictures = {
-        "drawn": torch.from_numpy(held.pictures),
-        "through the VAE": torch.from_numpy(through_vae(world.vae, held).pictures),
-        "mask and text": remake(world, held),
-        "text alone": remake(world, held, masked=False),
-    }
+    pictures = pictures_of(world, held)
     scores = [(name, score_pictures(world, made, held)) for name, made in pictures.items()]
     table(["what", "mask score", "hair right", "Fréchet"], ((name, *score.values()) for name, score in scores))
     classes = {name: score_classes(world, made, held) for name, made in pictures.items()}

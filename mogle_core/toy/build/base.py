@@ -66,14 +66,16 @@ def train_base(
 ) -> Painter:
     """Learn x0 (N, L, 64), the faces' tokens, from their captions, with and without references.
 
-    The first tenth of the steps always shows the reference, then every third one does. Were it left out now
-    and then from the start, the image would learn to look away before it had learnt to look.
+    The fresh transformer is first told to look near. The first tenth of the steps always shows the reference,
+    then every third one does. Were it left out now and then from the start, the image would learn to look away
+    before it had learnt to look.
 
     references: (N, L, 64), the same faces in grey.
     """
     device = painter.text.places.device
     words = painter.text.tokenise(captions)
     side = int(x0.shape[1] ** 0.5)
+    look_near(painter.flux)
 
     def loss_of(rng: torch.Generator, step: int) -> Tensor:
         chosen = torch.randint(len(x0), (batch,), generator=rng)

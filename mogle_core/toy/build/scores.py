@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ...network import MoGLEConfig
-from ..bench import local_change, measure, score_pictures
+from ..bench import local_change, measure, remake, score_pictures
 from ..faceset import FaceSet
 from ..world import World
 from .latents import through_vae
@@ -30,17 +31,20 @@ ABLATIONS: Mapping[str, MoGLEConfig] = {
 """The paper's rows: experts (Table 3), gates (Table 4), components (Table 5)."""
 
 
+def pictures_of(world: World, held: FaceSet) -> dict[str, Tensor]:
+    """The held-out faces four ways, (N, H, W, 3) uint8 each: what can be had, and what mask and words make of it."""
+    return {
+        "drawn": torch.from_numpy(held.pictures),
+        "through the VAE": torch.from_numpy(through_vae(world.vae, held).pictures),
+        "mask and text": remake(world, held),
+        "text alone": remake(world, held, masked=False),
+    }
+
+
 def score_world(world: World, held: FaceSet, path: Path) -> dict[str, dict[str, float]]:
     """All that the toy world must hold, on held-out faces; written to `path` as JSON."""
-    drawn = torch.from_numpy(held.pictures)
-    through = torch.from_numpy(through_vae(world.vae, held).pictures)
-    scores = {
-        "drawn": score_pictures(world, drawn, held),
-        "through the VAE": score_pictures(world, through, held),
-        "mask and text": measure(world, held),
-        "text alone": measure(world, held, masked=False),
-        "repainted": {"ratio": local_change(world, held.first(50))},
-    }
+    scores = {name: score_pictures(world, made, held) for name, made in pictures_of(world, held).items()}
+    scores["repainted"] = {"ratio": local_change(world, held.first(50))}
     path.write_text(json.dumps(scores, indent=1))
     return scores
 

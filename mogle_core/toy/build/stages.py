@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ...flux import Flux
 from ...network import MoGLE, MoGLEConfig
 from ...training.start import fresh_lora
-from ...training.step import Predict, predict
+from ...training.step import predict, step_loss
 from ..faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
 from ..files import RECIPE, write_world
 from ..judge import Judge
@@ -33,6 +33,7 @@ from .scores import ABLATIONS, score_ablation, score_world
 from .vae import train_vae
 
 _Model = TypeVar("_Model", bound=nn.Module)
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 FACES, MASKED_FACES = 12_000, 1_300
 HELD, SCORED = 512, 200
@@ -49,8 +50,8 @@ class Workshop:
         self.first = not dist.is_initialized() or dist.get_rank() == 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
-    def predict(self) -> Predict:
-        return torch.compile(predict) if self.compiled else predict
+    def maybe_compiled(self, function: _Function) -> _Function:
+        return torch.compile(function) if self.compiled else function  # type: ignore[return-value]
 
     def count(self, number: int) -> int:
         return max(2, round(number * self.budget))
@@ -148,7 +149,8 @@ def base_stage(shop: Workshop) -> None:
     x0, references = (load_file(shop.path(f"{name}_latents"))["x0"] for name in ("pictures", "references"))
     plan = shop.plan(BASE_STEPS, 1.5e-3, ema=0.997)
     faces = (x0, references, shop.faces.captions)
-    shop.keep("base", train_base(*faces, painter, plan, shop.work, shop.seed, forward=shop.predict()).state_dict())
+    forward = shop.maybe_compiled(predict)
+    shop.keep("base", train_base(*faces, painter, plan, shop.work, shop.seed, forward=forward).state_dict())
 
 
 def masked(shop: Workshop) -> MaskedFaces:
@@ -163,8 +165,9 @@ def mogle_stage(shop: Workshop) -> None:
     """Network and LoRA; then all files of the world."""
     if not shop.path("mogle").exists():
         painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 3e-3, ema=0.99)
+        steps, loss = shop.count(DRAWING_STEPS), shop.maybe_compiled(step_loss)
         network, lora = train_mogle(
-            painter.flux, masked(shop), plan, shop.count(DRAWING_STEPS), shop.work, shop.seed
+            painter.flux, masked(shop), plan, steps, shop.work, shop.seed, step_loss=loss
         )
         shop.keep("mogle", nn.ModuleDict({"network": network, "lora": lora}).state_dict())
     if shop.first:
@@ -179,11 +182,12 @@ def score_stage(shop: Workshop) -> None:
 def ablation_stage(shop: Workshop) -> None:
     """Tables 3 to 5 in small: every variant trained alike, for a tenth of the steps, and scored."""
     flux, faces, plan = shop.painter().flux, masked(shop), shop.plan(ABLATION_STEPS, 3e-3, ema=0.99)
-    steps = shop.count(DRAWING_STEPS)
+    steps, loss = shop.count(DRAWING_STEPS), shop.maybe_compiled(step_loss)
+    train = partial(train_mogle, flux, faces, plan, steps, shop.work, shop.seed, step_loss=loss)
     for row, config in ABLATIONS.items():
         name = "ablation_" + row.replace(", ", "-").replace(" ", "_")
         if not shop.path(name).exists():
-            network, lora = train_mogle(flux, faces, plan, steps, shop.work, shop.seed, config, name=name)
+            network, lora = train(config=config, name=name)
             shop.keep(name, nn.ModuleDict({"network": network, "lora": lora}).state_dict())
         if not shop.first:
             continue

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from mogle_core.flux import Flux, FluxParams, rotate
 from mogle_core.stream import mask_positions, split_heads
-from mogle_core.toy.build.base import look_near
+from mogle_core.toy.build.base import TOY_FLUX, Painter, look_near, train_base
+from mogle_core.toy.build.loop import Plan
+from mogle_core.toy.text import ToyText, collect_vocabulary
 
 
 def test_the_first_head_looks_near() -> None:
@@ -23,3 +27,15 @@ def test_the_first_head_looks_near() -> None:
         own, beside, two_on = (logits.diagonal(n * 6, 1, 2).mean(-1) for n in (0, 1, 2))
         assert own[0] > beside[0] + 0.5 and beside[0] > two_on[0] + 0.5
         assert (own[1] - two_on[1]).abs() < 0.3
+
+
+def test_training_starts_from_heads_that_look_near(tmp_path: Path) -> None:
+    """At a learning rate of 0 training leaves the fresh base with nothing but that done to it."""
+    torch.manual_seed(0)
+    expected = Flux(TOY_FLUX)
+    trained = Painter(ToyText(collect_vocabulary(["hair"])), Flux(TOY_FLUX))
+    trained.flux.load_state_dict(expected.state_dict())
+    look_near(expected)
+    faces = torch.randn(2, 4, 64)
+    train_base(faces, faces, ("hair", "hair"), trained, Plan(1, 0.0, weight_decay=0.0), tmp_path, seed=0, batch=2)
+    assert all(torch.equal(value, expected.state_dict()[name]) for name, value in trained.flux.state_dict().items())

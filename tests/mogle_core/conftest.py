@@ -14,3 +14,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def inference() -> Iterator[None]:
+    """For tests of what a model computes, not of how it learns."""
+    with torch.no_grad():
+        yield

@@ -9,9 +9,18 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from mogle_core import network
+from mogle_core.flux import Flux
+from mogle_core.flux_files import load, read_params
+from mogle_core.lora import MaskLoRA, parse
+from mogle_core.network import MoGLE, MoGLEConfig
+
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+AXES = (4, 6, 6)
+"""How the tiny transformer's heads are divided over the rotary positions."""
 
 
 def read_cases() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]]]:
@@ -26,6 +35,25 @@ def read_cases() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]
 
 
 SETTINGS, CASES = read_cases()
+
+
+def read_transformer() -> Flux:
+    """The tiny FLUX.1 of the reference run."""
+    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
+    return load(tensors.items(), read_params({name: tuple(t.shape) for name, t in tensors.items()}, AXES))
+
+
+def read_network(config: MoGLEConfig | None = None) -> MoGLE:
+    """The reference's experts and gate; of a variant, those that it has."""
+    mogle = MoGLE(config)
+    official = torch.load(GOLDEN / "global_local_mask_moe.pt", weights_only=True)
+    tensors = network.from_official(official, mogle.config)
+    mogle.load_state_dict({name: tensors[name] for name in mogle.state_dict()})
+    return mogle
+
+
+def read_lora() -> MaskLoRA:
+    return parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
 
 
 def reference_frequencies(network: ModuleType) -> Tensor:

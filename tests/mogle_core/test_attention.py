@@ -23,16 +23,12 @@ from written_out import (
 from mogle_core.attention import StreamOptions, attention_mask
 from mogle_core.flux import Flux, attend
 
+pytestmark = pytest.mark.usefixtures("inference")
+
 
 @pytest.fixture(scope="module")
 def model() -> Flux:
     return flux()
-
-
-@pytest.fixture(autouse=True)
-def inference() -> object:
-    with torch.no_grad():
-        yield
 
 
 def test_no_mask_is_built_where_everyone_sees_everyone(model: Flux) -> None:

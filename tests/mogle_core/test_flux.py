@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
+from golden import AXES, GOLDEN, read_lora, read_transformer
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition, attend, rope, rotate, timestep_embedding
 from mogle_core.flux_files import load, read_params
-from mogle_core.lora import parse
 from mogle_core.stream import mask_positions
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 GRID = (2, 3)
-AXES = (4, 6, 6)
 
 
 @pytest.fixture(scope="module")
 def model() -> Flux:
-    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
-    return load(tensors.items(), read_params({name: tuple(t.shape) for name, t in tensors.items()}, AXES))
+    return read_transformer()
 
 
 def inputs(batch: int = 2) -> dict[str, Tensor]:
@@ -39,7 +35,7 @@ def inputs(batch: int = 2) -> dict[str, Tensor]:
 
 
 def condition(options: StreamOptions | None = None, guidance: float | None = None) -> MaskCondition:
-    lora = parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors")).requires_grad_(False).low_rank()
+    lora = read_lora().requires_grad_(False).low_rank()
     tokens = torch.randn(2, 6, 64, generator=torch.Generator().manual_seed(1))
     return MaskCondition(tokens, GRID, lora, options or StreamOptions(), guidance)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from golden import CASES, GOLDEN, SETTINGS, reference_frequencies
-from safetensors.torch import load_file
+from golden import CASES, SETTINGS, read_lora, read_network, read_transformer, reference_frequencies
 from torch import Tensor
 
-from mogle_core import flux, flux_files, lora, network, sampling
+from mogle_core import flux, lora, network, sampling
 from mogle_core.attention import StreamOptions
-from mogle_core.network import MoGLE, MoGLEConfig
+from mogle_core.network import MoGLEConfig
 
 VARIANTS = {
     "ablation_scalar_gating": MoGLEConfig(gate="scalar"),
@@ -31,21 +30,7 @@ def as_the_reference_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def transformer() -> flux.Flux:
-    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
-    params = flux_files.read_params({name: tuple(t.shape) for name, t in tensors.items()}, axes_dim=(4, 6, 6))
-    return flux_files.load(iter(tensors.items()), params)
-
-
-def read_lora() -> lora.MaskLoRA:
-    return lora.parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
-
-
-def read_network(config: MoGLEConfig | None = None) -> MoGLE:
-    mogle = MoGLE(config)
-    official = torch.load(GOLDEN / "global_local_mask_moe.pt", weights_only=True)
-    tensors = network.from_official(official, mogle.config)
-    mogle.load_state_dict({name: tensors[name] for name in mogle.state_dict()})
-    return mogle
+    return read_transformer()
 
 
 def options(case: str) -> StreamOptions:

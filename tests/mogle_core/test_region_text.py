@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from golden import read_lora, read_transformer
 from torch import Tensor
 from written_out import BATCH, DOUBLE, MASK, SINGLE, TEXT, Scene, close, flux, noise
 
@@ -18,22 +17,15 @@ import mogle_core.flux
 from mogle_core.attention import StreamOptions, attention_mask
 from mogle_core.encode import class_shares
 from mogle_core.flux import Flux, MaskCondition, attend
-from mogle_core.flux_files import load, read_params
 from mogle_core.labels import CLASS_NAMES
-from mogle_core.lora import parse
 from mogle_core.region_text import RegionPrompt, RegionText, area_of, join_context, text_bias
 from mogle_core.stream import MaskStream, double_block, mask_positions, single_block
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
-GRID, AXES = (2, 3), (4, 6, 6)
+pytestmark = pytest.mark.usefixtures("inference")
+
+GRID = (2, 3)
 HAIR = CLASS_NAMES.index("hair")
 BROW = CLASS_NAMES.index("l_brow")
-
-
-@pytest.fixture(autouse=True)
-def inference() -> object:
-    with torch.no_grad():
-        yield
 
 
 # --- Which tokens are a class's.
@@ -218,14 +210,13 @@ def test_a_regions_text_is_blind_to_the_rest(kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> Flux:
-    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
-    return load(tensors.items(), read_params({name: tuple(t.shape) for name, t in tensors.items()}, AXES))
+    return read_transformer()
 
 
 def run(model: Flux, txt: Tensor, texts: tuple[RegionText, ...] = (), options: StreamOptions | None = None) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     img, pooled, tokens = (torch.randn(BATCH, *shape, generator=generator) for shape in ((6, 64), (24,), (6, 64)))
-    lora = parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors")).requires_grad_(False).low_rank()
+    lora = read_lora().requires_grad_(False).low_rank()
     mask = MaskCondition(tokens, GRID, lora, options or StreamOptions(), texts=texts)
     time, guidance = torch.linspace(0.8, 0.3, BATCH), torch.full((BATCH,), 3.5)
     return model(img, txt, time, pooled, GRID, guidance, mask)

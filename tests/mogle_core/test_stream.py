@@ -46,16 +46,12 @@ from mogle_core.stream import (
     single_block,
 )
 
+pytestmark = pytest.mark.usefixtures("inference")
+
 
 @pytest.fixture(scope="module")
 def model() -> Flux:
     return flux()
-
-
-@pytest.fixture(autouse=True)
-def inference() -> object:
-    with torch.no_grad():
-        yield
 
 
 def test_blocks_without_a_mask_are_flux(model: Flux) -> None:

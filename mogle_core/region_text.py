@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from .labels import CLASS_NAMES
 from .regions import check_window
 
-PROMPT_STRENGTH = 0.3
+PROMPT_STRENGTH = 0.1
 """How much of the global text the area of a region's text sees, unless told otherwise."""
 
-SHARE = 0.25
+SHARE = 0.05
 """The least share of a token, of what the class covers of its fullest token, that makes it the class's."""
 
 
@@ -78,10 +78,11 @@ class RegionText:
 def area_of(shares: Tensor) -> Tensor:
     """The tokens of a class: its shares of the latent cells (B, H/8, W/8) -> (B, L) bool, row by row.
 
-    A token is the class's where it covers at least a quarter of what it covers of its fullest token. For
-    hair, skin or clothing, which fill whole tokens, that is a quarter of the token: its rim belongs to the
-    class, strands and specks do not. Brows, lips and eyes may nowhere fill a quarter of a token, above all in
-    small pictures; measured by their own fullest token they always have an area, unless they are absent.
+    A token is the class's where it covers at least a twentieth of what it covers of its fullest token. For
+    hair, skin or clothing, which fill whole tokens, that is a twentieth of the token: the whole rim belongs to
+    the class, for a rim that keeps the global text's looks draws the rest after it, and specks do not. Brows,
+    lips and eyes may nowhere fill a twentieth of a token, above all in small pictures; measured by their own
+    fullest token they always have an area, unless they are absent.
     """
     covered = F.avg_pool2d(shares, 2).flatten(1)
     return (covered > 0) & (covered >= SHARE * covered.amax(dim=1, keepdim=True))

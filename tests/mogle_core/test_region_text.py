@@ -18,8 +18,9 @@ from mogle_core.attention import StreamOptions, attention_mask
 from mogle_core.encode import class_shares
 from mogle_core.flux import Flux, MaskCondition, attend
 from mogle_core.labels import CLASS_NAMES
+from mogle_core.mask_tokens import mask_positions
 from mogle_core.region_text import RegionPrompt, RegionText, area_of, join_context, text_bias
-from mogle_core.stream import MaskStream, double_block, mask_positions, single_block
+from mogle_core.stream import MaskStream, double_block, single_block
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -42,15 +43,16 @@ def area(ids: Tensor, name: str) -> list[list[bool]]:
     return area_of(class_shares(ids, name)).reshape(-1, 3).tolist()
 
 
-def test_a_token_is_the_classs_from_a_quarter_on() -> None:
-    """The first column is filled, the second a quarter, the third a little less."""
-    ids = label_map((HAIR, slice(0, 16), slice(0, 20)), (HAIR, slice(0, 15), slice(32, 36)))
+def test_a_token_is_the_classs_from_a_twentieth_on() -> None:
+    """The first column is filled; the second has 13 of 256 pixels, the third 12."""
+    columns = ((slice(0, 16), slice(0, 16)), (slice(0, 13), slice(16, 17)), (slice(0, 12), slice(32, 33)))
+    ids = label_map(*((HAIR, *column) for column in columns))
     assert area(ids, "hair") == [[True, True, False], [False, False, False]]
 
 
 def test_a_thin_class_has_an_area_all_the_same() -> None:
     """Two rows of pixels are an eighth of the token that holds most of them; specks beside it are none."""
-    ids = label_map((BROW, slice(14, 16), slice(0, 24)), (BROW, slice(16, 17), slice(0, 4)))
+    ids = label_map((BROW, slice(14, 16), slice(0, 24)), (BROW, slice(16, 17), slice(0, 1)))
     assert area(ids, "l_brow") == [[True, True, False], [False, False, False]]
 
 

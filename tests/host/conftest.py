@@ -15,21 +15,10 @@ import hosts
 import pytest
 from comfy_server import Server
 from in_process import TEST_PACK, Comfy, boot
+from without import TESTED_LATER, skipped, why_no_host
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "data/golden"
-# `.ci/run` sets it where it tests the hosts next, each in an environment of its own.
-TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"
-
-
-@functools.cache
-def why_not() -> str:
-    """Empty if there is a ComfyUI that this interpreter can start, else what would be needed."""
-    try:
-        hosts.choose()
-    except hosts.NoHostError as reason:
-        return str(reason)
-    return ""
 
 
 @functools.cache
@@ -37,28 +26,21 @@ def running() -> Comfy:
     return boot(hosts.choose())
 
 
-class WithoutHost(pytest.Module):
-    """A test file that cannot even be imported here."""
-
-    def collect(self) -> list[pytest.Item]:
-        pytest.skip(why_not(), allow_module_level=True)
-
-
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    if why_not():
-        return WithoutHost.from_parent(parent, path=module_path)
+    if why := why_no_host():
+        return skipped(module_path, parent, why)
     running()
     return None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not why_not():
+    if not why_no_host():
         terminalreporter.write_sep("=", f"tested in {hosts.choose().name}, {hosts.choose().path}")
     elif os.environ.get(TESTED_LATER):
         terminalreporter.write_sep("=", "host tests: not in this interpreter, they follow")
     else:
         terminalreporter.write_sep("=", "HOST TESTS DID NOT RUN", red=True, bold=True)
-        terminalreporter.write_line(f"{why_not()}\nNothing in {HERE} was tested.", red=True)
+        terminalreporter.write_line(f"{why_no_host()}\nNothing in {HERE} was tested.", red=True)
 
 
 @pytest.fixture(scope="session")

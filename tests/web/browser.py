@@ -1,4 +1,4 @@
-"""A page of a real ComfyUI in a real Chromium, and the painter's editor in it, as the tests drive them."""
+"""A page of a real ComfyUI in a real Chromium, as the tests drive it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import torch
 from comfy_server import Server
-from playwright.sync_api import ConsoleMessage, FrameLocator, Locator, Page, Request, sync_playwright
+from console import is_of_the_host
+from editing import Editor
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, sync_playwright
 from torch import Tensor
 
 from mogle_core.painting import read_painting
@@ -24,11 +26,10 @@ OPTIONS = (
     "--proxy-bypass-list=127.0.0.1;localhost",
 )
 PATIENCE = 300_000  # in ms: a loaded machine takes minutes to show the page
-WINDOW = "iframe.mogle-painter-window"
-EDITOR = f"document.querySelector('{WINDOW}').contentWindow.editor"
 READY = """() => window.app?.graph && app.canvas && app.extensionManager?.workflow?.activeWorkflow
     && !document.querySelector('#splash-loader') && Object.keys(LiteGraph.registered_node_types).length > 100"""
 PAINTER = "app.graph.nodes.find((node) => node.type === 'MoGLEMaskPainter')"
+NOTHING = (900, 600)  # a pixel of the page where `lay_out` leaves the graph empty
 
 
 def chromium() -> str | None:
@@ -38,7 +39,7 @@ def chromium() -> str | None:
 
 
 class ComfyPage:
-    """ComfyUI's page. `complaints` are errors that the painter may have to do with, `strangers` foreign requests."""
+    """ComfyUI's page. `complaints` are errors that the host alone does not make, `strangers` foreign requests."""
 
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
@@ -46,7 +47,7 @@ class ComfyPage:
         self.strangers: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self._complain(f"{error.message}\n{error.stack}"))
+        page.on("pageerror", lambda error: self._complain(f"{error.message}\n{error.stack}"))  # rejections too
         page.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -54,8 +55,7 @@ class ComfyPage:
             self._complain(f"{message.text} {message.location.get('url', '')}")
 
     def _complain(self, text: str) -> None:
-        # The frontends have errors of their own, such as settings files that are not there yet.
-        if "ogle" in text.lower() or "painter" in text.lower():
+        if not is_of_the_host(text):
             self.complaints.append(text)
 
     def _request(self, request: Request) -> None:
@@ -70,11 +70,27 @@ class ComfyPage:
         self.page.reload()
         self.page.wait_for_function(READY)
 
+    def leave(self) -> None:
+        self.page.close()
+        assert self.complaints == []
+        assert self.strangers == []
+
     def js(self, expression: str, argument: Any = None) -> Any:
         return self.page.evaluate(f"(given) => {expression}", argument)
 
+    def do_js(self, statements: str, argument: Any = None) -> None:
+        self.page.evaluate(f"(given) => {{ {statements}; }}", argument)
+
     def wait(self, expression: str) -> None:
         self.page.wait_for_function(f"() => {expression}")
+
+    def command(self, name: str) -> None:
+        """What one of the frontend's menus or keys does."""
+        self.js("app.extensionManager.command.execute(given)", name)
+
+    def keys(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
 
     def lay_out(self) -> None:
         """A new graph of the painter and Save Image, the painter in the middle."""
@@ -93,9 +109,32 @@ class ComfyPage:
             (tracker.captureCanvasState ?? tracker.checkState).call(tracker);
         }""")
 
+    def click_title(self, node: str = PAINTER) -> None:
+        """Selects a node as a user does."""
+        x, y = self.js(f"""(() => {{
+            const {{ scale, offset }} = app.canvas.ds;
+            const box = app.canvas.canvas.getBoundingClientRect();
+            const [x, y] = ({node}).pos;
+            return [box.left + (x + 90 + offset[0]) * scale, box.top + (y - 15 + offset[1]) * scale];
+        }})()""")
+        self.page.mouse.click(x, y)
+        self.wait(f"Object.values(app.canvas.selected_nodes).some((one) => one.id == ({node}).id)")
+
+    def drop(self, file: Path) -> None:
+        """A real file dropped on the empty graph."""
+        session = self.page.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            dragged = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+            place = {"x": NOTHING[0], "y": NOTHING[1]}
+            session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": dragged})
+        session.detach()
+
     @property
     def value(self) -> str:
         return self.js(f"{PAINTER}.widgets[0].value")
+
+    def wait_for_value(self, value: str) -> None:
+        self.wait(f"{PAINTER}?.widgets[0].value === {json.dumps(value)}")
 
     @property
     def ids(self) -> Tensor:
@@ -104,92 +143,29 @@ class ComfyPage:
         return ids
 
     @property
+    def paint_button(self) -> Locator:
+        return self.page.get_by_role("button", name="Paint: open the editor").first
+
+    @property
     def editor(self) -> Editor:
-        return Editor(self)
+        return Editor(self.page)
 
     def edit(self) -> Editor:
         """Opens the editor by the node's button."""
-        self.page.get_by_role("button", name="Paint: open the editor").first.click()
+        self.paint_button.click()
         self.editor.canvas.wait_for()
         return self.editor
 
     def prompt(self) -> dict[str, Any]:
         return json.loads(self.js("app.graphToPrompt().then(({ output }) => JSON.stringify(output))"))
 
-
-class Editor:
-    """The open editor, under a real mouse and real keys."""
-
-    def __init__(self, comfy: ComfyPage) -> None:
-        self.comfy, self.page = comfy, comfy.page
-        self.frame: FrameLocator = comfy.page.frame_locator(WINDOW)
-
-    @property
-    def canvas(self) -> Locator:
-        return self.frame.locator("canvas.stage")
-
-    def js(self, expression: str, argument: Any = None) -> Any:
-        return self.page.evaluate(f"(given) => {{ const editor = {EDITOR}; return {expression}; }}", argument)
-
-    @property
-    def ids(self) -> Tensor:
-        found = self.js("({ ids: [...editor.sheet.map.ids], width: editor.sheet.width })")
-        return torch.tensor(found["ids"], dtype=torch.uint8).view(-1, found["width"])
-
-    def button(self, name: str) -> Locator:
-        return self.frame.get_by_role("button", name=name, exact=True)
-
-    def empty(self, side: int, zoom: float) -> None:
-        """An empty sheet of its own history, in the middle, with every setting at rest."""
-        self.js(
-            """{
-            editor.pen.giveUp(); editor.marks.clear(); editor.isMirrored = false; editor.sheet.mirror = null;
-            editor.sheet.history.steps.length = editor.sheet.history.done = 0;
-            editor.replace({ width: given, height: given, ids: new Uint8Array(given * given) }, 'test');
-            Object.assign(editor.wishes, { grid: false, distinct: false, pressure: true }); editor.setSize(1);
-            editor.take('brush'); editor.choose(1); editor.canvas.focus();
-            }""".replace("{\n", "(() => {", 1).rstrip()[:-1]
-            + "})()",
-            side,
-        )
-        self.zoom(zoom)
-
-    def zoom(self, zoom: float) -> None:
-        self.js("editor.zoom(given / editor.view.zoom)", zoom)
-        self.js("(editor.view.centre({ x: editor.sheet.width / 2, y: editor.sheet.height / 2 }), editor.redraw())")
-
-    def at(self, x: float, y: float) -> tuple[int, int]:
-        """The pixel of the page that shows the middle of pixel (x, y) of the map."""
-        left, top, zoom = self.js("""(() => {
-            const box = editor.canvas.getBoundingClientRect();
-            return [box.left + editor.view.x, box.top + editor.view.y, editor.view.zoom];
-        })()""")
-        return round(left + (x + 0.5) * zoom), round(top + (y + 0.5) * zoom)
-
-    def under(self, place: tuple[int, int]) -> tuple[float, float]:
-        """The point of the map at a pixel of the page."""
-        found = self.js("editor.view.toMap({ clientX: given[0], clientY: given[1] })", list(place))
-        return found["x"], found["y"]
-
-    def drag(self, *points: tuple[float, float]) -> None:
-        """Presses on the first pixel, goes straight to each other one, and lifts."""
-        places = [self.at(*point) for point in points]
-        self.page.mouse.move(*places[0])
-        self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*place)
-        self.page.mouse.up()
-
-    def click(self, x: float, y: float) -> None:
-        self.drag((x, y))
-
-    def keys(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def done(self) -> None:
-        self.button("Done").click()
-        self.page.locator(WINDOW).wait_for(state="detached")
+    def queue(self) -> dict[str, Any]:
+        """Runs the graph as the page's button does; the outputs by node id."""
+        before = set(self.server.get("/history"))
+        self.js("app.queuePrompt(0)")
+        wait_until(lambda: len(set(self.server.get("/history")) - before) > 0)
+        (queued,) = set(self.server.get("/history")) - before
+        return self.server.wait_for(queued)
 
 
 @contextmanager

@@ -11,18 +11,16 @@ from pathlib import Path
 
 import hosts
 import pytest
+from without import TESTED_LATER, skipped, why_no_host
 
 HERE = Path(__file__).resolve().parent
-TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"  # set by `.ci/run` where it tests the hosts next
 
 
 @functools.cache
 def why_not() -> str:
     """Empty if the browser tests can run here, else what would be needed."""
-    try:
-        hosts.choose()
-    except hosts.NoHostError as reason:
-        return str(reason)
+    if why := why_no_host():
+        return why
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed here: pip install playwright."
     from browser import VARIABLE, chromium
@@ -30,17 +28,9 @@ def why_not() -> str:
     return "" if chromium() else f"There is no Chromium: install one, or name it by {VARIABLE}."
 
 
-class WithoutBrowser(pytest.Module):
-    """A test file that cannot even be imported here."""
-
-    def collect(self) -> list[pytest.Item]:
-        pytest.skip(why_not(), allow_module_level=True)
-
-
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    if module_path.stem != "test_units" and why_not():
-        return WithoutBrowser.from_parent(parent, path=module_path)
-    return None
+    needs_browser = module_path.stem != "test_units"
+    return skipped(module_path, parent, why_not()) if needs_browser and why_not() else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -61,6 +51,9 @@ def visit() -> Iterator[Callable]:
         yield visit
 
 
+# The renderer is a setting of the whole server, so a file's pages live one after the other.
+
+
 @pytest.fixture(scope="module", params=["classic", "vue"])
 def comfy(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
     """ComfyUI's page with a painter, in each renderer that shows DOM widgets. Afterwards nothing complained."""
@@ -68,6 +61,21 @@ def comfy(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
         pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
     comfy = visit(request.param == "vue")
     yield comfy
-    comfy.page.close()
-    assert comfy.complaints == []
-    assert comfy.strangers == []
+    comfy.leave()
+
+
+@pytest.fixture(scope="module")
+def page(visit: Callable) -> Iterator[object]:
+    """ComfyUI's page, classic, with the editor open: in a frame of its own it is the same in every renderer."""
+    comfy = visit(False)
+    comfy.edit().button("Empty").click()
+    yield comfy
+    comfy.editor.done()
+    comfy.leave()
+
+
+@pytest.fixture
+def editor(page) -> object:
+    """The open editor with an empty sheet, every setting at rest."""
+    page.editor.empty()
+    return page.editor

@@ -1,15 +1,14 @@
-"""The painter in ComfyUI's page: what is painted is what is kept, queued and saved, in both renderers."""
+"""The painter in ComfyUI's page: what is painted is what is queued, shown and named, in each renderer."""
 
 from __future__ import annotations
 
 import io
-import json
 import math
 
 import numpy as np
-import pytest
 import torch
-from browser import PAINTER, ComfyPage, wait_until
+from browser import NOTHING, PAINTER, ComfyPage, wait_until
+from editing import EDITOR
 from PIL import Image
 from torch import Tensor
 
@@ -30,107 +29,42 @@ def stroke(ids: Tensor, a: tuple[float, float], b: tuple[float, float], size: in
 
 
 def test_strokes_at_every_zoom_are_the_ids_that_come_back(comfy: ComfyPage) -> None:
-    editor = comfy.edit()
-    editor.button("Empty").click()
+    """The zoom of the graph that the editor is opened from, and of the editor's own view."""
     expected = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
+    comfy.do_js(f"{PAINTER}.widgets[0].value = given", write_painting(expected))
     for zoom, class_id, size, start, end in (
         (0.35, 13, 31, (90, 120), (400, 300)),
         (1.0, 1, 9, (100, 300), (300, 340)),
         (1.7, 2, 1, (240, 200), (280, 330)),
     ):
+        comfy.do_js("app.canvas.ds.scale = given; app.canvas.setDirty(true, true)", zoom)
+        editor = comfy.edit()
         editor.zoom(zoom)
-        editor.js("(editor.choose(given[0]), editor.setSize(given[1]))", [class_id, size])
+        editor.do("editor.choose(given[0]); editor.setSize(given[1]);", [class_id, size])
         editor.drag(start, end)
         stroke(expected, *(editor.under(editor.at(*place)) for place in (start, end)), size, class_id)
         assert torch.equal(editor.ids, expected), f"zoom {zoom}"
-    editor.done()
-    assert torch.equal(comfy.ids, expected)
+        editor.done()
+        assert torch.equal(comfy.ids, expected)
+    comfy.do_js("app.canvas.ds.scale = 1; app.canvas.setDirty(true, true)")
 
-    before = set(comfy.server.get("/history"))
-    comfy.js("app.queuePrompt(0)")
-    wait_until(lambda: len(set(comfy.server.get("/history")) - before) > 0)
-    (queued,) = set(comfy.server.get("/history")) - before
-    outputs = comfy.server.wait_for(queued)
-    (saved,) = next(output["images"] for output in outputs.values() if output.get("images"))
+    (saved,) = next(output["images"] for output in comfy.queue().values() if output.get("images"))
     picture = Image.open(io.BytesIO(comfy.server.picture(saved)))
     assert torch.equal(decode_image(picture).ids[0], expected)
     # The picture holds its workflow, and that the painting.
     assert comfy.value in picture.info["workflow"] and comfy.value in picture.info["prompt"]
 
 
-def test_graph_undo_takes_one_opening_back_and_painting_goes_on(comfy: ComfyPage) -> None:
-    first = comfy.value
-    editor = comfy.edit()
-    editor.empty(64, 6)
-    for row in (10, 20, 30):
-        editor.drag((5, row), (50, row))
-    editor.done()
-    second = comfy.value
-    assert second != first
-    tracker = "app.extensionManager.workflow.activeWorkflow.changeTracker"
-    comfy.js(f"{tracker}.undo()")
-    comfy.wait(f"{PAINTER}?.widgets[0].value === {json.dumps(first)}")
-    comfy.js(f"{tracker}.redo()")
-    comfy.wait(f"{PAINTER}?.widgets[0].value === {json.dumps(second)}")
-    # The node is a new one now: its own button must open it, and its own value change.
-    comfy.page.wait_for_timeout(500)
-    editor = comfy.edit()
-    editor.js("(editor.choose(5), editor.fit())")
-    editor.click(40, 50)
-    assert editor.js("editor.sheet.history.steps.length") > 1
-    editor.done()
-    assert comfy.value not in (first, second)
-
-
-def test_a_copied_node_has_a_painting_of_its_own(comfy: ComfyPage) -> None:
-    value = comfy.value
-    comfy.page.evaluate(f"() => {{ const copy = {PAINTER}.clone(); app.graph.add(copy); copy.pos = [200, 620]; }}")
-    assert comfy.js("app.graph.nodes.at(-1).widgets[0].value") == value
-    comfy.js("(app.graph.nodes.at(-1).widgets[0].value = '')")
-    assert comfy.value == value
-    comfy.js("app.graph.remove(app.graph.nodes.at(-1))")
-
-
-def test_it_goes_into_a_subgraph_and_out(comfy: ComfyPage) -> None:
-    value = comfy.value
-    if comfy.js("typeof app.graph.convertToSubgraph") != "function":
-        return
-    comfy.js(f"void app.graph.convertToSubgraph(new Set([{PAINTER}]))")
-    (inside,) = [node for node in comfy.prompt().values() if node["class_type"] == "MoGLEMaskPainter"]
-    assert inside["inputs"]["painting"] == value
-    comfy.js("void app.graph.unpackSubgraph?.(app.graph.nodes.find((node) => node.isSubgraphNode?.()))")
-    assert comfy.value == value
-
-
 def test_nonsense_is_a_message_and_an_empty_canvas(comfy: ComfyPage) -> None:
     value = comfy.value
     for nonsense in ("mogle1:512x512:AAAA", "a face", 7, {"ids": []}):
-        comfy.js(f"({PAINTER}.widgets[0].value = given)", nonsense)
+        comfy.do_js(f"{PAINTER}.widgets[0].value = given", nonsense)
         comfy.page.get_by_text("The canvas is empty").first.wait_for()
     editor = comfy.edit()
     editor.keys("Escape")
     assert not editor.ids.any()
     editor.done()
-    comfy.js(f"({PAINTER}.widgets[0].value = given)", value)
-    assert comfy.value == value
-
-
-def test_a_reload_keeps_the_painting_and_its_undo(comfy: ComfyPage) -> None:
-    editor = comfy.edit()
-    editor.empty(64, 6)
-    editor.drag((5, 10), (50, 10))
-    before = editor.ids
-    editor.drag((5, 40), (50, 40))
-    editor.done()
-    value = comfy.value
-    comfy.page.wait_for_timeout(1500)  # the frontend writes its draft a little later
-    comfy.reload()
-    comfy.wait(f"{PAINTER}?.widgets[0].value === {json.dumps(value)}")
-    editor = comfy.edit()
-    editor.keys("Control+z")
-    assert torch.equal(editor.ids, before)
-    editor.keys("Control+y")
-    editor.done()
+    comfy.do_js(f"{PAINTER}.widgets[0].value = given", value)
     assert comfy.value == value
 
 
@@ -150,15 +84,15 @@ def test_photo_and_mask_come_from_the_inputs(comfy: ComfyPage, tmp_path) -> None
             }}""",
             [slot, comfy.server.upload(tmp_path / name)],
         )
-    comfy.js(f"({PAINTER}.widgets[0].value = '')")
+    comfy.do_js(f"{PAINTER}.widgets[0].value = ''")
     editor = comfy.edit()
-    comfy.wait("document.querySelector('iframe.mogle-painter-window').contentWindow.editor.photo.picture")
+    comfy.wait(f"{EDITOR}.photo.picture")
     editor.button("Mask input").click()
     editor.frame.locator("dialog").wait_for(state="detached")
     assert torch.equal(editor.ids, ids)
     editor.done()
-    comfy.js(f"({PAINTER}.widgets[0].value = '')")
-    outputs = comfy.server.run(comfy.prompt())
+    comfy.do_js(f"{PAINTER}.widgets[0].value = ''")
+    outputs = comfy.queue()
     (sent,) = [output for output in outputs.values() if "mogle_mask" in output]
     assert sent["mogle_mask"] == [write_painting(ids)] and sent["mogle_photo"]
 
@@ -175,29 +109,77 @@ def test_every_control_has_a_name(comfy: ComfyPage) -> None:
     editor.done()
 
 
-@pytest.mark.parametrize("side", [1024])
-def test_how_long_a_stroke_takes(comfy: ComfyPage, side: int, record_property) -> None:
-    """Reported, and held to a wide limit: a machine that runs the tests may be busy."""
-    comfy.js(f"({PAINTER}.widgets[0].value = given)", write_painting(torch.zeros(SIDE, SIDE, dtype=torch.uint8)))
+def test_safe_colours_are_a_setting_and_change_the_display_only(comfy: ComfyPage) -> None:
+    setting = "MoGLE.Painter.SafeColours"
+    comfy.js(f"app.extensionManager.setting.set('{setting}', false)")
+    value = write_painting(torch.full((64, 64), 13, dtype=torch.uint8))
+    comfy.do_js(f"{PAINTER}.widgets[0].value = given", value)
+    shown = f"[...{PAINTER}.widgets[0].element.querySelector('canvas').getContext('2d').getImageData(9, 9, 1, 1).data]"
+    comfy.wait(f"{shown}.join() === '0,0,204,255'")
     editor = comfy.edit()
-    median = editor.js(
-        """(() => {
-            editor.replace({ width: given, height: given, ids: new Uint8Array(given * given) }, 'test');
-            editor.setSize(64);
-            const touch = (i) => ({ x: 100 + 8 * i, y: 500 + 200 * Math.sin(i / 9), pressure: 1 });
-            const times = [];
-            editor.pen.press(touch(0));
-            for (let i = 1; i < 100; i++) {
-                const start = performance.now();
-                editor.pen.drag(touch(i));
-                editor.view.refresh(editor.sheet, { ...editor.wishes, hidden: new Set(), solo: null, photo: null });
-                times.push(performance.now() - start);
-            }
-            editor.pen.lift(touch(100));
-            return times.sort((a, b) => a - b)[50];
-        })()""",
-        side,
-    )
+    editor.keys("c")
     editor.done()
-    record_property("median_ms", median)
-    assert median < 160
+    assert comfy.js(f"app.extensionManager.setting.get('{setting}')") is True
+    comfy.wait(f"{shown}.join() === '0,0,155,255'")
+    assert comfy.value == value
+    wait_until(lambda: comfy.server.get("/settings").get(setting) is True)
+    comfy.command("Comfy.ShowSettingsDialog")
+    settings = comfy.page.get_by_role("dialog")
+    settings.get_by_text("MoGLE", exact=True).click()
+    settings.get_by_text("Colour-blind-safe colours").wait_for()
+    settings.get_by_role("switch").click()
+    comfy.wait(f"{shown}.join() === '0,0,204,255'")
+    comfy.keys("Escape")
+    settings.wait_for(state="detached")
+
+
+def test_the_picture_in_the_node_keeps_its_height_and_lets_the_graph_move(comfy: ComfyPage) -> None:
+    picture = comfy.page.locator(".mogle-painting canvas").first
+    box = picture.bounding_box()
+    assert box and box["height"] > 100 and box["width"] > 100
+    place = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    comfy.page.mouse.move(*place)
+    before = comfy.js("app.canvas.ds.scale")
+    comfy.page.mouse.wheel(0, -100)
+    comfy.wait(f"app.canvas.ds.scale > {before}")
+    comfy.page.wait_for_timeout(300)
+    one_notch = comfy.js("app.canvas.ds.scale")
+    comfy.page.mouse.move(*NOTHING)
+    comfy.page.mouse.wheel(0, 100)
+    comfy.wait(f"Math.abs(app.canvas.ds.scale - {before}) < 0.01 * {before}")
+    assert one_notch < 1.3 * before
+    comfy.do_js("app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true)")
+    comfy.page.mouse.move(*place)
+    comfy.page.mouse.down(button="middle")
+    comfy.page.mouse.move(place[0] + 40, place[1] + 20, steps=4)
+    comfy.page.mouse.up(button="middle")
+    comfy.wait("Math.abs(app.canvas.ds.offset[0] - 40) < 2 && Math.abs(app.canvas.ds.offset[1] - 20) < 2")
+    comfy.do_js("app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true)")
+
+
+def test_how_long_a_stroke_takes(comfy: ComfyPage, record_property) -> None:
+    """Reported, and held to a wide limit only: a machine that runs the tests may be busy."""
+    comfy.do_js(f"{PAINTER}.widgets[0].value = given", write_painting(torch.zeros(1024, 1024, dtype=torch.uint8)))
+    editor = comfy.edit()
+    moves, whole = editor.js("""(() => {
+        const { performance } = editor.document.defaultView;
+        const timed = (run) => { const start = performance.now(); run(); return performance.now() - start; };
+        const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+        const draw = () => editor.scene.view.refresh(editor.sheet, { ...editor.wishes, hidden: new Set(), solo: null });
+        editor.setSize(64);
+        const [moves, strokes] = [[], []];
+        for (let stroke = 0; stroke < 15; stroke++) {
+            const at = (i) => ({ x: 100 + 8 * i, y: 60 * stroke + 100 * Math.sin(i / 9), pressure: 1 });
+            editor.choose(stroke % 18 + 1);
+            const parts = [timed(() => editor.pen.press(at(0)))];
+            for (let i = 1; i < 60; i++) parts.push(timed(() => { editor.pen.drag(at(i)); draw(); }));
+            moves.push(parts.slice(1).reduce((a, b) => a + b) / 59);
+            strokes.push(parts[0] + timed(() => editor.pen.lift(at(60))));
+        }
+        return [median(moves), median(strokes)];
+    })()""")
+    editor.done()
+    record_property("median_ms_of_a_move", moves)
+    record_property("median_ms_of_press_and_lift", whole)
+    print(f"a stroke on 1024 x 1024: {moves:.2f} ms a move, {whole:.2f} ms to begin and end it")
+    assert moves < 160 and whole < 400

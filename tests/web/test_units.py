@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,20 @@ from mogle_core.toy import starters
 HERE = Path(__file__).resolve().parent
 WEB = HERE.parents[1] / "web"
 TYPESCRIPT = "typescript@5.9.3"
+# What the help names besides single actions, each with the browser test that does it.
+HANDS = {
+    "0 … 18": "test_classes_by_key_list_and_search",
+    "Arrows": "test_painting_by_keys_alone",
+    "Enter": "test_polygon",
+    "Esc": "test_escape_gives_up_what_is_begun",
+    "Space, middle button": "test_the_hand_the_space_bar_and_the_middle_button_pan",
+    "Alt and a click": "test_eyedropper",
+    "Shift, Alt": "test_rectangle_with_shift_and_alt",
+    "Arrows, Ctrl and arrows": "test_move_scale_and_rotate",
+    "Two fingers": "test_two_fingers_zoom_and_paint_nothing",
+    "The pen's other end": "test_pen_pressure_and_the_pens_other_end",
+    "The wheel": "test_the_wheel_zooms_pans_and_sizes_the_brush",
+}
 
 
 def run(*command: str, cwd: Path, patience: float) -> str:
@@ -43,13 +60,56 @@ def test_the_types_hold(tmp_path: Path) -> None:
     run("npx", "--yes", "--package", TYPESCRIPT, "tsc", "--project", ".", cwd=tmp_path, patience=300)
 
 
+def exported(expression: str, module: str, *names: str) -> Any:
+    """What a module of the painter says, as JSON."""
+    program = f"import {{ {', '.join(names)} }} from './{module}'; console.log(JSON.stringify({expression}));"
+    return json.loads(run("node", "--input-type=module", "--eval", program, cwd=WEB / "painter", patience=60))
+
+
+def test_every_key_and_every_hand_is_in_a_browser_test() -> None:
+    """By the literals that the browser tests press; the keys' list is also the tools' and the buttons'."""
+    modules = [ast.parse(file.read_text("utf-8")) for file in HERE.glob("test_*.py")]
+    nodes = [node for module in modules for node in ast.walk(module)]
+    pressed = {
+        constant.value.replace("Control+", "Ctrl+")
+        for node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("editor.keys")
+        for argument in node.args
+        for constant in ast.walk(argument)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    }
+    # As `chord` names them: letters in capitals.
+    pressed = {key[:-1] + key[-1].upper() if key[-2:-1] in ("", "+") else key for key in pressed}
+    keys = exported("ACTIONS.flatMap(({ keys }) => keys)", "actions.mjs", "ACTIONS")
+    assert sorted(set(keys) - pressed) == []
+
+    tests = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    hands = exported("MORE_KEYS.map(([keys]) => keys)", "actions.mjs", "MORE_KEYS")
+    assert hands == list(HANDS) and set(HANDS.values()) <= tests
+
+
+def test_every_tool_has_a_key() -> None:
+    tools = exported("Object.keys(makeTools())", "tools.mjs", "makeTools")
+    actions = exported("ACTIONS.filter(({ group }) => group === 'Tools').map(({ id }) => id)", "actions.mjs", "ACTIONS")
+    assert sorted(actions) == sorted([*tools, "move", "hand"])
+
+
+@pytest.mark.parametrize("file", sorted(WEB.rglob("*js")), ids=lambda file: file.name)
+def test_only_two_scripts_are_imported_and_nothing_is_read_as_html(file: Path) -> None:
+    """ComfyUI warns of all its other scripts; what comes from a file or a workflow must never become an element."""
+    text = file.read_text("utf-8")
+    imported = re.findall(r"""^(?:import|export)\b[^;]*?from ["']([^"']+)["'];""", text, re.MULTILINE)
+    allowed = re.compile(r"\./\w+\.mjs|(\.\./){3}scripts/(app|api)\.js")
+    assert [name for name in imported if not allowed.fullmatch(name)] == []
+    banned = r"\beval\(|new Function|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bimport\("
+    found = re.findall(banned, re.sub(r"\{import\(|typeof import\(|\bimport\(\"\./\w+\.mjs\"\)\.", "", text))
+    assert found == []
+
+
 def test_classes_and_colours_are_the_cores() -> None:
-    program = """
-        import { CLASSES, FLIPPED, LABEL_SPACES } from "./palette.mjs";
-        console.log(JSON.stringify([CLASSES, FLIPPED, LABEL_SPACES]));
-    """
-    printed = run("node", "--input-type=module", "--eval", program, cwd=WEB / "painter", patience=60)
-    classes, flipped, spaces = json.loads(printed)
+    classes, flipped, spaces = exported(
+        "[CLASSES, FLIPPED, LABEL_SPACES]", "palette.mjs", "CLASSES", "FLIPPED", "LABEL_SPACES"
+    )
     assert [(c["id"], c["name"], c["title"], tuple(c["rgb"])) for c in classes] == [
         (c.id, c.name, c.title, c.rgb) for c in CLASSES
     ]
@@ -59,11 +119,7 @@ def test_classes_and_colours_are_the_cores() -> None:
 
 def test_the_gallery_is_what_the_drawer_draws() -> None:
     """By its pixels: deflate may pack the same ones in another way elsewhere."""
-    program = """
-        import { STARTERS } from "./starters.mjs";
-        console.log(JSON.stringify(STARTERS.map(({ title, painting }) => [title, painting])));
-    """
-    stored = json.loads(run("node", "--input-type=module", "--eval", program, cwd=WEB / "painter", patience=60))
+    stored = exported("STARTERS.map(({ title, painting }) => [title, painting])", "starters.mjs", "STARTERS")
     drawn = [(title, read_painting(text)) for title, text in starters.starters()]
     assert [title for title, _ in stored] == [title for title, _ in drawn]
     for (_, text), (title, ids) in zip(stored, drawn, strict=True):

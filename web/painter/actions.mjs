@@ -56,8 +56,8 @@ export const ACTIONS = Object.freeze([
     "Mirror brush",
     "Brush and mirror",
     ["M"],
-    (editor) => editor.toggleMirror(),
-    (editor) => editor.isMirrored,
+    (editor) => editor.mirror.toggle(),
+    (editor) => editor.mirror.isUp,
   ),
   act("mirrorHere", "Stand the mirror at the pointer", "Brush and mirror", ["Shift+M"], (editor) =>
     editor.mirrorHere(),
@@ -82,7 +82,7 @@ export const ACTIONS = Object.freeze([
   act("previousClass", "Class before", "Classes", [",", "PageUp"], (editor) => editor.stepClass(-1)),
   act("nextClass", "Class after", "Classes", [".", "PageDown"], (editor) => editor.stepClass(1)),
   act("swapClass", "Back to the last class", "Classes", ["X"], (editor) => editor.choose(editor.lastClass)),
-  act("search", "Search the classes", "Classes", ["/"], (editor) => editor.search()),
+  act("search", "Search the classes", "Classes", ["/"], (editor) => editor.layout.search()),
   on(
     "lock",
     "Protect this class",
@@ -116,10 +116,10 @@ export const ACTIONS = Object.freeze([
     (editor) => editor.marks.has("only", editor.classId),
   ),
   act("release", "Free, show and open all classes", "Classes", ["Shift+U"], (editor) => editor.marks.clear()),
-  act("zoomIn", "Zoom in", "View", ["+", "="], (editor) => editor.zoom(1.25)),
-  act("zoomOut", "Zoom out", "View", ["-"], (editor) => editor.zoom(0.8)),
-  act("fit", "Fit into the window", "View", ["F"], (editor) => editor.fit()),
-  act("actual", "One pixel a pixel", "View", ["Z"], (editor) => editor.actual()),
+  act("zoomIn", "Zoom in", "View", ["+", "="], (editor) => editor.scene.zoom(1.25)),
+  act("zoomOut", "Zoom out", "View", ["-"], (editor) => editor.scene.zoom(0.8)),
+  act("fit", "Fit into the window", "View", ["F"], (editor) => editor.scene.fit()),
+  act("actual", "One pixel a pixel", "View", ["Z"], (editor) => editor.scene.actual()),
   on(
     "grid",
     "Token grid",
@@ -190,6 +190,8 @@ export const MORE_KEYS = Object.freeze([
   ["Shift, Alt", "Regular shapes; shapes from their middle. Shift and a click with Move: all of a class"],
   ["Arrows, Ctrl and arrows", "With a held region: move; scale and rotate"],
   ["Two fingers", "Pan and zoom"],
+  ["The pen's other end", "Eraser, whichever tool is taken"],
+  ["The wheel", "Zoom; with Shift pan, with Alt the size of the brush"],
 ]);
 
 /**

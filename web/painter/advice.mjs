@@ -53,8 +53,7 @@ function missing(pixels) {
  * @returns {Advice[]}
  */
 function swapped(map, pixels) {
-  const columns = new Float64Array(CLASSES.length);
-  map.ids.forEach((id, i) => (columns[id] += i % map.width));
+  const columns = columnSums(map);
   return PAIRS.filter(([left, right]) => {
     return pixels[left] && pixels[right] && columns[left] / pixels[left] < columns[right] / pixels[right];
   }).map(([left, right, title]) => ({
@@ -62,6 +61,15 @@ function swapped(map, pixels) {
     text: `Left and right ${title} are swapped: left is the person's, on the right of the picture.`,
     mend: (now) => exchanged(now, [[left, right]]),
   }));
+}
+
+/** Of each class, the sum of its pixels' columns. @param {LabelMap} map */
+function columnSums({ width, height, ids }) {
+  const sums = new Float64Array(CLASSES.length);
+  for (let i = 0, y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) sums[ids[i]] += x;
+  }
+  return sums;
 }
 
 /**

@@ -2,7 +2,6 @@
 
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
-import { counts } from "./labelmap.mjs";
 import { CLASSES, GROUPS, colours, css } from "./palette.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
@@ -55,7 +54,10 @@ export class ClassList {
         role: "radio",
         "aria-label": title,
         "data-class": id,
-        onclick: () => editor.choose(id),
+        onclick: (/** @type {MouseEvent} */ event) => {
+          editor.choose(id);
+          if (event.detail) editor.canvas.focus();
+        },
         onkeydown: (/** @type {KeyboardEvent} */ event) => this.#walk(event, id),
       },
       swatch,
@@ -119,7 +121,7 @@ export class ClassList {
 
   refresh() {
     const { editor } = this;
-    const pixels = counts(editor.sheet.map);
+    const pixels = editor.sheet.counts;
     const shown = colours(editor.wishes.distinct);
     this.rows.forEach(({ root, choose, swatch, share, marks }, id) => {
       const isChosen = editor.classId === id;

@@ -1,21 +1,23 @@
-/** The full-window editor: what it holds, and everything that can be done to it. */
+/** The full-window editor: what it holds, and what is done to the sheet with it. */
 
 import { advise } from "./advice.mjs";
-import { AskStart } from "./start.mjs";
+import { download, help } from "./dialogs.mjs";
 import { History } from "./history.mjs";
 import { blank, mirrored } from "./labelmap.mjs";
 import { layOut } from "./layout.mjs";
 import { Marks } from "./marks.mjs";
+import { Mirror } from "./mirror.mjs";
 import { GROUPS } from "./palette.mjs";
 import { Pen } from "./pen.mjs";
 import { Photo } from "./photo.mjs";
 import { coloursPng, idsPng } from "./png.mjs";
 import { remember, remembered } from "./preferences.mjs";
+import { Scene } from "./scene.mjs";
 import { Sheet } from "./sheet.mjs";
 import { Stage } from "./stage.mjs";
+import { AskStart } from "./start.mjs";
 import { makeTools } from "./tools.mjs";
 import { Transform } from "./transform.mjs";
-import { View } from "./view.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
@@ -25,10 +27,12 @@ import { View } from "./view.mjs";
  * @property {LabelMap | null} map  null if nothing is painted yet
  * @property {History} history
  * @property {string} notice  to be said first
+ * @property {boolean} distinct  whether the colours are the colour-blind-safe ones
  * @property {() => Promise<Blob | null>} photo  of the image input
  * @property {(labelSpace: string) => Promise<LabelMap | null>} mask  of the mask input
  * @property {(file: Blob, labelSpace: string) => Promise<LabelMap>} read  a mask file; throws what is wrong with it
  * @property {(map: LabelMap, history: History) => void} onStep
+ * @property {(isDistinct: boolean) => void} onDistinct  the colours are others now
  * @property {() => Promise<void>} onClose
  */
 
@@ -39,7 +43,7 @@ export class Editor {
   constructor(document, commission) {
     this.document = document;
     this.commission = commission;
-    this.wishes = remembered();
+    this.wishes = { ...remembered(), distinct: commission.distinct };
     this.sheet = new Sheet(copied(commission.map ?? blank(SIDE, SIDE)), commission.history);
     this.sheet.onStep = () => this.#stepped();
     this.tools = makeTools();
@@ -47,19 +51,14 @@ export class Editor {
     this.toolName = "brush";
     this.classId = this.wishes.classId;
     this.lastClass = 1;
-    this.isMirrored = false;
-    /** The sheet's, when the mirror was stood. */
-    this.lastWidth = 0;
+    this.mirror = new Mirror(this.sheet, () => this.refresh());
     this.marks = new Marks(() => this.opened());
     this.pen = new Pen(this);
     this.photo = new Photo(this);
-    this.spot = /** @type {import("./labelmap.mjs").Box | null} */ (null);
     this.layout = layOut(this);
     this.canvas = this.layout.canvas;
-    this.view = new View(this.canvas);
+    this.scene = new Scene(this);
     this.stage = new Stage(this);
-    this.watch = new ResizeObserver(() => this.#resized());
-    this.watch.observe(this.canvas);
     this.refresh();
     this.#advise();
   }
@@ -69,26 +68,19 @@ export class Editor {
   async begin() {
     this.canvas.focus();
     if (this.commission.notice) this.say(this.commission.notice);
+    if (!this.commission.map && !this.sheet.history.canUndo) this.start();
     const photo = await this.commission.photo().catch(() => null);
     if (photo) await this.photo.lay(photo);
-    if (!this.commission.map && !this.sheet.history.canUndo) this.start();
   }
 
   async close() {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.transform.finish(this);
-    this.pen.giveUp();
-    this.watch.disconnect();
+    this.settle();
+    this.scene.close();
+    clearTimeout(this.adviceTimer);
     remember({ ...this.wishes, classId: this.classId });
     await this.commission.onClose();
-  }
-
-  #resized() {
-    if (!this.canvas.clientWidth) return;
-    if (!this.hasBeenSeen) this.fit();
-    this.hasBeenSeen = true;
-    this.redraw();
   }
 
   // ——— what tools see: Studio
@@ -102,7 +94,7 @@ export class Editor {
   }
 
   get reach() {
-    return Math.max(1.5, 8 / this.view.zoom);
+    return Math.max(1.5, 8 / this.scene.view.zoom);
   }
 
   /** @param {number} id */
@@ -123,18 +115,29 @@ export class Editor {
     return this.toolName === "move" ? this.transform : this.tools[this.toolName];
   }
 
+  /** Whether something is begun that is no step yet. */
+  get hasBegun() {
+    return this.pen.isDown || this.transform.region !== null || Boolean(this.tool?.outline?.().length);
+  }
+
   escape() {
-    if (this.pen.isDown || this.transform.region || this.tool?.outline?.().length) return this.pen.giveUp();
+    if (this.hasBegun) return this.pen.giveUp();
     if (this.layout.isSearching()) return this.layout.endSearch();
     void this.close();
   }
 
   // ——— tools, brush, mirror
 
+  /** Finishes what is begun: nothing is lost because another thing begins. */
+  settle() {
+    if (this.pen.isDown && this.pen.at) this.pen.lift(this.pen.at);
+    this.tool?.finish?.(this);
+    this.pen.giveUp();
+  }
+
   /** @param {string} name */
   take(name) {
-    this.transform.finish(this);
-    this.pen.giveUp();
+    this.settle();
     this.toolName = name;
     this.refresh();
   }
@@ -150,18 +153,8 @@ export class Editor {
     this.refresh();
   }
 
-  toggleMirror() {
-    this.isMirrored = !this.isMirrored;
-    this.lastWidth = this.sheet.width;
-    this.sheet.mirror = this.isMirrored ? this.sheet.width : null;
-    this.refresh();
-  }
-
   mirrorHere() {
-    this.isMirrored = true;
-    this.lastWidth = this.sheet.width;
-    this.sheet.mirror = Math.round((this.pen.at?.x ?? this.sheet.width / 2) * 2);
-    this.refresh();
+    this.mirror.standAt(this.pen.at?.x ?? this.sheet.width / 2);
   }
 
   // ——— classes
@@ -178,41 +171,41 @@ export class Editor {
     this.recolour();
   }
 
-  search() {
-    this.layout.search();
-  }
-
   // ——— steps
 
   undo() {
-    if (this.transform.region || this.tool?.outline?.().length) return this.pen.giveUp();
-    this.pen.giveUp();
+    if (this.hasBegun) return this.pen.giveUp();
     const label = this.sheet.undo();
     this.say(label ? `Undone: ${label}` : "Nothing to undo");
   }
 
   redo() {
-    this.pen.giveUp();
+    this.settle();
     const label = this.sheet.redo();
     this.say(label ? `Done again: ${label}` : "Nothing to do again");
   }
 
   flip() {
-    this.replace(mirrored(this.sheet.map), "mirror the face");
+    this.remake(mirrored, "mirror the face");
+  }
+
+  /** @param {(map: LabelMap) => LabelMap} make  another map of this one @param {string} label */
+  remake(make, label) {
+    this.settle();
+    this.replace(make(this.sheet.map), label);
   }
 
   /** @param {LabelMap} map @param {string} label */
   replace(map, label) {
-    this.pen.giveUp();
+    this.settle();
     const { width, height } = this.sheet;
     this.sheet.replace(map, label);
-    if (width !== this.sheet.width || height !== this.sheet.height) this.fit();
+    if (width !== this.sheet.width || height !== this.sheet.height) this.scene.fit();
     this.refresh();
   }
 
   #stepped() {
-    if (this.isMirrored && this.lastWidth !== this.sheet.width) this.sheet.mirror = this.sheet.width;
-    this.lastWidth = this.sheet.width;
+    this.mirror.follow();
     this.commission.onStep(copied(this.sheet.map), this.sheet.history);
     this.refresh();
     clearTimeout(this.adviceTimer);
@@ -223,45 +216,12 @@ export class Editor {
     this.layout.advise(advise(this.sheet.map));
   }
 
-  // ——— the view
-
-  /** @param {number} dx @param {number} dy */
-  pan(dx, dy) {
-    this.view.x += dx;
-    this.view.y += dy;
-    this.redraw();
-  }
-
-  /** @param {number} factor @param {import("./raster.mjs").Point} [at] */
-  zoom(factor, at) {
-    this.view.zoomTo(this.view.zoom * factor, at);
-    this.status();
-    this.redraw();
-  }
-
-  fit() {
-    this.view.fit(this.sheet.width, this.sheet.height);
-    this.status();
-    this.redraw();
-  }
-
-  actual() {
-    this.view.zoomTo(1);
-    this.status();
-    this.redraw();
-  }
-
-  /** @param {import("./labelmap.mjs").Box} box */
-  lookAt(box) {
-    this.spot = box;
-    this.view.zoomTo(Math.max(this.view.zoom, 3));
-    this.view.centre({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
-    this.redraw();
-  }
+  // ——— showing
 
   /** @param {"grid" | "distinct" | "pressure"} name */
   toggle(name) {
     this.wishes[name] = !this.wishes[name];
+    if (name === "distinct") this.commission.onDistinct(this.wishes.distinct);
     this.recolour();
   }
 
@@ -271,62 +231,25 @@ export class Editor {
     this.refresh();
   }
 
-  // ——— files and windows
+  refresh() {
+    this.layout.refresh();
+    this.scene.redraw();
+  }
+
+  // ——— files
 
   start() {
     new AskStart(this).open();
   }
 
   help() {
-    this.layout.help();
-  }
-
-  get isAsking() {
-    return this.layout.isAsking();
+    help(this);
   }
 
   /** @param {"colours" | "ids"} kind */
   async save(kind) {
     const { map } = this.sheet;
-    this.layout.download(await (kind === "ids" ? idsPng(map) : coloursPng(map)), `face_mask_${kind}.png`);
-  }
-
-  // ——— showing
-
-  refresh() {
-    this.layout?.refresh();
-    this.status();
-    this.redraw();
-  }
-
-  status() {
-    this.layout?.status();
-  }
-
-  redraw() {
-    if (this.isDrawing || !this.view) return;
-    this.isDrawing = true;
-    requestAnimationFrame(() => {
-      this.isDrawing = false;
-      if (!this.isClosed) this.#draw();
-    });
-  }
-
-  #draw() {
-    const { wishes, sheet, pen } = this;
-    const { hidden, solo } = this.marks;
-    const photo = this.photo.shown;
-    const looks = { distinct: wishes.distinct, grid: wishes.grid, hidden, solo, photo, photoShare: wishes.photoShare };
-    const isSized = this.toolName !== "move" && this.tools[this.toolName]?.isSized;
-    this.transform.arm = 28 / this.view.zoom;
-    this.view.draw(sheet, looks, {
-      outline: this.tool?.outline?.() ?? [],
-      handles: this.transform.handles(),
-      brush: pen.at && this.toolName !== "hand" ? { at: pen.at, diameter: isSized ? this.size : 1 } : null,
-      mirror: sheet.mirror,
-      spot: this.spot,
-    });
-    this.status();
+    download(this, await (kind === "ids" ? idsPng(map) : coloursPng(map)), `face_mask_${kind}.png`);
   }
 }
 

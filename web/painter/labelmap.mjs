@@ -81,7 +81,8 @@ export function exchanged(map, pairs) {
  */
 export function counts(map) {
   const result = new Uint32Array(CLASSES.length);
-  for (const id of map.ids) result[id]++;
+  const { ids } = map;
+  for (let i = 0; i < ids.length; i++) result[ids[i]]++; // much faster than for … of
   return result;
 }
 

@@ -1,6 +1,6 @@
-/** The editor's furniture: bars, buttons, the status line, the help. */
+/** The editor's furniture: bars, buttons, the status line, the advice. */
 
-import { ACTIONS, MORE_KEYS, actionOf } from "./actions.mjs";
+import { actionOf } from "./actions.mjs";
 import { ClassList } from "./classlist.mjs";
 import { icon, maker } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
@@ -56,7 +56,10 @@ class Layout {
       "aria-label": action.title,
       "data-action": id,
       title: `${action.title}   ${action.keys.join(" or ")}`,
-      onclick: () => action.run(this.editor),
+      onclick: (/** @type {MouseEvent} */ event) => {
+        action.run(this.editor);
+        if (event.detail) this.canvas.focus(); // a click, no key: the next keys, such as Space, mean the canvas
+      },
     });
     if (ICONS[picture]) button.append(icon(this.editor.document, ICONS[picture]));
     if (text) button.append(text);
@@ -155,11 +158,11 @@ class Layout {
   }
 
   status() {
-    const { sheet, pen, view } = this.editor;
+    const { sheet, pen, scene } = this.editor;
     const [x, y] = [Math.floor(pen.at?.x ?? -1), Math.floor(pen.at?.y ?? -1)];
     const isIn = x >= 0 && y >= 0 && x < sheet.width && y < sheet.height;
     const under = isIn ? `${x}, ${y}: ${CLASSES[sheet.map.ids[y * sheet.width + x]].title}` : "";
-    const zoom = view ? `${Math.round(view.zoom * 100)} %` : "";
+    const zoom = `${Math.round(scene.view.zoom * 100)} %`;
     const text = [`${sheet.width} × ${sheet.height}`, zoom, under].filter(Boolean).join("   ·   ");
     if (this.where.textContent !== text) this.where.textContent = text;
   }
@@ -184,12 +187,17 @@ class Layout {
       item.append(
         this.make(
           "button",
-          { type: "button", class: "small", "aria-label": `Show: ${text}`, onclick: () => this.editor.lookAt(where) },
+          {
+            type: "button",
+            class: "small",
+            "aria-label": `Show: ${text}`,
+            onclick: () => this.editor.scene.lookAt(where),
+          },
           "Show",
         ),
       );
     if (mend) {
-      const run = () => this.editor.replace(mend(this.editor.sheet.map), "swap left and right");
+      const run = () => this.editor.remake(mend, "swap left and right");
       item.append(
         this.make("button", { type: "button", class: "small", "aria-label": `Swap: ${text}`, onclick: run }, "Swap"),
       );
@@ -209,84 +217,5 @@ class Layout {
   endSearch() {
     this.classes.search("");
     this.canvas.focus();
-  }
-
-  isAsking() {
-    return this.editor.document.querySelector("dialog[open]") !== null;
-  }
-
-  /**
-   * A window over the editor.
-   * @param {string} name @param {string} title @param {...Node} content
-   */
-  ask(name, title, ...content) {
-    const { make } = this;
-    const shut = make(
-      "button",
-      { type: "button", class: "sign shut", "aria-label": "Close", onclick: () => dialog.close() },
-      "✕",
-    );
-    const dialog = make(
-      "dialog",
-      {
-        class: name,
-        "aria-label": title,
-        onclose: () => {
-          dialog.remove();
-          this.canvas.focus();
-        },
-      },
-      make("div", { class: "heading" }, make("h2", {}, title), shut),
-      ...content,
-    );
-    this.root.append(dialog);
-    dialog.showModal();
-    return dialog;
-  }
-
-  help() {
-    const { make } = this;
-    /** @param {string} title @param {readonly (readonly string[])[]} rows */
-    const table = (title, rows) => {
-      const lines = rows.map(([keys, what]) =>
-        make("tr", {}, make("td", {}, make("kbd", {}, keys)), make("td", {}, what)),
-      );
-      return make("section", {}, make("h3", {}, title), make("table", {}, make("tbody", {}, ...lines)));
-    };
-    const groups = [...new Set(ACTIONS.map(({ group }) => group))];
-    const tables = groups.map((group) => {
-      return table(
-        group,
-        ACTIONS.filter((one) => one.group === group).map(({ keys, title }) => [keys.join("  or  "), title]),
-      );
-    });
-    this.ask("help", "Keys and help", make("div", { class: "columns" }, ...tables, table("Also", MORE_KEYS)));
-  }
-
-  /** @param {string} accept @param {(file: File) => void} take */
-  pickFile(accept, take) {
-    const field = this.make("input", {
-      type: "file",
-      accept,
-      class: "unseen",
-      "aria-label": "File",
-      onchange: () => {
-        const file = field.files?.[0];
-        if (file) take(file);
-        field.remove();
-      },
-    });
-    this.root.append(field);
-    field.click();
-  }
-
-  /** @param {Blob} blob @param {string} name */
-  download(blob, name) {
-    const address = URL.createObjectURL(blob);
-    const link = this.make("a", { href: address, download: name });
-    this.root.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(address), 10000);
   }
 }

@@ -3,12 +3,15 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { restore, store } from "./memory.mjs";
-import { PaintingWidget, TYPE } from "./widget.mjs";
+import { settings } from "./settings.mjs";
+import { PaintingWidget, TYPE, redrawAll } from "./widget.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
 app.registerExtension({
   name: "MoGLE.Painter",
+
+  settings: settings(redrawAll),
 
   getCustomWidgets() {
     return {

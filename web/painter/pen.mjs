@@ -20,23 +20,25 @@ export class Pen {
     this.borrowed = "";
   }
 
-  /** @param {Touch} touch @param {boolean} isPen */
-  press(touch, isPen = false) {
+  /** @param {Touch} touch @param {"pen" | "eraser" | ""} [tip]  what touches, if it is a pen */
+  press(touch, tip = "") {
     const { editor } = this;
-    this.hasPressure = isPen;
-    editor.spot = null;
+    this.at = touch;
+    this.hasPressure = tip !== "";
+    editor.scene.spot = null;
     this.borrowed = touch.alt && PICKING.includes(editor.toolName) ? "eyedropper" : "";
-    editor.transform.reach = 12 / editor.view.zoom;
+    if (tip === "eraser") this.borrowed = "eraser";
+    editor.transform.reach = 12 / editor.scene.view.zoom;
     this.isDown = true;
     editor.tool?.down(editor, touch);
-    editor.redraw();
+    editor.scene.redraw();
   }
 
   /** @param {Touch} touch */
   drag(touch) {
     if (!this.isDown) return;
     this.editor.tool?.drag(this.editor, touch);
-    this.editor.redraw();
+    this.editor.scene.redraw();
   }
 
   /** @param {Touch} touch */
@@ -45,7 +47,7 @@ export class Pen {
     this.editor.tool?.up(this.editor, touch);
     this.isDown = false;
     this.borrowed = "";
-    this.editor.redraw();
+    this.editor.scene.redraw();
   }
 
   /** Takes back what is begun and not finished. */
@@ -53,14 +55,14 @@ export class Pen {
     this.editor.tool?.cancel(this.editor);
     this.isDown = false;
     this.borrowed = "";
-    this.editor.redraw();
+    this.editor.scene.redraw();
   }
 
   /** @param {Touch | null} touch  where it hovers */
   point(touch) {
     this.at = touch;
     this.isByKey = false;
-    this.editor.redraw();
+    this.editor.scene.redraw();
   }
 
   /** @param {number} dx @param {number} dy */
@@ -72,8 +74,7 @@ export class Pen {
     this.at = { x, y, pressure: 1, shift: false, alt: false };
     this.isByKey = true;
     if (this.isDown) this.drag(this.at);
-    this.editor.status();
-    this.editor.redraw();
+    this.editor.scene.redraw();
   }
 
   pressByKey() {
@@ -82,7 +83,7 @@ export class Pen {
     if (this.isDown) return this.lift(touch);
     // A polygon's corners are set by Enter too, where the pen is moved by keys.
     if ((this.editor.toolName === "move" || !this.isByKey) && this.editor.tool?.finish?.(this.editor))
-      return this.editor.redraw();
+      return this.editor.scene.redraw();
     this.press({ ...touch, shift: false, alt: false });
     if (AT_ONCE.includes(this.editor.toolName)) this.lift(touch);
   }
@@ -97,7 +98,7 @@ export class Pen {
       ? { sx: 1.02 ** (-dy * step), angle: (dx * step * Math.PI) / 180 }
       : { dx: dx * step, dy: dy * step };
     const isTaken = this.editor.transform.nudge(this.editor, by);
-    if (isTaken) this.editor.redraw();
+    if (isTaken) this.editor.scene.redraw();
     return isTaken;
   }
 }

@@ -1,5 +1,7 @@
 /** The photo under the painting. */
 
+import { pickFile } from "./dialogs.mjs";
+
 /** @typedef {import("./editor.mjs").Editor} Editor */
 
 export class Photo {
@@ -34,7 +36,7 @@ export class Photo {
   }
 
   pick() {
-    this.editor.layout.pickFile("image/*", (file) => void this.lay(file));
+    pickFile(this.editor, "image/*", (file) => void this.lay(file));
   }
 
   /** @param {Blob} file */

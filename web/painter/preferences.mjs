@@ -6,14 +6,13 @@
  * @property {number} classId
  * @property {boolean} grid
  * @property {boolean} pressure
- * @property {boolean} distinct
  * @property {number} photoShare
  */
 
 const KEY = "mogle.painter";
 
 /** @type {Readonly<Preferences>} */
-const FIRST = Object.freeze({ size: 24, classId: 13, grid: false, pressure: true, distinct: false, photoShare: 0.5 });
+const FIRST = Object.freeze({ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 });
 
 /** @returns {Preferences} */
 export function remembered() {
@@ -40,7 +39,8 @@ function sane(preferences) {
 /** @param {Preferences} preferences */
 export function remember(preferences) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(preferences));
+    const known = Object.keys(FIRST).map((name) => [name, preferences[/** @type {keyof Preferences} */ (name)]]);
+    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(known)));
   } catch {
     // Storage may be full or forbidden; the painter works without.
   }

@@ -1,6 +1,7 @@
 /** The sheet that is painted on: the ids, what may be painted over, the mirror, and every step back. */
 
 import { History, change, exchange, stepped } from "./history.mjs";
+import { counts } from "./labelmap.mjs";
 import { CLASSES, FLIPPED } from "./palette.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
@@ -21,8 +22,9 @@ export class Sheet {
     this.mirror = /** @type {number | null} */ (null);
     /** Called after each finished step. */
     this.onStep = () => {};
-    /** The ids at the last step. */
-    this.base = map.ids.slice();
+    /** The ids at the last step, and how many pixels of each class they are. */
+    this.base = map.ids;
+    this.counts = /** @type {Uint32Array} */ (new Uint32Array(CLASSES.length));
     /** What was painted since, and what the view has not shown yet. */
     this.touched = new Extent();
     this.unseen = new Extent();
@@ -31,6 +33,7 @@ export class Sheet {
 
   #begin() {
     this.base = this.map.ids.slice();
+    this.counts = counts(this.map);
     this.touched.clear();
     this.unseen.add(0, 0, this.map.width, this.map.height);
   }
@@ -106,6 +109,11 @@ export class Sheet {
     if (!box || !step) return false;
     this.history.add(step);
     this.#copy(this.map.ids, this.base, box);
+    for (let i = 0; i < step.runs.length; i += 4) {
+      const [, length, before, after] = step.runs.subarray(i, i + 4);
+      this.counts[before] -= length;
+      this.counts[after] += length;
+    }
     this.onStep();
     return true;
   }

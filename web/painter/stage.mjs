@@ -1,6 +1,7 @@
 /** The canvas under mouse, pen, fingers and keys: what they do becomes touches for the tool. */
 
 import { ClassNumber, ACTIONS, chord } from "./actions.mjs";
+import { isAsking } from "./dialogs.mjs";
 import { TOKEN } from "./labelmap.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
@@ -12,6 +13,9 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 });
+
+/** The number of the button that is a pen's other end. */
+const ERASER = 5;
 
 export class Stage {
   /** @param {Editor} editor */
@@ -28,17 +32,20 @@ export class Stage {
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#up(event));
-    canvas.addEventListener("pointercancel", (event) => this.#up(event, true));
+    canvas.addEventListener("pointercancel", (event) => this.#cancel(event));
+    // After every release; and instead of one where the release was swallowed.
+    canvas.addEventListener("lostpointercapture", ({ pointerId }) => this.#end(pointerId));
     canvas.addEventListener("pointerleave", () => this.#leave());
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     document.addEventListener("keydown", (event) => this.#keyDown(event));
     document.addEventListener("keyup", (event) => this.#keyUp(event));
+    document.defaultView?.addEventListener("blur", () => (this.isSpaceDown = false));
   }
 
   /** @param {PointerEvent} event @returns {Touch} */
   #touch(event) {
-    const { x, y } = this.editor.view.toMap(event);
+    const { x, y } = this.editor.scene.view.toMap(event);
     const pressure = event.pointerType === "pen" ? event.pressure : 1;
     return { x, y, pressure, shift: event.shiftKey, alt: event.altKey };
   }
@@ -47,21 +54,34 @@ export class Stage {
   #down(event) {
     const { editor } = this;
     editor.canvas.focus();
+    const isPen = event.pointerType === "pen";
+    if (isPen) this.#liftFingers();
+    else if (this.#hasPenDown()) return; // the hand beside it rests on the glass
     this.pointers.set(event.pointerId, event);
     try {
       editor.canvas.setPointerCapture(event.pointerId);
     } catch {
       // A pointer that is gone already cannot be captured.
     }
-    if (event.pointerType === "pen") this.hasPen = true;
+    if (isPen) this.hasPen = true;
     if (this.pointers.size > 1) return this.#beginPinch();
     const isPan = event.button === 1 || this.isSpaceDown || editor.toolName === "hand";
-    // Where a pen is used, the hand beside it rests on the glass.
+    // Where a pen is used, fingers do not paint.
     if (isPan || (event.pointerType === "touch" && this.hasPen)) this.doing = "pan";
-    else if (event.button === 0) {
+    else if (event.button === 0 || (isPen && event.button === ERASER)) {
       this.doing = "tool";
-      editor.pen.press(this.#touch(event), event.pointerType === "pen");
+      editor.pen.press(this.#touch(event), isPen ? (event.button === ERASER ? "eraser" : "pen") : "");
     }
+  }
+
+  #hasPenDown() {
+    return [...this.pointers.values()].some(({ pointerType }) => pointerType === "pen");
+  }
+
+  #liftFingers() {
+    if (this.pointers.size && this.doing === "tool") this.editor.pen.giveUp();
+    this.pointers.clear();
+    this.doing = null;
   }
 
   #beginPinch() {
@@ -73,8 +93,11 @@ export class Stage {
   #move(event) {
     const { editor } = this;
     const before = this.pointers.get(event.pointerId);
+    if (!before && this.pointers.size) return;
+    if (before && event.pointerType === "mouse" && !event.buttons) return this.#end(event.pointerId);
     if (before) this.pointers.set(event.pointerId, event);
-    if (this.doing === "pan" && before) editor.pan(event.clientX - before.clientX, event.clientY - before.clientY);
+    if (this.doing === "pan" && before)
+      editor.scene.pan(event.clientX - before.clientX, event.clientY - before.clientY);
     else if (this.doing === "pinch" && before) this.#pinch(before, event);
     else if (this.doing === "tool" && before) {
       const steps = event.getCoalescedEvents?.() ?? [];
@@ -91,17 +114,28 @@ export class Stage {
       Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
     const box = this.editor.canvas.getBoundingClientRect();
     const at = { x: (event.clientX + other.clientX) / 2 - box.left, y: (event.clientY + other.clientY) / 2 - box.top };
-    this.editor.pan((event.clientX - before.clientX) / 2, (event.clientY - before.clientY) / 2);
-    this.editor.zoom(apart(event) / Math.max(1, apart(before)), at);
+    this.editor.scene.pan((event.clientX - before.clientX) / 2, (event.clientY - before.clientY) / 2);
+    this.editor.scene.zoom(apart(event) / Math.max(1, apart(before)), at);
   }
 
-  /** @param {PointerEvent} event @param {boolean} isLost */
-  #up(event, isLost = false) {
-    if (!this.pointers.delete(event.pointerId)) return;
-    if (this.doing === "tool") {
-      if (isLost) this.editor.pen.giveUp();
-      else this.editor.pen.lift(this.#touch(event));
-    }
+  /** @param {PointerEvent} event */
+  #up(event) {
+    if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, event);
+    this.#end(event.pointerId);
+  }
+
+  /** What a finger began was no stroke after all; a pen's or a mouse's is kept. @param {PointerEvent} event */
+  #cancel(event) {
+    if (event.pointerType === "touch" && this.doing === "tool") this.editor.pen.giveUp();
+    this.#end(event.pointerId);
+  }
+
+  /** The pointer is up, where it was seen last. @param {number} pointerId */
+  #end(pointerId) {
+    const last = this.pointers.get(pointerId);
+    if (!last) return;
+    this.pointers.delete(pointerId);
+    if (this.doing === "tool") this.editor.pen.lift(this.#touch(last));
     if (!this.pointers.size) this.doing = null;
   }
 
@@ -114,15 +148,15 @@ export class Stage {
     event.preventDefault();
     const box = this.editor.canvas.getBoundingClientRect();
     const at = { x: event.clientX - box.left, y: event.clientY - box.top };
-    if (event.shiftKey) this.editor.pan(-event.deltaY - event.deltaX, 0);
+    if (event.shiftKey) this.editor.scene.pan(-event.deltaY - event.deltaX, 0);
     else if (event.altKey) this.editor.resizeBrush(event.deltaY < 0 ? 1 : -1);
-    else this.editor.zoom(1.0015 ** -Math.max(-400, Math.min(400, event.deltaY)), at);
+    else this.editor.scene.zoom(1.0015 ** -Math.max(-400, Math.min(400, event.deltaY)), at);
   }
 
   /** @param {KeyboardEvent} event */
   #keyDown(event) {
     const { editor } = this;
-    if (editor.isAsking || isForField(event)) return;
+    if (isAsking(editor) || isForField(event)) return;
     const key = chord(event);
     const action = ACTIONS.find(({ keys }) => keys.includes(key));
     const isOnCanvas = event.target === editor.canvas || event.target === editor.document.body;
@@ -137,7 +171,7 @@ export class Stage {
     const { editor } = this;
     if (/^\d$/.test(key)) editor.choose(this.number.add(key, event.timeStamp));
     else if (key === "Escape") editor.escape();
-    else if (key === " " && isOnCanvas) this.isSpaceDown = true;
+    else if (key === " ") this.isSpaceDown = true;
     else return isOnCanvas && this.#pen(key);
     return true;
   }

@@ -1,6 +1,7 @@
 /** Where a painting starts: a face of the gallery, a file, the mask input, nothing; and its size. */
 
 import { readPainting } from "./codec.mjs";
+import { ask, pickFile } from "./dialogs.mjs";
 import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "./labelmap.mjs";
 import { LABEL_SPACES } from "./palette.mjs";
 import { STARTERS } from "./starters.mjs";
@@ -44,7 +45,7 @@ export class AskStart {
       make("label", { class: "caption" }, "label space ", this.space),
     );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
-    this.dialog = editor.layout.ask("start", "Start from", gallery, given, sized, this.complaint);
+    this.dialog = ask(editor, "start", "Start from", gallery, given, sized, this.complaint);
   }
 
   /** @param {string} name @param {number} value */
@@ -98,7 +99,9 @@ export class AskStart {
 
   #resize() {
     const size = this.#size();
-    if (size) this.#take(resized(this.editor.sheet.map, ...size), "resize");
+    if (!size) return;
+    this.dialog?.close();
+    this.editor.remake((map) => resized(map, ...size), "resize");
   }
 
   #input() {
@@ -110,7 +113,7 @@ export class AskStart {
   }
 
   #file() {
-    this.editor.layout.pickFile("image/*", (file) => {
+    pickFile(this.editor, "image/*", (file) => {
       void this.#read((space) => this.editor.commission.read(file, space), `start from ${file.name}`);
     });
   }

@@ -1,12 +1,10 @@
-/** The painter's widget: the painting's text, a small picture of it in the node, and the way into the editor. */
+/** The painter's widget: the painting's text, what the node shows of it, and the way into the editor. */
 
+import { Card, HEIGHT } from "./card.mjs";
 import { readPainting, writePainting } from "./codec.mjs";
-import { maker } from "./dom.mjs";
 import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
-import { counts } from "./labelmap.mjs";
 import { keep, recall } from "./memory.mjs";
-import { remembered } from "./preferences.mjs";
-import { show } from "./view.mjs";
+import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "./window.mjs";
 
 /** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
@@ -16,9 +14,15 @@ import { openEditor } from "./window.mjs";
 /** @typedef {import("./history.mjs").History} History */
 
 export const TYPE = "MOGLE_PAINTING";
-const HEIGHT = 260;
-/** What ComfyUI's older renderer leaves around a widget. */
-const MARGIN = 20;
+const MIDDLE = 1; // the mouse button
+
+/** Those of nodes that are in a graph. @type {Set<PaintingWidget>} */
+const living = new Set();
+
+/** Draws every painting anew, in the colours that are wished now. */
+export function redrawAll() {
+  for (const painting of living) void painting.redraw();
+}
 
 export class PaintingWidget {
   /** @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node @param {string} name */
@@ -30,11 +34,9 @@ export class PaintingWidget {
     this.notice = "";
     /** The values that are being packed. @type {Promise<void>} */
     this.packing = Promise.resolve();
-    const { root, canvas, caption } = this.#build(name);
-    this.root = root;
-    this.canvas = canvas;
-    this.caption = caption;
-    this.widget = node.addDOMWidget(name, TYPE, this.root, {
+    this.card = new Card(() => void this.open());
+    this.#passOn(this.card.root);
+    this.widget = node.addDOMWidget(name, TYPE, this.card.root, {
       getValue: () => this.text,
       setValue: (/** @type {unknown} */ value) => this.#set(value),
       getMinHeight: () => HEIGHT,
@@ -42,99 +44,71 @@ export class PaintingWidget {
     });
     // A prompt that is queued right after a stroke waits until the stroke is in the value.
     this.widget.serializeValue = () => this.packing.then(() => this.text);
-    this.#keepAlive(name);
-    void this.#show();
+    this.#live(name);
+    void this.redraw();
   }
 
-  /** @param {string} name */
-  #build(name) {
-    const make = maker(document);
-    const canvas = make("canvas", { role: "img", "aria-label": "The painting", ondblclick: () => this.open() });
-    Object.assign(canvas.style, {
-      maxWidth: "100%",
-      maxHeight: "100%",
-      minHeight: "0",
-      flex: "1 1 0",
-      objectFit: "contain",
-      imageRendering: "pixelated",
-      borderRadius: "6px",
-      background: "#0d0f12",
-      cursor: "pointer",
+  /** A press on the card would begin to move the node; what moves the graph goes on to it. @param {HTMLElement} root */
+  #passOn(root) {
+    root.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      if (event.button === MIDDLE) this.app.canvas?.processMouseDown?.(event);
     });
-    const caption = make("div", { role: "status" });
-    Object.assign(caption.style, {
-      font: "11px/1.3 Inter, system-ui, sans-serif",
-      color: "#9aa3b2",
-      textAlign: "center",
-      minHeight: "15px",
-      overflow: "hidden",
-      textOverflow: "ellipsis",
-    });
-    const button = make(
-      "button",
-      { type: "button", "aria-label": "Paint: open the editor", onclick: () => this.open() },
-      "Paint",
-    );
-    Object.assign(button.style, {
-      font: "600 12px Inter, system-ui, sans-serif",
-      color: "#fff",
-      background: "#2f6fde",
-      border: "0",
-      borderRadius: "6px",
-      padding: "6px 10px",
-      cursor: "pointer",
-    });
-    const root = make("div", { class: "mogle-painting", "data-mogle": name }, canvas, caption, button);
-    Object.assign(root.style, {
-      display: "flex",
-      flexDirection: "column",
-      gap: "6px",
-      minHeight: `${HEIGHT - MARGIN}px`,
-      height: "100%",
-      boxSizing: "border-box",
-    });
-    // Otherwise a press on the picture would begin to move the node.
-    root.addEventListener("pointerdown", (event) => event.stopPropagation());
     root.addEventListener("wheel", (event) => this.app.canvas?.processMouseWheel?.(event), { passive: false });
-    return { root, canvas, caption };
+  }
+
+  /** From when the node comes into a graph until it leaves it. @param {string} name */
+  #live(name) {
+    const { node } = this;
+    const [added, removed] = [node.onAdded, node.onRemoved];
+    node.onAdded = (...given) => {
+      added?.apply(node, given);
+      living.add(this);
+      this.#appear(`${node.id} ${name}`);
+    };
+    node.onRemoved = (...given) => {
+      removed?.apply(node, given);
+      living.delete(this);
+    };
   }
 
   /**
    * The newer renderer keeps the element of a node that graph undo has replaced (1.35 to 1.58): put ours in its place.
-   * @param {string} name
+   * @param {string} place
    */
-  #keepAlive(name) {
-    const { node, root } = this;
-    const added = node.onAdded;
-    node.onAdded = (...given) => {
-      added?.apply(node, given);
-      root.setAttribute("data-mogle", `${node.id} ${name}`);
-      let tries = 30;
-      const look = () => {
-        if (root.isConnected || !tries--) return;
-        const old = [...document.querySelectorAll(".mogle-painting")].find(
-          (one) => one.getAttribute("data-mogle") === `${node.id} ${name}`,
-        );
-        if (old && this.#isCurrent()) old.replaceWith(root);
-        else requestAnimationFrame(look);
-      };
-      requestAnimationFrame(() => requestAnimationFrame(look));
+  #appear(place) {
+    const { root } = this.card;
+    root.setAttribute("data-mogle", place);
+    let tries = 30;
+    const look = () => {
+      if (root.isConnected || !tries--) return;
+      const elements = [...document.querySelectorAll(".mogle-painting")];
+      const old = elements.find((one) => one.getAttribute("data-mogle") === place);
+      if (old && this.#isShown()) old.replaceWith(root);
+      else requestAnimationFrame(look);
     };
+    requestAnimationFrame(() => requestAnimationFrame(look));
   }
 
-  #isCurrent() {
+  #isShown() {
     return this.app.canvas?.graph?.getNodeById(this.node.id) === this.node;
+  }
+
+  /** Whose painting this one's button opens: if the node was replaced and its element is still seen, the new one's. */
+  #heir() {
+    if (living.has(this)) return this;
+    return [...living].find((one) => one.node.id === this.node.id && one.#isShown()) ?? this;
   }
 
   /** @param {unknown} value */
   #set(value) {
     // Anything can stand in an edited file; what is no text is kept as its text, to be complained about.
     this.text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
-    void this.#show();
+    void this.redraw();
   }
 
   /** Draws the value; a value that came meanwhile wins. */
-  async #show() {
+  async redraw() {
     const { text } = this;
     let [map, notice] = [/** @type {LabelMap | null} */ (null), ""];
     try {
@@ -144,13 +118,8 @@ export class PaintingWidget {
     }
     if (text !== this.text) return;
     this.notice = notice;
-    if (map) show(this.canvas, map, remembered().distinct);
-    else [this.canvas.width, this.canvas.height] = [512, 512];
-    const kinds = map && counts(map).filter(Boolean).length;
-    const source = map && !text ? ", from the mask input" : "";
-    this.caption.textContent =
-      notice || (map ? `${map.width} × ${map.height}, ${kinds} classes${source}` : "Nothing is painted yet");
-    this.caption.style.color = notice ? "#ff9a9a" : "#9aa3b2";
+    this.card.show(map, hasSafeColours(this.app), text ? "" : ", from the mask input");
+    if (notice) this.card.warn(notice);
   }
 
   /**
@@ -160,10 +129,14 @@ export class PaintingWidget {
   executed({ mogle_photo: photos, mogle_mask: masks }) {
     this.sent = photos?.[0];
     this.given = masks?.[0] ?? "";
-    void this.#show();
+    void this.redraw();
   }
 
   open() {
+    return this.#heir().#edit();
+  }
+
+  #edit() {
     const step = new UndoStep(this.app);
     return readPainting(this.text)
       .catch(() => null)
@@ -172,11 +145,13 @@ export class PaintingWidget {
           map,
           history: recall(this.text),
           notice: this.notice,
+          distinct: hasSafeColours(this.app),
           photo: () => this.#photo(),
           mask: (space) => this.#mask(space),
           read: (file, space) => this.#read(file, space),
           onStep: (now, history) => this.#pack(now, history, step),
-          onClose: () => this.packing.then(() => this.#show()), // the colours may be others now
+          onDistinct: (isDistinct) => void setSafeColours(this.app, isDistinct),
+          onClose: () => this.packing,
         }),
       );
   }
@@ -188,7 +163,7 @@ export class PaintingWidget {
     const packed = async () => {
       if (this.latest !== map) return; // a later stroke is waiting already
       const text = await writePainting(map);
-      keep(text, known);
+      keep(text, known, this);
       this.widget.value = text;
       step.notice();
       this.node.graph?.setDirtyCanvas?.(true, true);

@@ -21,6 +21,8 @@ export function openEditor(commission) {
 /** @param {import("./editor.mjs").Commission} commission */
 async function edited(commission) {
   const before = document.activeElement;
+  // Tab must not lead out to the page behind, where Delete deletes nodes.
+  const behind = [...document.body.children].filter((one) => one instanceof HTMLElement && !one.inert);
   const frame = document.createElement("iframe");
   frame.title = "Mask Painter";
   frame.className = "mogle-painter-window";
@@ -38,6 +40,7 @@ async function edited(commission) {
     "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Mask Painter</title></head><body></body></html>";
   const isLoaded = new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
   document.body.append(frame);
+  setInert(behind, true);
   try {
     await isLoaded;
     const inside = /** @type {Document} */ (frame.contentDocument);
@@ -56,8 +59,14 @@ async function edited(commission) {
     });
   } finally {
     frame.remove();
+    setInert(behind, false);
     if (before instanceof HTMLElement) before.focus({ preventScroll: true });
   }
+}
+
+/** @param {Element[]} elements @param {boolean} isInert */
+function setInert(elements, isInert) {
+  for (const element of elements) element.toggleAttribute("inert", isInert);
 }
 
 /** @param {Document} inside */

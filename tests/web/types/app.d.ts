@@ -13,6 +13,7 @@ export interface GraphNode {
   widgets?: GraphWidget[];
   graph?: { setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
   onAdded?: (...given: unknown[]) => void;
+  onRemoved?: (...given: unknown[]) => void;
   onExecuted?: (output: Record<string, any>) => void;
   getInputNode(slot: number): GraphNode | null;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: Record<string, unknown>): GraphWidget;
@@ -24,15 +25,30 @@ export interface ChangeTracker {
   checkState?: () => void;
 }
 
+export interface Setting {
+  id: string;
+  category: string[];
+  name: string;
+  tooltip: string;
+  type: string;
+  defaultValue: unknown;
+  onChange: (value: unknown) => void;
+}
+
 export interface ComfyApp {
   canvas?: {
     graph?: { getNodeById(id: number | string): GraphNode | null };
     processMouseWheel?: (event: WheelEvent) => void;
+    processMouseDown?: (event: PointerEvent) => void;
   };
   nodeOutputs?: Record<string, { images?: { filename: string; subfolder?: string; type?: string }[] }>;
-  extensionManager?: { workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } } };
+  extensionManager?: {
+    workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } };
+    setting?: { get(id: string): unknown; set(id: string, value: unknown): Promise<void> };
+  };
   registerExtension(extension: {
     name: string;
+    settings?: Setting[];
     setup?: () => void;
     getCustomWidgets?: () => Record<
       string,

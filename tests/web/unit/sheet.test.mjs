@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { blank } from "../../../web/painter/labelmap.mjs";
+import { blank, counts } from "../../../web/painter/labelmap.mjs";
 import { capsule } from "../../../web/painter/raster.mjs";
 import { Sheet } from "../../../web/painter/sheet.mjs";
 import { mapOf, noise, rowsOf } from "./maps.mjs";
@@ -56,12 +56,14 @@ test("undo and redo go through every state, over changes of size too", () => {
     else capsule({ x: i, y: i / 2 }, { x: 40 - i, y: i }, 1 + (i % 7), sheet.pen(1 + (i % 18)));
     sheet.commit(`step ${i}`);
     states.push(sheet.map.ids.slice());
+    assert.deepEqual(sheet.counts, counts(sheet.map));
   }
   const steps = sheet.history.steps.length;
   const seen = new Set(states.map(String));
   for (let i = 0; i < steps; i++) {
     sheet.undo();
     assert.ok(seen.has(String(sheet.map.ids)));
+    assert.deepEqual(sheet.counts, counts(sheet.map));
   }
   assert.deepEqual(sheet.map, blank(32, 32));
   assert.equal(sheet.undo(), null);

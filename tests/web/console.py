@@ -1,0 +1,39 @@
+"""What the host's page logs as errors without this pack too, each with its reason. Nothing else is let pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Known:
+    """An error of the host's own: what it looks like, with its address or stack, and why it is there."""
+
+    pattern: str
+    reason: str
+
+    def is_in(self, text: str) -> bool:
+        return re.search(self.pattern, text) is not None
+
+
+OF_THE_HOST = (
+    Known(r"status of 404 .* \S+/user\.css$", "Every page asks for the user's own styles; a new user has none."),
+    Known(r"status of 404 .* \S+/api/userdata\?dir=(workflows|subgraphs)\b", "A new user has no such folder yet."),
+    Known(r"status of 404 .* \S+/api/userdata/comfy\.templates\.json$", "A new user has no node templates yet."),
+    Known(r"status of 404 .* \S+/favicon\.ico$", "The browser asks for it before 1.27's page names its own."),
+    Known(r"^ComfyApp graph accessed before initialization \S+/assets/settingStore-", "1.49, when settings load."),
+    Known(
+        r"https://huggingface\.co/Comfy-Org/.* Content Security Policy.* \S+/assets/missingModelMetadata-",
+        "1.49 and newer ask how large the default workflow's missing models are; the host forbids it.",
+    ),
+    Known(
+        r"^Cannot read properties of undefined \(reading 'id'\)\n.*\n *at onChange \(\S+/assets/index-BKeTeXLp",
+        "1.27.10, when it opens its first workflow.",
+    ),
+)
+
+
+def is_of_the_host(text: str) -> bool:
+    """Whether an error, with its address or its stack behind it, is one of the host's own."""
+    return any(known.is_in(text) for known in OF_THE_HOST)

@@ -1,0 +1,118 @@
+"""What goes into the editor and out of it: starts, files, the photo, exports, advice, and the way back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from browser import ComfyPage
+from editing import EDITOR, Editor
+from PIL import Image
+
+from mogle_core.labels import LABEL_SPACES, PALETTE
+
+
+def test_start_from_a_face_and_sizes(editor: Editor) -> None:
+    editor.keys("n")
+    assert editor.frame.locator("button.face").count() == 12
+    editor.frame.locator("button.face").first.click()
+    editor.frame.locator("dialog").wait_for(state="detached")
+    assert editor.ids.shape == (512, 512) and len(editor.ids.unique()) > 10
+    editor.keys("n")
+    editor.frame.get_by_label("Width in pixels").fill("100")
+    editor.button("Empty").click()
+    assert "multiples of 16" in editor.frame.locator(".complaint").inner_text()
+    editor.frame.get_by_label("Width in pixels").fill("96")
+    editor.frame.get_by_label("Height in pixels").fill("128")
+    editor.button("Resize the painting").click()
+    editor.frame.locator("dialog").wait_for(state="detached")
+    assert editor.ids.shape == (128, 96) and len(editor.ids.unique()) > 8
+    editor.keys("Control+z")
+    assert editor.ids.shape == (512, 512)
+
+
+@pytest.mark.parametrize("kind", ["ids", "colours", "farl"])
+def test_start_from_a_file(editor: Editor, kind: str, tmp_path: Path) -> None:
+    ids = np.zeros((48, 64), np.uint8)
+    ids[8:40, 8:56] = 4
+    picture = Image.fromarray(np.array(PALETTE, np.uint8)[ids]) if kind == "colours" else Image.fromarray(ids)
+    picture.save(tmp_path / "mask.png")
+    editor.keys("n")
+    if kind == "farl":
+        editor.frame.get_by_label("Label space").select_option("farl")
+    with editor.page.expect_file_chooser() as chooser:
+        editor.button("Mask file…").click()
+    chooser.value.set_files(tmp_path / "mask.png")
+    editor.frame.locator("dialog").wait_for(state="detached")
+    expected = np.array(LABEL_SPACES["farl"], np.uint8)[ids] if kind == "farl" else ids
+    assert torch.equal(editor.ids, torch.from_numpy(expected))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [("photo", "looks like a photo"), ("cut", "cannot be read (image file is truncated)"), ("text", "no picture")],
+)
+def test_a_file_that_is_no_mask_is_complained_about(editor: Editor, tmp_path: Path, kind: str, sentence: str) -> None:
+    file = tmp_path / "file.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(file)
+    if kind != "photo":
+        file.write_bytes(file.read_bytes()[:2000] if kind == "cut" else b"a face")
+    editor.keys("n")
+    with editor.page.expect_file_chooser() as chooser:
+        editor.button("Mask file…").click()
+    chooser.value.set_files(file)
+    editor.frame.get_by_text(sentence).wait_for()
+    editor.keys("Escape")
+    editor.frame.locator("dialog").wait_for(state="detached")
+
+
+def test_photo_from_a_file(editor: Editor, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32), (10, 200, 30)).save(tmp_path / "photo.png")
+    with editor.page.expect_file_chooser() as chooser:
+        editor.keys("Shift+p")
+    chooser.value.set_files(tmp_path / "photo.png")
+    editor.page.wait_for_function(f"() => {EDITOR}.photo.picture?.width === 32")
+    editor.keys("u")
+    assert editor.js("editor.photo.shown") is None
+    editor.do("editor.photo.picture = null;")
+
+
+def test_export(editor: Editor) -> None:
+    editor.box(18, 8, 8, 20, 30)
+    editor.keys("c")  # the colours on the screen are not the file's
+    with editor.page.expect_download() as ids:
+        editor.keys("Shift+i")
+    with editor.page.expect_download() as colours:
+        editor.keys("Shift+e")
+    editor.keys("c")
+    grey, indexed = (Image.open(io.BytesIO(Path(file.value.path()).read_bytes())) for file in (ids, colours))
+    assert (grey.mode, indexed.mode) == ("L", "P")
+    for picture in (grey, indexed):
+        assert np.array_equal(np.array(picture), editor.ids.numpy())
+    assert np.array_equal(np.array(indexed.convert("RGB")), np.array(PALETTE, np.uint8)[editor.ids.numpy()])
+
+
+def test_advice_is_shown_and_mends(editor: Editor) -> None:
+    editor.box(4, 5, 20, 20, 20)
+    editor.box(5, 40, 20, 20, 20)
+    editor.box(15, 30, 50, 3, 3)
+    editor.frame.get_by_text("Left and right eyes are swapped").wait_for()
+    assert "skin" in editor.frame.locator(".about-missing").inner_text()
+    editor.frame.get_by_role("button", name="Show: earring").click()
+    assert editor.js("editor.scene.spot.width") == 3
+    editor.frame.get_by_role("button", name="Swap: Left and right eyes").click()
+    assert editor.ids[25, 10] == 5 and editor.ids[25, 45] == 4
+
+
+def test_done_and_back(page: ComfyPage, editor: Editor) -> None:
+    editor.drag((10, 10), (30, 10))
+    ids = editor.ids
+    editor.keys("Control+Enter")
+    editor.wait_until_closed()
+    assert torch.equal(page.ids, ids)
+    page.page.locator(".mogle-painting canvas").first.dblclick()
+    page.editor.canvas.wait_for()
+    assert torch.equal(page.editor.ids, ids)

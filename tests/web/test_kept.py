@@ -1,0 +1,186 @@
+"""Nothing of a painting is lost: undo, copies, subgraphs, tabs, renderers, reloads, files and pictures keep it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from browser import NOTHING, PAINTER, ComfyPage, wait_until
+
+VUE = "Comfy.VueNodes.Enabled"
+COPIES = "app.graph.nodes.filter((node) => node.type === 'MoGLEMaskPainter')"
+
+
+@pytest.fixture(autouse=True)
+def painted(comfy: ComfyPage) -> list[torch.Tensor]:
+    """A new graph whose painter was painted in two strokes; the ids after each."""
+    comfy.lay_out()
+    editor = comfy.edit()
+    editor.keys("Escape")  # the window that offers a start
+    editor.empty(64, 6)
+    states = []
+    for class_id, row in ((1, 10), (13, 40)):
+        editor.choose(class_id)
+        editor.drag((5, row), (50, row))
+        states.append(editor.ids)
+    editor.done()
+    return states
+
+
+def paint_on(comfy: ComfyPage, before: list[torch.Tensor]) -> None:
+    """Opens the editor by the button that is seen; its undo goes on, and what is painted reaches the node."""
+    value = comfy.value
+    editor = comfy.edit()
+    assert torch.equal(editor.ids, before[1])
+    editor.keys("Control+z")
+    assert torch.equal(editor.ids, before[0])
+    editor.keys("Control+y")
+    editor.zoom(6)
+    editor.choose(5)
+    editor.click(30, 55)
+    editor.done()
+    changed = before[1].clone()
+    changed[55, 30] = 5
+    assert torch.equal(comfy.ids, changed) and comfy.value != value
+
+
+def test_graph_undo_takes_one_opening_back_and_painting_goes_on(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.keys("Control+z")
+    comfy.wait_for_value("")
+    comfy.keys("Control+y")
+    comfy.wait_for_value(value)
+    # The node is a new one now: its own button must open it, and its own value change.
+    comfy.page.wait_for_timeout(500)
+    paint_on(comfy, painted)
+    comfy.keys("Control+z")
+    comfy.wait_for_value(value)
+
+
+def test_a_copied_node_has_a_painting_of_its_own(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.click_title()
+    comfy.keys("Control+c")
+    comfy.page.mouse.move(*NOTHING)
+    comfy.keys("Control+v")
+    comfy.wait(f"{COPIES}.length === 2")
+    assert comfy.js(f"{COPIES}.map((node) => node.widgets[0].value)") == [value, value]
+    comfy.page.wait_for_timeout(500)
+    comfy.paint_button.click()
+    comfy.editor.canvas.wait_for()
+    comfy.editor.zoom(6)
+    comfy.editor.click(30, 55)
+    comfy.editor.done()
+    values = comfy.js(f"{COPIES}.map((node) => node.widgets[0].value)")
+    assert value in values and values[0] != values[1]
+
+
+def test_it_goes_into_a_subgraph_and_out(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.click_title()
+    comfy.command("Comfy.Graph.ConvertToSubgraph")
+    comfy.wait("app.graph.nodes.some((node) => node.isSubgraphNode?.())")
+    (inside,) = [node for node in comfy.prompt().values() if node["class_type"] == "MoGLEMaskPainter"]
+    assert inside["inputs"]["painting"] == value
+    comfy.do_js("app.canvas.openSubgraph(app.graph.nodes.find((node) => node.isSubgraphNode?.()).subgraph)")
+    found = "app.canvas.graph.nodes.find((node) => node.type === 'MoGLEMaskPainter')"
+    comfy.wait(f"app.canvas.graph !== app.graph && {found}?.widgets[0].value === {json.dumps(value)}")
+    comfy.page.wait_for_timeout(500)
+    editor = comfy.edit()
+    assert torch.equal(editor.ids, painted[1])
+    editor.keys("Control+z")
+    assert torch.equal(editor.ids, painted[0])
+    editor.done()
+    changed = comfy.js(f"{found}.widgets[0].value")
+    assert changed != value
+    comfy.page.mouse.click(*NOTHING)
+    comfy.keys("Escape")
+    comfy.wait("app.canvas.graph === app.graph")
+    (inside,) = [node for node in comfy.prompt().values() if node["class_type"] == "MoGLEMaskPainter"]
+    assert inside["inputs"]["painting"] == changed
+    comfy.click_title("app.graph.nodes.find((node) => node.isSubgraphNode?.())")
+    comfy.command("Comfy.Graph.UnpackSubgraph")
+    comfy.wait_for_value(changed)
+    comfy.page.wait_for_timeout(500)
+    editor = comfy.edit()
+    assert torch.equal(editor.ids, painted[0])
+    editor.done()
+
+
+def test_another_tab_and_back(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.command("Comfy.NewBlankWorkflow")
+    comfy.wait(f"!{PAINTER}")
+    comfy.lay_out()  # its painter has the same id as the other tab's
+    comfy.wait_for_value("")
+    comfy.page.wait_for_timeout(300)
+    comfy.command("Workspace.PreviousOpenedWorkflow")
+    comfy.wait_for_value(value)
+    comfy.page.wait_for_timeout(500)
+    paint_on(comfy, painted)
+    value = comfy.value
+    comfy.command("Workspace.NextOpenedWorkflow")
+    comfy.wait_for_value("")
+    comfy.command("Workspace.PreviousOpenedWorkflow")
+    comfy.wait_for_value(value)
+
+
+def test_the_other_renderer_and_back(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    was_vue = comfy.js(f"app.extensionManager.setting.get('{VUE}')")
+    shows_widgets = comfy.js("window.__COMFYUI_FRONTEND_VERSION__") != "1.27.10"  # its newer renderer shows none
+    comfy.js(f"app.extensionManager.setting.set('{VUE}', given)", not was_vue)
+    comfy.wait(f"LiteGraph.vueNodesMode === {json.dumps(not was_vue)}")
+    comfy.page.wait_for_timeout(500)
+    assert comfy.value == value
+    if shows_widgets:
+        paint_on(comfy, painted)
+        value = comfy.value
+    comfy.js(f"app.extensionManager.setting.set('{VUE}', given)", was_vue)
+    comfy.wait(f"LiteGraph.vueNodesMode === {json.dumps(was_vue)}")
+    comfy.page.wait_for_timeout(500)
+    assert comfy.value == value
+    editor = comfy.edit()
+    editor.done()
+    assert comfy.value == value
+
+
+def test_a_reload_keeps_the_painting_and_its_undo(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.page.wait_for_timeout(1500)  # the frontend writes its draft a little later
+    comfy.reload()
+    comfy.wait_for_value(value)
+    paint_on(comfy, painted)
+
+
+def test_a_saved_workflow_keeps_the_painting_and_its_undo(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    name = f"painted {comfy.js('LiteGraph.vueNodesMode')}"
+    comfy.page.mouse.click(*NOTHING)
+    comfy.keys("Control+s")
+    comfy.page.get_by_role("dialog").locator("input").fill(name)
+    comfy.keys("Enter")
+
+    file = comfy.server.base / f"user/default/workflows/{name}.json"
+    wait_until(file.is_file)
+    stored = json.loads(file.read_text("utf-8"))
+    (node,) = [node for node in stored["nodes"] if node["type"] == "MoGLEMaskPainter"]
+    assert node["widgets_values"] == [value]
+    comfy.page.wait_for_timeout(1500)
+    comfy.reload()
+    comfy.wait_for_value(value)
+    paint_on(comfy, painted)
+
+
+def test_a_result_dropped_onto_the_page_brings_the_painting_back(comfy: ComfyPage, painted, tmp_path: Path) -> None:
+    value = comfy.value
+    (saved,) = next(output["images"] for output in comfy.queue().values() if output.get("images"))
+    (tmp_path / "result.png").write_bytes(comfy.server.picture(saved))
+    comfy.js("app.graph.clear()")
+    comfy.wait(f"!{PAINTER}")
+    comfy.drop(tmp_path / "result.png")
+    comfy.wait_for_value(value)
+    comfy.page.wait_for_timeout(500)
+    paint_on(comfy, painted)

@@ -1,0 +1,71 @@
+/** What a reload carries: each node's latest painting, with its undo. */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { blank } from "../../../web/painter/labelmap.mjs";
+import { keep, recall, restore, store } from "../../../web/painter/memory.mjs";
+import { Sheet } from "../../../web/painter/sheet.mjs";
+import { noise } from "./maps.mjs";
+
+/** A page's storage, and what is in it. */
+const stored = new Map();
+globalThis.sessionStorage = /** @type {any} */ ({
+  getItem: (/** @type {string} */ key) => stored.get(key) ?? null,
+  setItem: (/** @type {string} */ key, /** @type {string} */ text) => stored.set(key, text),
+});
+
+/** @param {string} name @param {number} strokes @param {object} node */
+function painted(name, strokes, node, side = 32) {
+  const sheet = new Sheet(blank(side, side));
+  for (let i = 0; i < strokes; i++) {
+    sheet.replace(noise(side, side, i), `stroke ${i}`);
+    keep(`${name} ${i}`, sheet.history, node);
+  }
+  return sheet;
+}
+
+/** @param {Sheet} sheet @param {import("../../../web/painter/history.mjs").History} history */
+function undone(sheet, history) {
+  const again = new Sheet({ ...sheet.map, ids: sheet.map.ids.slice() }, history);
+  while (again.undo());
+  return again.map;
+}
+
+test("the paintings of two nodes go on after a reload, only the latest of each", () => {
+  const [one, other] = [painted("one", 3, {}), painted("other", 5, {})];
+  store();
+  assert.equal(JSON.parse(stored.get("mogle.painter.history")).length, 2);
+  restore();
+  assert.deepEqual(undone(one, recall("one 2")), blank(32, 32));
+  assert.deepEqual(undone(other, recall("other 4")), blank(32, 32));
+});
+
+test("what is undone can be done again after a reload", () => {
+  const sheet = painted("undone", 4, {});
+  sheet.undo();
+  keep("undone, one back", sheet.history, {});
+  store();
+  restore();
+  const history = recall("undone, one back");
+  assert.deepEqual([history.done, history.steps.length], [3, 4]);
+});
+
+test("without room the first steps are left behind, and the others still fit", () => {
+  const sheet = painted("large", 40, {}, 128);
+  store();
+  const carried = stored.get("mogle.painter.history");
+  assert.ok(carried.length < 4_000_000);
+  const [{ text, steps, done }] = JSON.parse(carried);
+  assert.equal(text, "large 39");
+  assert.ok(done > 0 && done < 40 && steps.length === done);
+  assert.deepEqual(sheet.history.steps.length, 40);
+});
+
+test("what is no history is none", () => {
+  for (const text of ["", "[1]", "{}", '[{"text": 3}]', "null"]) {
+    stored.set("mogle.painter.history", text);
+    restore();
+  }
+  assert.equal(recall("never painted").canUndo, false);
+});

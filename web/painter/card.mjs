@@ -1,0 +1,87 @@
+/** What the node shows of its painting: a small picture, a line about it, and the button that opens the editor. */
+
+import { maker } from "./dom.mjs";
+import { counts } from "./labelmap.mjs";
+import { show } from "./view.mjs";
+
+/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+
+/** In pixels, with what ComfyUI's older renderer leaves around a widget. */
+export const HEIGHT = 260;
+const MARGIN = 20;
+const [QUIET, WARNING] = ["#9aa3b2", "#ff9a9a"];
+
+/** The node lives in ComfyUI's page, so its looks are its own and not of a style sheet. */
+const LOOKS = Object.freeze({
+  root: {
+    display: "flex",
+    flexDirection: "column",
+    gap: "6px",
+    minHeight: `${HEIGHT - MARGIN}px`, // the newer renderer makes a row as high as what is in it
+    height: "100%",
+    boxSizing: "border-box",
+  },
+  picture: {
+    maxWidth: "100%",
+    maxHeight: "100%",
+    minHeight: "0",
+    flex: "1 1 0",
+    objectFit: "contain",
+    imageRendering: "pixelated",
+    borderRadius: "6px",
+    background: "#0d0f12",
+    cursor: "pointer",
+  },
+  caption: {
+    font: "11px/1.3 Inter, system-ui, sans-serif",
+    color: QUIET,
+    textAlign: "center",
+    minHeight: "15px",
+    overflow: "hidden",
+    textOverflow: "ellipsis",
+  },
+  button: {
+    font: "600 12px Inter, system-ui, sans-serif",
+    color: "#fff",
+    background: "#2f6fde",
+    border: "0",
+    borderRadius: "6px",
+    padding: "6px 10px",
+    cursor: "pointer",
+  },
+});
+
+export class Card {
+  /** @param {() => void} open  the editor */
+  constructor(open) {
+    const make = maker(document);
+    this.picture = make("canvas", { role: "img", "aria-label": "The painting", ondblclick: open });
+    this.caption = make("div", { role: "status" });
+    const name = "Paint: open the editor";
+    const button = make("button", { type: "button", "aria-label": name, onclick: open }, "Paint");
+    this.root = make("div", { class: "mogle-painting" }, this.picture, this.caption, button);
+    Object.assign(this.root.style, LOOKS.root);
+    Object.assign(this.picture.style, LOOKS.picture);
+    Object.assign(this.caption.style, LOOKS.caption);
+    Object.assign(button.style, LOOKS.button);
+  }
+
+  /** @param {LabelMap | null} map @param {boolean} isDistinct @param {string} source  where it is from, if not painted */
+  show(map, isDistinct, source) {
+    if (map) show(this.picture, map, isDistinct);
+    else [this.picture.width, this.picture.height] = [512, 512];
+    const classes = map && counts(map).filter(Boolean).length;
+    this.#say(map ? `${map.width} × ${map.height}, ${classes} classes${source}` : "Nothing is painted yet", QUIET);
+  }
+
+  /** @param {string} sentence  what is wrong */
+  warn(sentence) {
+    this.#say(sentence, WARNING);
+  }
+
+  /** @param {string} text @param {string} colour */
+  #say(text, colour) {
+    this.caption.textContent = text;
+    this.caption.style.color = colour;
+  }
+}

@@ -10,7 +10,8 @@ from pathlib import Path
 from .world import FILES, WEIGHTS
 
 EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
-INSTALLED_MASK = "mogle_toy_mask.png"
+EXAMPLE_PHOTO = Path(__file__).parent / "example_photo.png"
+INSTALLED_MASK, INSTALLED_PHOTO = "mogle_toy_mask.png", "mogle_toy_photo.png"
 
 _PLACES = (
     ("flux", "models/diffusion_models"),
@@ -26,7 +27,7 @@ class InstallError(ValueError):
 
 
 def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bool = False) -> list[Path]:
-    """Put the toy's models and its example mask into a ComfyUI, or a base directory of one.
+    """Put the toy's models, its example mask and photo into a ComfyUI, or a base directory of one.
 
     Args:
         folder: where the toy's weights are.
@@ -56,7 +57,8 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
 def files(comfyui: Path, folder: Path = WEIGHTS) -> list[tuple[Path, Path]]:
     """(source, target) of each file that `install` brings."""
     models = [(folder / FILES[kind], comfyui / place / FILES[kind]) for kind, place in _PLACES]
-    return [*models, (EXAMPLE_MASK, comfyui / "input" / INSTALLED_MASK)]
+    examples = ((EXAMPLE_MASK, INSTALLED_MASK), (EXAMPLE_PHOTO, INSTALLED_PHOTO))
+    return [*models, *((source, comfyui / "input" / name) for source, name in examples)]
 
 
 def _check(pairs: list[tuple[Path, Path]], force: bool) -> None:

@@ -15,7 +15,8 @@ from mogle_core.parse.files import read_parser
 from mogle_core.parse.judge import JudgeParser
 from mogle_core.toy.faces import draw_label_map, draw_portrait
 from mogle_core.toy.faceset import HELD_OUT
-from mogle_core.toy.install import EXAMPLE_MASK, InstallError, install
+from mogle_core.toy.install import EXAMPLE_MASK, EXAMPLE_PHOTO, InstallError, install
+from mogle_core.toy.photo import draw_photo
 
 PLACES = (
     "models/diffusion_models/toy_flux.safetensors",
@@ -24,6 +25,7 @@ PLACES = (
     "models/loras/toy_mogle.safetensors",
     "models/face_parsing/toy_judge.safetensors",
     "input/mogle_toy_mask.png",
+    "input/mogle_toy_photo.png",
 )
 EXAMPLE_SEED = HELD_OUT + 6
 
@@ -109,3 +111,9 @@ def test_the_example_mask_is_a_drawn_one() -> None:
     """To the pixel with one version of OpenCV; another may fill an outline's edge differently."""
     drawn = draw_label_map(draw_portrait(EXAMPLE_SEED)[0], 128)
     assert np.mean(np.array(Image.open(EXAMPLE_MASK)) == drawn) > 0.99
+
+
+def test_the_example_photo_is_a_drawn_one() -> None:
+    """Within what two versions of OpenCV round differently."""
+    stored = np.array(Image.open(EXAMPLE_PHOTO)).astype(int)
+    assert np.abs(stored - draw_photo()).mean() < 1

@@ -1,0 +1,196 @@
+"""Pictures, masks and captions of a data set, paired by name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .captions import Captions, read_captions
+from .errors import DatasetError
+from .layouts import LAYOUTS, PICTURE_SUFFIXES, Layout, detect
+from .manifest import find_manifest, read_manifest
+
+__all__ = ["DatasetError", "Listing", "Pair", "Split", "find_pairs", "list_pairs"]
+
+Split = Literal["all", "train", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One face: its mask's file, its captions (perhaps none), its picture where there is one.
+
+    name: the files' stem, unique in the set, with sub-folders. split: which one it belongs to.
+    """
+
+    name: str
+    picture: Path | None
+    mask: Path
+    captions: tuple[str, ...]
+    split: Split = "all"
+
+    @property
+    def face(self) -> Path:
+        """The picture.
+
+        Raises:
+            DatasetError: it has none.
+        """
+        if self.picture is None:
+            raise DatasetError(f"{self.name} has no picture, only the mask {self.mask}.")
+        return self.picture
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a data set holds, and one sentence for each file that has no counterpart."""
+
+    layout: Layout
+    pairs: tuple[Pair, ...]
+    problems: tuple[str, ...]
+
+
+def find_pairs(
+    root: Path,
+    layout: Layout = "auto",
+    images: Path | None = None,
+    masks: Path | None = None,
+    captions: Path | None = None,
+    split: Split = "all",
+    pictures: bool = True,
+) -> list[Pair]:
+    """The pairs of a data set in natural order of their names: 2 before 10.
+
+    Args:
+        root: the set's folder, or a manifest's .jsonl file.
+        images, masks, captions: instead of the layout's own places; relative ones from root.
+        split: of sets that have one (MM-CelebA-HQ, a manifest with `split`); others give all to any.
+        pictures: False takes masks without pictures, too, as for generation.
+
+    Raises:
+        DatasetError: no pairs, or files without counterparts, of which it names some.
+    """
+    listing = list_pairs(root, layout, images, masks, captions, split, pictures)
+    if listing.problems:
+        shown, more = listing.problems[:5], len(listing.problems) - 5
+        raise DatasetError("\n".join((*shown, *([f"... and {more} more like these."] if more > 0 else []))))
+    return list(listing.pairs)
+
+
+def list_pairs(
+    root: Path,
+    layout: Layout = "auto",
+    images: Path | None = None,
+    masks: Path | None = None,
+    captions: Path | None = None,
+    split: Split = "all",
+    pictures: bool = True,
+) -> Listing:
+    """As `find_pairs`, with the problems beside the pairs that are whole.
+
+    Raises:
+        DatasetError: nothing that could be paired.
+    """
+    if not root.exists():
+        raise DatasetError(f"There is no data set at {root}: set data.root to its folder, or to a manifest's file.")
+    layout = detect(root) if layout == "auto" else layout
+    if layout == "manifest":
+        listing = _from_manifest(find_manifest(root), pictures)
+    elif root.is_file():
+        raise DatasetError(f"{root} is a file; layout {layout} expects a folder. Only a .jsonl manifest is a file.")
+    else:
+        listing = _from_folders(root, layout, images, masks, captions, pictures)
+    kept = tuple(pair for pair in listing.pairs if split == "all" or pair.split in ("all", split))
+    if not kept and not listing.problems:
+        wanted = "" if split == "all" else f" for {split}"
+        raise DatasetError(f"{root} holds no pairs of picture and mask{wanted} (layout {layout}).")
+    return Listing(listing.layout, kept, listing.problems)
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts numbers in names by value."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _from_folders(
+    root: Path, layout: Layout, images: Path | None, masks: Path | None, captions: Path | None, pictures: bool
+) -> Listing:
+    places = LAYOUTS[layout]
+    mask_folder = _folder(root, masks, places.masks, "masks", layout)
+    found_masks, doubled = _by_stem(mask_folder)
+    found_pictures: Mapping[str, Path] = {}
+    if pictures:
+        found_pictures, more = _by_stem(_folder(root, images, places.images, "images", layout))
+        doubled += more
+    told = read_captions(_captions_place(root, captions, places.captions))
+    names = sorted(set(found_masks) & set(found_pictures) if pictures else set(found_masks), key=natural)
+    pairs = tuple(
+        Pair(name, found_pictures.get(name), found_masks[name], told.of(name), _split(name, places.test_from))
+        for name in names
+    )
+    return Listing(layout, pairs, (*doubled, *_alone(found_pictures, found_masks, pictures), *_unused(told, names)))
+
+
+def _alone(pictures: Mapping[str, Path], masks: Mapping[str, Path], wanted: bool) -> list[str]:
+    if not wanted:
+        return []
+    without_mask = [f"{pictures[n]}: there is no mask named {n}." for n in pictures if n not in masks]
+    return without_mask + [f"{masks[n]}: there is no picture named {n}." for n in masks if n not in pictures]
+
+
+def _unused(told: Captions, names: Sequence[str]) -> list[str]:
+    """Captions that belong to nothing are a sign of names that do not match, unless most do."""
+    if told.texts and not any(told.of(name) for name in names) and names:
+        return [f"{told.place}: none of its captions belongs to a picture, such as {names[0]}; names are the files'."]
+    return []
+
+
+def _folder(root: Path, given: Path | None, names: tuple[str, ...], kind: str, layout: Layout) -> Path:
+    candidates = [root / given] if given is not None else [root / name for name in names]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    expected = " or ".join(str(folder) for folder in candidates[:3])
+    raise DatasetError(f"There is no folder {expected} with the {kind} of layout {layout}: set data.{kind}.")
+
+
+def _captions_place(root: Path, given: Path | None, names: tuple[str, ...]) -> Path | None:
+    if given is not None:
+        if not (root / given).exists():
+            raise DatasetError(f"There are no captions at {root / given}: change data.captions.")
+        return root / given
+    return next((root / name for name in names if (root / name).exists()), None)
+
+
+def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Picture files by their path without suffix, and a sentence for each name that two files have."""
+    found: dict[str, Path] = {}
+    doubled = []
+    for inner, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = os.path.relpath(inner, folder).replace(os.sep, "/")
+        for file in sorted(files):
+            stem, suffix = os.path.splitext(file)
+            if suffix.lower() not in PICTURE_SUFFIXES or file.startswith("."):
+                continue
+            name = stem if below == "." else f"{below}/{stem}"
+            if name in found:
+                doubled.append(f"{os.path.join(inner, file)}: {found[name].name} has the same name; keep one of them.")
+            found.setdefault(name, Path(inner, file))
+    return found, doubled
+
+
+def _split(name: str, test_from: int | None) -> Split:
+    if test_from is None or not name.isdecimal():
+        return "all"
+    return "test" if int(name) >= test_from else "train"
+
+
+def _from_manifest(path: Path, pictures: bool) -> Listing:
+    entries, problems = read_manifest(path, pictures)
+    pairs = tuple(Pair(e.name, e.picture, e.mask, e.captions, e.split) for e in entries)
+    return Listing("manifest", pairs, problems)

@@ -1,0 +1,86 @@
+"""CelebAMask-HQ's part masks, one black-and-white file for each part of a face, merged into label maps."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from ..labels import CLASS_NAMES, PALETTE
+from .errors import DatasetError
+
+FOLDER = "CelebAMask-HQ-mask-anno"
+
+ORDER = (
+    "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip",
+    "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
+)  # fmt: skip
+"""The order in which the official maps were painted, later parts over earlier ones."""
+
+_NAME = re.compile(r"(\d+)_(\w+)")
+
+
+def merge_parts(folder: Path, out: Path) -> int:
+    """Write out/{number}.png, indexed in the palette, for each face of folder/*/{number:05d}_{part}.png.
+
+    Faces that `out` already has are left as they are.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        DatasetError: no part masks, or one of another size or unreadable.
+    """
+    faces = _parts_by_face(folder.rglob("*.png"))
+    if not faces:
+        raise DatasetError(f"{folder} holds no part masks such as 0/00000_skin.png.")
+    out.mkdir(parents=True, exist_ok=True)
+    missing = [number for number in sorted(faces) if not (out / f"{number}.png").exists()]
+    for number in tqdm(missing, desc="part masks", unit="face"):
+        save_label_map(merged(faces[number]), out / f"{number}.png")
+    return len(missing)
+
+
+def merged(parts: Mapping[str, Path]) -> NDArray[np.uint8]:
+    """A face's part masks by name -> ids (H, W)."""
+    ids: NDArray[np.uint8] | None = None
+    for name in (name for name in ORDER if name in parts):
+        region = _region(parts[name])
+        ids = np.zeros(region.shape, dtype=np.uint8) if ids is None else ids
+        if region.shape != ids.shape:
+            raise DatasetError(f"{parts[name]} is {region.shape[::-1]}, the face's other parts {ids.shape[::-1]}.")
+        ids[region] = CLASS_NAMES.index(name)
+    assert ids is not None  # every face has a part, by how they were found
+    return ids
+
+
+def save_label_map(ids: NDArray[np.uint8], path: Path) -> None:
+    """An indexed PNG of ids (H, W) in the palette; whole, or not there."""
+    image = Image.fromarray(ids, "P")
+    image.putpalette([level for colour in PALETTE for level in colour])
+    partial = path.with_suffix(".partial")
+    image.save(partial, "PNG")
+    partial.replace(path)
+
+
+def _parts_by_face(paths: Iterable[Path]) -> dict[int, dict[str, Path]]:
+    faces: dict[int, dict[str, Path]] = defaultdict(dict)
+    for path in paths:
+        match = _NAME.fullmatch(path.stem)
+        if match and match[2] in ORDER:
+            faces[int(match[1])][match[2]] = path
+    return faces
+
+
+def _region(path: Path) -> NDArray[np.bool_]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L")) > 127
+    except (OSError, SyntaxError) as error:
+        raise DatasetError(f"{path}: the part mask cannot be read ({error}); unpack it again.") from error

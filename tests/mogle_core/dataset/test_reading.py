@@ -1,0 +1,64 @@
+"""Reading a pair's files: upright pictures, and masks by the same ids whichever way they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_sets import label_map
+
+from mogle_core.dataset import DatasetError, read_mask, read_picture
+from mogle_core.dataset.parts import save_label_map
+from mogle_core.decode import decode_image
+from mogle_core.labels import LABEL_SPACES, PALETTE
+
+
+@pytest.mark.parametrize("space", list(LABEL_SPACES))
+def test_an_indexed_map_in_the_palette_reads_as_decoding_says(space: str, tmp_path: Path) -> None:
+    ids = np.minimum(label_map(3), len(LABEL_SPACES[space]) - 1).astype(np.uint8)
+    save_label_map(ids, tmp_path / "mask.png")
+    found = read_mask(tmp_path / "mask.png", space)
+    with Image.open(tmp_path / "mask.png") as image:
+        expected = decode_image(image, space)
+    assert torch.equal(found.ids, expected.ids) and found.label_space == expected.label_space
+    assert torch.equal(found.ids[0], torch.tensor(LABEL_SPACES[space], dtype=torch.uint8)[torch.from_numpy(ids).long()])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P with greys", "P in another order"])
+def test_every_storage_gives_the_same_ids(mode: str, tmp_path: Path) -> None:
+    ids = label_map(5)
+    colours = np.array(PALETTE, dtype=np.uint8)
+    if mode == "L":
+        image = Image.fromarray(ids)
+    elif mode == "RGB":
+        image = Image.fromarray(colours[ids])
+    elif mode == "P with greys":
+        image = Image.fromarray(ids, "P")
+        image.putpalette([level for index in range(256) for level in (index, index, index)])
+    else:
+        image = Image.fromarray((18 - ids).astype(np.uint8), "P")
+        image.putpalette(colours[::-1].ravel().tolist())
+    image.save(tmp_path / "mask.png")
+    assert torch.equal(read_mask(tmp_path / "mask.png").ids[0], torch.from_numpy(ids))
+
+
+def test_a_picture_is_upright_and_rgb(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 4, 3), dtype=np.uint8)
+    pixels[0] = 200
+    rotated = Image.fromarray(pixels)
+    exif = rotated.getexif()
+    exif[0x0112] = 6  # to be turned a quarter
+    rotated.save(tmp_path / "turned.png", exif=exif)
+    assert read_picture(tmp_path / "turned.png").shape == (4, 8, 3)
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
+    assert np.array_equal(read_picture(tmp_path / "grey.png"), pixels[..., :1].repeat(3, 2))
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    for read in (read_picture, read_mask):
+        with pytest.raises(DatasetError, match=r"a\.png: the (picture|mask) cannot be read"):
+            read(tmp_path / "a.png")

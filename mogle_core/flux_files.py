@@ -23,9 +23,10 @@ from .names import from_diffusers, to_diffusers
 from .weights import WeightsError
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
-_SCALES = (".scale_weight", ".weight_scale")
-# Of ComfyUI's quantised files: the scale of a layer's input, how it is quantised, and the mark of such a file.
-_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+# Beside the weights of quantised files: a weight's scale; then, of ComfyUI's, the scale of a layer's input, how it
+# is quantised, and the mark of such a file.
+FP8_SCALES = (".scale_weight", ".weight_scale")
+FP8_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
 _SINGLE = "diffusion_pytorch_model.safetensors"
 
 
@@ -242,14 +243,14 @@ def _recipes(path: Path, stored: Mapping[str, _Stored]) -> dict[str, _Recipe]:
     """For each of BFL's tensors, in whatever naming the file is, how it is made."""
     prefix = next((p for p in _PREFIXES if any(f"{p}{n}.weight" in stored for n in ("img_in", "x_embedder"))), "")
     own = {name[len(prefix) :]: tensor for name, tensor in stored.items() if name.startswith(prefix)}
-    own = {name: tensor for name, tensor in own.items() if not name.endswith(_NOTES)}
+    own = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_NOTES)}
     if any(name.startswith("double_stream_modulation_img.") for name in own):
         raise WeightsError(
             f"{path.name} is FLUX.2, which has no modulation of its own in its blocks; Face-MoGLE was made for "
             "FLUX.1. Use flux1-dev.safetensors."
         )
-    scales = {name.removesuffix(end): own[name] for name in own for end in _SCALES if name.endswith(end)}
-    tensors = {name: tensor for name, tensor in own.items() if not name.endswith(_SCALES)}
+    scales = {name.removesuffix(end): own[name] for name in own for end in FP8_SCALES if name.endswith(end)}
+    tensors = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_SCALES)}
     if packed := [name for name, tensor in tensors.items() if tensor.packed]:
         raise WeightsError(
             f"{path.name} is packed by a quantiser (integers in {packed[0]!r}), which only ComfyUI's loaders "

@@ -1,0 +1,174 @@
+"""The official repository's training configuration, `config/Face-MoGLE.yaml`, in our sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Note = str
+Place = tuple[str, ...]
+"""A key's place in our file, such as ("loop", "steps")."""
+
+_NO_COUNTERPART = "has no counterpart and is left out"
+_OPTIMISERS = {"Prodigy": "prodigy", "AdamW": "adamw"}
+_DTYPES = {"bfloat16": "bf16", "float32": "float32"}
+_TARGETS = ("x_embedder", "norm1", "to_k", "to_q", "to_v", "to_out", "ff", "proj_mlp", "proj_out", "norm")
+
+# Keys that mean the same there and here.
+_SAME: Mapping[str, Place] = {
+    "train.save_interval": ("loop", "checkpoint_every"),
+    "train.sample_interval": ("validation", "every"),
+    "train.gradient_checkpointing": ("model", "gradient_checkpointing"),
+    "train.gradient_clip_val": ("optimiser", "clip"),
+    "train.accumulate_grad_batches": ("loop", "accumulate"),
+    "train.dataset.root": ("data", "root"),
+    "train.dataset.target_size": ("data", "resolution"),
+    "train.dataset.drop_text_prob": ("drop", "text"),
+    "train.dataset.drop_image_prob": ("drop", "local_mask"),
+    "train.lora_config.r": ("lora", "rank"),
+    "train.lora_config.lora_alpha": ("lora", "alpha"),
+    "train.optimizer.params.lr": ("optimiser", "lr"),
+    "train.optimizer.params.weight_decay": ("optimiser", "weight_decay"),
+    "train.optimizer.params.betas": ("optimiser", "betas"),
+}
+
+# Values that are what happens here anyway; any other cannot be had.
+_FIXED: Mapping[str, Any] = {
+    "model.union_cond_attn": True,
+    "model.add_cond_attn": False,
+    "model.latent_lora": False,
+    "model.independent_condition": False,
+    "train.lora_config.init_lora_weights": "gaussian",
+    "train.optimizer.params.use_bias_correction": True,
+    "train.optimizer.params.safeguard_warmup": True,
+}
+
+
+class OfficialError(ValueError):
+    """A YAML file that is not the official configuration."""
+
+
+def read_official(path: Path) -> tuple[dict[str, Any], tuple[Note, ...]]:
+    """Our tables, and a sentence for everything that the file says otherwise or that we cannot do.
+
+    Raises:
+        OfficialError: no YAML, or not that file's shape.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OfficialError(f"{path}: this is no YAML: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("train"), dict):
+        raise OfficialError(f"{path}: the section `train` is missing; expected the official Face-MoGLE.yaml.")
+    tables: dict[str, Any] = {"data": {"layout": "mm-celeba"}}
+    notes: list[Note] = []
+    for key, value in _flat(found):
+        notes += [f"{key}: {note}" for note in _place(tables, key, value)]
+    _sizes(found["train"].get("dataset") or {}, notes)
+    _batch(tables, found["train"], notes)
+    return tables, tuple(notes)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _place(tables: dict[str, Any], key: str, value: Any) -> list[Note]:
+    if key in _SAME:
+        _put(tables, _SAME[key], value)
+        return []
+    if key in _FIXED:
+        return [] if value == _FIXED[key] else [f"{value} cannot be had; it is {_FIXED[key]} here."]
+    handler = _SPECIAL.get(key)
+    return handler(tables, value) if handler else [f"{value!r} {_NO_COUNTERPART}."]
+
+
+def _put(tables: dict[str, Any], place: Place, value: Any) -> None:
+    tables.setdefault(place[0], {})[place[1]] = value
+
+
+def _flux(tables: dict[str, Any], value: Any) -> list[Note]:
+    folder = str(value)
+    parts = {"vae": "vae", "clip_l": "text_encoder", "t5xxl": "text_encoder_2"}
+    model = {"transformer": folder, "tokenizers": folder, **{name: f"{folder}/{sub}" for name, sub in parts.items()}}
+    tables.setdefault("model", {}).update(model)
+    if Path(folder).is_dir():
+        return []
+    return [f"{folder} is no folder on this machine: download the model to one and give it here; nothing is fetched."]
+
+
+def _dtype(tables: dict[str, Any], value: Any) -> list[Note]:
+    _put(tables, ("model", "base_dtype"), _DTYPES.get(value, "bf16"))
+    if value not in _DTYPES:
+        return [f"{value} cannot be had for the transformer; bf16 is taken."]
+    return ["only the frozen transformer's; network and LoRA are trained in float32."]
+
+
+def _steps(tables: dict[str, Any], value: Any) -> list[Note]:
+    if value and value > 0:
+        _put(tables, ("loop", "steps"), value)
+        return []
+    return [f"{value} would run for ever; the paper's 4000 steps are taken."]
+
+
+def _save_path(tables: dict[str, Any], value: Any) -> list[Note]:
+    tables["output"] = {"folder": str(Path(value).parent), "name": Path(value).name}
+    return []
+
+
+def _condition_type(_tables: dict[str, Any], _value: Any) -> list[Note]:
+    return ["has no effect in the official code either and is left out."]
+
+
+def _targets(_tables: dict[str, Any], value: Any) -> list[Note]:
+    if all(name in str(value) for name in _TARGETS):
+        return []
+    return ["these are not the official layers; choose a preset by lora.targets. All official ones are taken."]
+
+
+def _optimiser(tables: dict[str, Any], value: Any) -> list[Note]:
+    _put(tables, ("optimiser", "name"), _OPTIMISERS.get(value, "prodigy"))
+    return [] if value in _OPTIMISERS else [f"{value} cannot be had; Prodigy is taken."]
+
+
+def _nothing(_tables: dict[str, Any], _value: Any) -> list[Note]:
+    return []
+
+
+_SPECIAL: Mapping[str, Callable[[dict[str, Any], Any], list[Note]]] = {
+    "flux_path": _flux,
+    "sd_path": _flux,
+    "dtype": _dtype,
+    "train.max_steps": _steps,
+    "train.save_path": _save_path,
+    "train.condition_type": _condition_type,
+    "train.dataset.condition_size": _nothing,  # see _sizes
+    "train.lora_config.target_modules": _targets,
+    "train.optimizer.type": _optimiser,
+    "train.batch_size": _nothing,  # see _batch
+}
+
+
+def _sizes(dataset: Mapping[str, Any], notes: list[Note]) -> None:
+    target, masks = dataset.get("target_size"), dataset.get("condition_size")
+    if masks is not None and masks != target:
+        notes.append(f"train.dataset.condition_size: {masks} cannot be had; masks are of the pictures' size.")
+
+
+def _batch(tables: dict[str, Any], train: Mapping[str, Any], notes: list[Note]) -> None:
+    """There a batch is one GPU's in one part of a step, here all of a step."""
+    if "batch_size" not in train:
+        return
+    whole = train["batch_size"] * train.get("accumulate_grad_batches", 1)
+    _put(tables, ("loop", "batch"), whole)
+    notes.append(
+        f"train.batch_size: {train['batch_size']} is for each GPU there; loop.batch counts all of them and is "
+        f"{whole}. The official script starts two GPUs: for the paper's batch add --set loop.batch={2 * whole}."
+    )

@@ -1,0 +1,131 @@
+"""`mogle prepare`: check a data set, plan its cache, fill it, verify it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ..dataset import DatasetError, list_pairs
+from ..dataset.check import check
+from ..dataset.layouts import LAYOUTS
+from ..dataset.parts import FOLDER, merge_parts
+from ..encoders import Encoders
+from .cache import DiskStore, Plan, fill
+from .cache.shards import sole_writer
+from .items import find_items, split_items
+from .rows import DTYPES
+from .samples import check_space, kept_plan, open_encoders_of
+from .sections import Data, TrainingConfig
+
+Action = Literal["fill", "check", "plan", "verify"]
+
+_TRIAL = 2  # encodes of each kind by which the time is estimated
+
+
+def prepare(config: TrainingConfig, action: Action = "fill", device: str | None = None) -> Iterator[str]:
+    """Do it, and yield the lines that tell of it.
+
+    Raises:
+        ValueError: with the file or key that is wrong; for `check` only what keeps it from looking at all.
+    """
+    yield from merge_if_needed(config.data)
+    if action == "check":
+        yield from _checked(config)
+        return
+    if action == "verify":
+        count = sum(1 for _ in DiskStore(config.cache.folder, config.cache.shard_bytes).verify())
+        yield f"{count} files of {config.cache.folder} are whole."
+        return
+    yield from _cached(config, action, device)
+
+
+def merge_if_needed(data: Data) -> Iterator[str]:
+    """Make label maps of CelebAMask-HQ's part masks, where a data set has these and no masks."""
+    parts = data.root / FOLDER
+    names = (data.masks,) if data.masks else {name for places in LAYOUTS.values() for name in places.masks}
+    # Once begun, go on: `merge_parts` leaves what is there.
+    begun = data.root / (data.masks or Path("mask"))
+    if parts.is_dir() and (begun.is_dir() or not any((data.root / name).is_dir() for name in names)):
+        count = merge_parts(parts, begun)
+        if count:
+            yield f"{count} label maps were merged from part masks into {begun}."
+
+
+def _checked(config: TrainingConfig) -> Iterator[str]:
+    data = config.data
+    listing = list_pairs(data.root, data.layout, data.images, data.masks, data.captions)
+    names = [pair.name for pair in listing.pairs if pair.split in ("all", "train")]
+    try:
+        held_out = [names[number] for number in split_items(len(names), config.validation)[1]]
+    except DatasetError as error:
+        held_out = []
+        yield f"warning: {error}"
+    report = check(listing, data.label_space, held_out)
+    yield from report.lines()
+    if report.errors:
+        raise DatasetError(f"{len(report.errors)} errors were found in {data.root}; see above.")
+
+
+def _cached(config: TrainingConfig, action: Action, device: str | None) -> Iterator[str]:
+    if config.cache.where != "disk":
+        yield f'cache.where is "{config.cache.where}": there is nothing to keep on disk; training encodes by itself.'
+        return
+    encoders = open_encoders_of(config.model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    items = find_items(config.data)
+    split_items(len(items), config.validation)
+    plan = kept_plan(config, items, encoders)
+    store, dtype = DiskStore(config.cache.folder, config.cache.shard_bytes), DTYPES[config.cache.dtype]
+    missing = plan.missing(store)
+    yield from _told(plan, missing, encoders, dtype)
+    if action == "plan":
+        yield _duration(missing, encoders)
+        return
+    with sole_writer(config.cache.folder):
+        check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
+        fill(missing, items, encoders, store, config.data, dtype)
+    yield f"The cache in {config.cache.folder} is complete."
+
+
+def _told(plan: Plan, missing: Plan, encoders: Encoders, dtype: torch.dtype) -> Iterator[str]:
+    whole, lacking = plan.bytes(encoders, dtype), missing.bytes(encoders, dtype)
+    for kind, count in plan.counts().items():
+        if count:
+            yield f"{kind:<8} {count:>9} distinct, {readable(whole[kind])}; {readable(lacking[kind])} still to be made"
+    yield f"in all   {readable(sum(whole.values()))}; {readable(sum(lacking.values()))} still to be made"
+
+
+def _duration(missing: Plan, encoders: Encoders) -> str:
+    """By timing a few encodes of each kind that is missing."""
+    counts = missing.counts()
+    pictures = counts["faces"] + counts["masks"]
+    seconds = 0.0
+    if pictures:
+        rows, columns = (16 * int(side) for side in missing.grids[0])
+        seconds += pictures * _each(lambda: encoders.vae.encode(torch.zeros(1, rows, columns, 3)))
+    if counts["texts"]:
+        encoders.vae.release()
+        seconds += counts["texts"] * _each(lambda: encoders.text.encode(["A face."]))
+    return f"about {seconds / 3600:.1f} hours" if seconds > 5400 else f"about {max(1, round(seconds / 60))} minutes"
+
+
+def _each(encode: Callable[[], object]) -> float:
+    encode()  # reads the weights
+    begun = time.perf_counter()
+    for _ in range(_TRIAL):
+        encode()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begun) / _TRIAL
+
+
+def readable(size: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ..evaluation.frechet import Gaussian, frechet_distance
 from ..labels import NUM_CLASSES
 from ..score import class_ious
 from .attributes import HAIR_COLOURS
@@ -56,14 +56,5 @@ def change_ratio(before: Tensor, after: Tensor, repainted: Tensor) -> float:
 
 
 def frechet(features: Tensor, reference: Tensor) -> float:
-    """The Fréchet distance of two sets of features (N, F), (M, F), as Gaussians.
-
-    tr sqrt(S1 S2) is the sum of the roots of the eigenvalues of the symmetric S1^1/2 S2 S1^1/2.
-    """
-    ours, theirs = features.double().numpy(), reference.double().numpy()
-    first, second = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
-    values, vectors = np.linalg.eigh(first)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    shared = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(min=0)).sum()
-    apart = np.square(ours.mean(0) - theirs.mean(0)).sum()
-    return float(apart + np.trace(first) + np.trace(second) - 2 * shared)
+    """The Fréchet distance of two sets of features (N, F), (M, F), as Gaussians."""
+    return frechet_distance(Gaussian.of(features), Gaussian.of(reference))

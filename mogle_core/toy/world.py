@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..encode import LATENT_CHANNELS, LatentCache, class_shares, encode
-from ..flux import Flux, MaskCondition
+from ..encode import LatentCache, class_shares, encode
+from ..flux import Flux
 from ..flux_files import load_flux
-from ..lora import LowRank, MaskLoRA
+from ..generation.sample import Moment as Moment
+from ..generation.sample import noise_of as noise_of
+from ..generation.sample import sample as denoise
+from ..lora import MaskLoRA
 from ..masks import Decoupled
-from ..network import MoGLE, pack, unpack
+from ..network import MoGLE, pack
 from ..region_text import PROMPT_STRENGTH, RegionText, area_of
-from ..regions import Region, strengths
-from ..sampling import euler, flux_sigmas, guided, sigma_at
+from ..regions import Region
 from ..weights import Recipe, WeightsError, read, read_tensors
 from .judge import Judge
 from .text import ToyText
@@ -52,20 +54,6 @@ class World:
     @property
     def device(self) -> torch.device:
         return self.vae.vae_scale.device
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One sampling step, as `generate` records it.
-
-    step: from 0. sigma: noise share before it. latents: (B, 16, H/8, W/8) after it.
-    gates: (B, L, 20), each token's weights of the full mask's expert and the 19 classes'; None without a mask.
-    """
-
-    step: int
-    sigma: float
-    latents: Tensor
-    gates: Tensor | None
 
 
 def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> World:
@@ -105,12 +93,6 @@ def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Wo
 def encode_masks(world: World, ids: Tensor, cache: LatentCache | None = None) -> Tensor:
     """Label maps (B, H, W) uint8 -> mask latents (B, 20, 16, H/8, W/8); sides are multiples of 16."""
     return encode(Decoupled(ids.to(world.device)), world.vae.encode_images, cache or LatentCache(), "toy").latents
-
-
-def noise_of(seeds: Sequence[int], height: int, width: int) -> Tensor:
-    """The noise of each seed, (B, 16, H/8, W/8): what ComfyUI draws for a batch of one."""
-    shape = (LATENT_CHANNELS, height // 8, width // 8)
-    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
 
 @torch.no_grad()
@@ -193,59 +175,13 @@ def sample(
     regions: tuple[Region, ...] = (),
     texts: tuple[RegionText, ...] = (),
 ) -> Tensor:
-    """From noise (B, 16, h, w) to latents of the same shape, by Euler on FLUX's shifted sigmas.
+    """As `mogle_core.generation.sample.sample`, in this world: noise (B, 16, h, w) to latents of the same shape.
 
     Args:
         masks: the mask latents as tokens (B, 20, L, 64), or None for the base model.
         text: context (B, T, C) and pooled (B, P).
         regions: as in `generate`. texts: texts of single regions; classifier-free guidance is against none.
     """
-    height, width = noise.shape[-2:]
-    grid = (height // 2, width // 2)
-    sigmas = flux_sigmas(steps, grid[0] * grid[1]).to(noise)
-    stream = None if masks is None else _Stream(world, masks, grid, regions)
-    empty = tuple(part.expand_as(full) for part, full in zip(world.text.encode([""]), text, strict=True))
-
-    def velocity(x: Tensor, sigma: Tensor) -> Tensor:
-        mask = None if stream is None else stream.condition(x, sigma)
-        strength = torch.full_like(sigma, guidance)
-        told = mask if mask is None or not texts else replace(mask, texts=texts)
-        with_text = world.flux(x, text[0], sigma, text[1], grid, strength, told)
-        if cfg == 1:
-            return with_text  # type: ignore[no-any-return]
-        without = world.flux(x, empty[0], sigma, empty[1], grid, strength, mask)
-        return guided(with_text, without, cfg)
-
-    latents = noise
-    for step, tokens in enumerate(euler(velocity, pack(noise), sigmas)):
-        latents = unpack(tokens, height, width)
-        if record is not None:
-            gates = None if stream is None else stream.gates
-            record(Moment(step, float(sigmas[step]), latents, gates))
-    return latents
-
-
-class _Stream:
-    """The mask's share of one sampling run: the experts' outputs once, the gate at each step."""
-
-    def __init__(self, world: World, masks: Tensor, grid: tuple[int, int], regions: tuple[Region, ...]) -> None:
-        self.world, self.grid, self.full_mask = world, grid, masks[:, 0]
-        self.regions, tokens = regions, grid[0] * grid[1]
-        self.windows = [
-            (sigma_at(one.end_percent, tokens), sigma_at(one.start_percent, tokens)) for one in regions
-        ]
-        self.outputs = world.network.expert_outputs(masks)
-        self.lora: dict[str, LowRank] = world.lora.low_rank()
-        self.gates: Tensor | None = None
-
-    def condition(self, noisy: Tensor, sigma: Tensor) -> MaskCondition:
-        network, recipe = self.world.network, self.world.recipe
-        time = sigma * 1000 if recipe.gate_timestep == "sampling" else sigma
-        self.gates = network.gate_weights(self.full_mask, noisy, time)
-        tokens = network.blend(self.outputs, self.gates, self.factors(float(sigma.max())))
-        return MaskCondition(tokens, self.grid, self.lora, recipe.options)
-
-    def factors(self, sigma: float) -> Tensor | None:
-        """The regions' strengths at this step, (20,); None if all are 1."""
-        found = strengths(self.regions, tuple(last <= sigma <= first for last, first in self.windows))
-        return None if found is None else found.to(self.outputs)
+    context, pooled = world.text.encode([""])
+    empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
+    return denoise(world, masks, text, noise, steps, guidance, cfg, record, regions, texts, empty)

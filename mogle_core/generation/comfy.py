@@ -1,0 +1,107 @@
+"""The same picture as a ComfyUI prompt in API form: what a server is sent, and what a picture's file carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .jobs import Job
+from .settings import Settings
+
+Prompt = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ComfyFiles:
+    """The models by their names in ComfyUI's folders. clip_l, t5xxl: empty takes the toy's own text node."""
+
+    transformer: str = "flux1-dev.safetensors"
+    vae: str = "ae.safetensors"
+    clip_l: str = "clip_l.safetensors"
+    t5xxl: str = "t5xxl_fp16.safetensors"
+    mogle: str = "global_local_mask_moe.pt"
+    lora: str = "pytorch_lora_weights.safetensors"
+    weight_dtype: str = "default"
+
+
+TOY_FILES = ComfyFiles(
+    "toy_flux.safetensors", "toy_vae.safetensors", "", "", "toy_mogle.safetensors", "toy_mogle.safetensors"
+)
+"""As `mogle toy install` puts them."""
+
+
+def comfy_prompt(job: Job, settings: Settings, files: ComfyFiles, mask: str | None) -> Prompt:
+    """Nodes by their number. mask: the label map's name among the server's input files, None without one."""
+    prompt: Prompt = {
+        "unet": _node("UNETLoader", unet_name=files.transformer, weight_dtype=files.weight_dtype),
+        "vae": _node("VAELoader", vae_name=files.vae),
+        "latent": _node("EmptySD3LatentImage", width=settings.width, height=settings.height, batch_size=1),
+        **_text(job.prompt, settings.guidance, files),
+    }
+    model, positive = ["unet", 0], ["text", 0]
+    if mask is not None:
+        prompt |= _mask(settings, files, mask)
+        model, positive = ["gated", 0], ["gated", 1]
+    return prompt | {
+        "shift": _node(
+            "ModelSamplingFlux",
+            model=model,
+            max_shift=1.15,
+            base_shift=0.5,
+            width=settings.width,
+            height=settings.height,
+        ),
+        "sampler": _node(
+            "KSampler",
+            model=["shift", 0],
+            positive=positive,
+            negative=positive,  # not looked at where cfg is 1
+            latent_image=["latent", 0],
+            seed=job.seed,
+            steps=settings.steps,
+            cfg=1.0,
+            sampler_name="euler",
+            scheduler="simple",
+            denoise=1.0,
+        ),
+        "decoded": _node("VAEDecode", samples=["sampler", 0], vae=["vae", 0]),
+        "picture": _node("PreviewImage", images=["decoded", 0]),
+    }
+
+
+def _text(text: str, guidance: float, files: ComfyFiles) -> Prompt:
+    if not files.t5xxl:
+        return {"text": _node("MoGLEToyPrompt", text=text, guidance=guidance)}
+    return {
+        "clip": _node("DualCLIPLoader", clip_name1=files.clip_l, clip_name2=files.t5xxl, type="flux"),
+        "encoded": _node("CLIPTextEncode", clip=["clip", 0], text=text),
+        "text": _node("FluxGuidance", conditioning=["encoded", 0], guidance=guidance),
+    }
+
+
+def _mask(settings: Settings, files: ComfyFiles, mask: str) -> Prompt:
+    return {
+        "mogle": _node("MoGLELoader", mogle_name=files.mogle, gate_timestep="auto"),
+        "lora": _node("MoGLELoRAApply", model=["unet", 0], lora_name=files.lora, strength=1.0),
+        "image": _node("LoadImage", image=mask),
+        "masks": _node(
+            "MoGLEMaskDecouple", image=["image", 0], label_space="celebamask", local_masks=settings.local_masks
+        ),
+        "latents": _node("MoGLEEncode", masks=["masks", 0], vae=["vae", 0], width=0, height=0, latent=["latent", 0]),
+        "gated": _node(
+            "MoGLEGatedCondition",
+            model=["lora", 0],
+            positive=["text", 0],
+            mogle=["mogle", 0],
+            mask_latents=["latents", 0],
+            strength=settings.strength,
+            start_percent=0.0,
+            end_percent=1.0,
+            mask_guidance="same as image" if settings.mask_guidance is None else "1",
+        ),
+    }
+
+
+def _node(kind: str, **inputs: object) -> dict[str, Mapping[str, object] | str]:
+    return {"class_type": kind, "inputs": inputs}

@@ -1,0 +1,131 @@
+"""Pictures by this machine's models: text first, then the transformer, so that both need not be in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..encode import LatentCache, encode
+from ..masks import Decoupled
+from ..network import pack
+from .backend import BackendError, Order
+from .backoff import in_batches
+from .comfy import TOY_FILES, ComfyFiles, comfy_prompt
+from .models import TOY, Disk, Sources
+from .sample import noise_of, sample
+from .settings import Settings
+from .texts import TextStore
+
+
+class LocalBackend:
+    """A `Backend` on one device.
+
+    Every network sees one picture at a time, so that a picture is the same to the bit whatever the batch. With
+    `one_pass` the transformer takes a batch at once, which large GPUs do faster, and pictures agree to rounding.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        device: torch.device | str = "cpu",
+        batch: int = 1,
+        one_pass: bool = False,
+    ) -> None:
+        self.batch, self.one_pass, self.sources = batch, one_pass, sources
+        self.files = _files(sources)
+        self.disk = Disk(sources, torch.device(device))
+        self.texts = TextStore(self.disk.text, self.disk.dtype)
+        self.latents = LatentCache()
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        return {**self.disk.facts(), **({"one_pass": self.batch} if self.one_pass else {})}
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        self.texts.add(prompts)
+        self.texts.release()
+
+    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
+        self._check(orders)
+        size = self.batch if self.one_pass else 1
+        for group in _alike(orders):
+            yield from in_batches(lambda some: self._together(some, settings), group, size)
+
+    def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any]:
+        mask = None if order.job.mask is None else order.job.mask.name
+        return comfy_prompt(order.job, settings, self.files, mask)
+
+    def close(self) -> None:
+        self.texts.close()
+
+    def _check(self, orders: Sequence[Order]) -> None:
+        if self.sources.mogle is None and any(order.ids is not None for order in orders):
+            raise BackendError(
+                "There are masks, but no network to follow them: give --mogle (and --lora), or --mode text."
+            )
+
+    @torch.no_grad()
+    def _together(self, orders: Sequence[Order], settings: Settings) -> list[Tensor]:
+        """Orders with a mask each, or without any, in one forward pass a step."""
+        texts = [self.texts.of(order.job.prompt) for order in orders]
+        masks = [self._masks(order.ids, settings) for order in orders if order.ids is not None]
+        latents = sample(
+            self.disk.models,
+            torch.cat(masks) if masks else None,
+            (torch.cat([context for context, _ in texts]), torch.cat([pooled for _, pooled in texts])),
+            torch.stack([_noise(order, settings) for order in orders]).to(self.disk.device),
+            settings.steps,
+            settings.guidance,
+            strength=settings.strength,
+            mask_guidance=settings.mask_guidance,
+        )
+        return [self._picture(latent) for latent in latents]
+
+    def _masks(self, ids: Tensor, settings: Settings) -> Tensor:
+        """Ids (H, W) -> the mask latents as tokens (1, 20, L, 64), in the transformer's type."""
+        masks = Decoupled(ids[None], settings.local_masks)
+        tokens: Tensor = pack(encode(masks, self._encode, self.latents).latents)
+        return tokens.to(self.disk.device, self.disk.dtype)
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        # How many are new depends on which masks came before, and batches of another size are rounded otherwise.
+        return torch.cat([self.disk.vae.encode(picture[None]).mean for picture in pictures])
+
+    def _picture(self, latent: Tensor) -> Tensor:
+        """(16, h, w) -> (H, W, 3) uint8."""
+        return (self.disk.vae.decode(latent[None])[0].clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+
+
+def _files(sources: Sources) -> ComfyFiles:
+    """The models as a ComfyUI would call them, that has the same files."""
+    if sources.transformer == TOY:
+        return TOY_FILES
+    own = sources.mogle or Path(ComfyFiles.mogle)
+    return ComfyFiles(
+        transformer=Path(sources.transformer).name,
+        vae=Path(sources.vae).name,
+        clip_l=Path(sources.clip_l).name,
+        t5xxl=Path(sources.t5xxl).name,
+        mogle=own.name,
+        lora=(sources.lora or own).name,
+    )
+
+
+def _alike(orders: Sequence[Order]) -> Iterator[list[Order]]:
+    """Runs of orders that all have a mask, or all have none."""
+    run: list[Order] = []
+    for order in orders:
+        if run and (run[0].ids is None) != (order.ids is None):
+            yield run
+            run = []
+        run.append(order)
+    yield run
+
+
+def _noise(order: Order, settings: Settings) -> Tensor:
+    return noise_of([order.job.seed], settings.height, settings.width)[0] if order.noise is None else order.noise

@@ -1,0 +1,63 @@
+"""The record of a run: one line a picture, made, there already, or failed and why."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from .jobs import Job
+
+logger = logging.getLogger(__name__)
+
+Status = Literal["made", "kept", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. kept: it was there with the same settings. file: within the output folder."""
+
+    name: str
+    status: Status
+    prompt: str
+    seed: int
+    mask: str | None
+    file: str | None = None
+    digest: str | None = None
+    error: str | None = None
+
+    @classmethod
+    def of(
+        cls, job: Job, status: Status, file: str | None = None, digest: str | None = None, error: str | None = None
+    ) -> Outcome:
+        mask = str(job.mask) if job.mask else None
+        return cls(job.name, status, job.prompt, job.seed, mask, file, digest, error)
+
+
+def manifest_name(index: int, count: int) -> str:
+    """One file a shard, for machines that share a folder cannot append to one file."""
+    return "manifest.jsonl" if count == 1 else f"manifest-{index}-of-{count}.jsonl"
+
+
+def append(path: Path, outcome: Outcome) -> None:
+    """Raises nothing: a record that cannot be written must not lose the pictures."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
+    except OSError as error:
+        logger.warning("%s: %s cannot be recorded (%s).", path.name, outcome.name, error)
+
+
+def outcomes(path: Path) -> Iterator[Outcome]:
+    """The last outcome of each job; a line that was cut off by a kill is passed over."""
+    last: dict[str, Outcome] = {}
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        try:
+            outcome = Outcome(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        last[outcome.name] = outcome
+    yield from last.values()

@@ -1,0 +1,180 @@
+"""A run of `mogle generate`: what is there is kept, the rest is made, and every job's outcome is recorded."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from ..dataset.errors import DatasetError
+from ..dataset.reading import read_mask
+from ..masks import resize
+from .backend import Backend, BackendError, Order
+from .jobs import Job, shard
+from .manifest import Outcome, append, manifest_name, outcomes
+from .official import noises
+from .settings import Settings, digest
+from .writing import Format, Notes, read_digest, write_picture
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where pictures go. quality: of JPEG. replace: pictures that were made with other settings.
+
+    strict: the first failure ends the run. shard: (i, n), this run's share of the jobs.
+    """
+
+    folder: Path
+    format: Format = "png"
+    quality: int = 95
+    replace: bool = False
+    strict: bool = False
+    shard: tuple[int, int] = (0, 1)
+
+    def file(self, job: Job) -> Path:
+        return self.folder / f"{job.name}{'.png' if self.format == 'png' else '.jpg'}"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / manifest_name(*self.shard)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A job that is to be made, its digest, and its number among all jobs of the run."""
+
+    job: Job
+    digest: str
+    number: int
+
+
+def generate(jobs: Sequence[Job], settings: Settings, backend: Backend, output: Output) -> Iterator[Outcome]:
+    """Make what is missing; yields and records the outcome of each job of this shard.
+
+    Raises:
+        ValueError: pictures of these names are there that were made with other settings; with `strict`, the
+            first failure.
+        BackendError: nothing more can be made; the jobs that are left are recorded as failed.
+    """
+    output.folder.mkdir(parents=True, exist_ok=True)
+    numbers = {job.name: number for number, job in enumerate(jobs)}
+    mine = shard(jobs, *output.shard)
+    known = {each.name for each in outcomes(output.manifest) if each.status != "failed"}
+    pending: list[Pending] = []
+    others: list[str] = []
+    for found in _sorted_out(mine, numbers, settings, backend, output):
+        if isinstance(found, Pending):
+            pending.append(found)
+            if output.file(found.job).exists() and not output.replace:
+                others.append(found.job.name)
+        else:
+            yield _recorded(found, output, known)
+    if others:
+        raise ValueError(
+            f"{len(others)} pictures in {output.folder} were made with other settings, weights or prompts, or are "
+            f"damaged (first: {others[0]}): --replace makes them anew, another --out keeps them."
+        )
+    try:
+        backend.prepare([each.job.prompt for each in pending])
+        for outcome in _made(pending, settings, backend, output):
+            yield _recorded(outcome, output)
+    finally:
+        backend.close()
+
+
+def _recorded(outcome: Outcome, output: Output, known: Container[str] = ()) -> Outcome:
+    """known: names of pictures that were recorded when they were made."""
+    if outcome.status != "kept" or outcome.name not in known:
+        append(output.manifest, outcome)
+    if outcome.status == "failed":
+        if output.strict:
+            raise ValueError(f"{outcome.name}: {outcome.error}")
+        logger.warning("%s: %s", outcome.name, outcome.error)
+    return outcome
+
+
+def _sorted_out(
+    jobs: Sequence[Job], numbers: Mapping[str, int], settings: Settings, backend: Backend, output: Output
+) -> Iterator[Pending | Outcome]:
+    """Which jobs are to be made; of the others, that they are there, or what is wrong with their masks."""
+    for job in tqdm(jobs, desc="look", unit="job", leave=False, disable=None):
+        try:
+            own = digest(job, read_ids(job, settings), settings, _facts(job, numbers[job.name], settings, backend))
+        except (DatasetError, OSError) as error:
+            yield Outcome.of(job, "failed", error=str(error))
+            continue
+        file = output.file(job)
+        if read_digest(file) == own:
+            yield Outcome.of(job, "kept", file.relative_to(output.folder).as_posix(), own)
+        else:
+            yield Pending(job, own, numbers[job.name])
+
+
+def _facts(job: Job, number: int, settings: Settings, backend: Backend) -> Mapping[str, object]:
+    """By the official way a picture's noise depends on its place, too."""
+    return {**backend.facts, "number": number} if settings.official else backend.facts
+
+
+def read_ids(job: Job, settings: Settings) -> Tensor | None:
+    """The job's label map (H, W) at the picture's size. Raises DatasetError."""
+    if job.mask is None:
+        return None
+    ids: Tensor = resize(read_mask(job.mask, settings.label_space).ids, settings.height, settings.width)[0]
+    return ids
+
+
+def _made(
+    pending: Sequence[Pending], settings: Settings, backend: Backend, output: Output
+) -> Iterator[Outcome]:
+    orders = _ordered(pending, settings)
+    left = list(pending)
+    with tqdm(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:
+        while some := list(islice(orders, backend.batch)):
+            pictures = backend.make(some, settings)
+            for order in some:
+                try:
+                    picture = next(pictures)
+                except BackendError as error:
+                    yield from (Outcome.of(each.job, "failed", error=str(error)) for each in left)
+                    raise
+                each = left.pop(0)
+                yield _written(picture, order, each, settings, backend, output)
+                progress.update()
+
+
+def _ordered(pending: Sequence[Pending], settings: Settings) -> Iterator[Order]:
+    stream, drawn = enumerate(noises(settings)), -1
+    for each in pending:
+        order = Order(each.job, read_ids(each.job, settings))
+        while settings.official and drawn < each.number:
+            drawn, noise = next(stream)
+            order = replace(order, noise=noise)
+        yield order
+
+
+def _written(
+    picture: Tensor | Exception, order: Order, pending: Pending, settings: Settings, backend: Backend, output: Output
+) -> Outcome:
+    if isinstance(picture, Exception):
+        return Outcome.of(pending.job, "failed", error=str(picture) or type(picture).__name__)
+    file = output.file(pending.job)
+    notes = Notes(pending.job, settings, pending.digest, backend.prompt(order, settings))
+    try:
+        write_picture(picture, file, notes, output.quality)
+    except OSError as error:
+        return Outcome.of(pending.job, "failed", error=_unwritten(file, error))
+    return Outcome.of(pending.job, "made", file.relative_to(output.folder).as_posix(), pending.digest)
+
+
+def _unwritten(file: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"The disk of {file.parent} is full: make room and start again, what is there is kept."
+    return f"{file} cannot be written ({error})."

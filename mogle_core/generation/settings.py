@@ -1,0 +1,57 @@
+"""How pictures are made: what all jobs of a run share, and the digest by which a picture is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..encode import TOKEN_PIXELS
+from ..masks import LocalMasks
+from .jobs import Job
+
+
+@dataclass(frozen=True)
+class Settings:
+    """width, height: in pixels, multiples of 16. mask_guidance: of the mask stream, None takes `guidance`.
+
+    local_masks: "blank" is what the official script gives the network. label_space: of the stored masks.
+    official: also its one generator of noise, through which a picture depends on all before it.
+    """
+
+    width: int = 512
+    height: int = 512
+    steps: int = 28
+    guidance: float = 3.5
+    mask_guidance: float | None = None
+    strength: float = 1.0
+    local_masks: LocalMasks = "correct"
+    label_space: str = "auto"
+    official: bool = False
+
+    def __post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height)):
+            if side < TOKEN_PIXELS or side % TOKEN_PIXELS:
+                raise ValueError(f"The {name} is {side}: choose a multiple of {TOKEN_PIXELS}, such as 512.")
+        if self.steps < 1:
+            raise ValueError(f"--steps is {self.steps}: sampling takes at least 1 step.")
+        if not 0 <= self.strength <= 2:
+            raise ValueError(f"--strength is {self.strength}: choose 0 to 2.")
+
+
+def digest(job: Job, ids: Tensor | None, settings: Settings, backend: Mapping[str, Any]) -> str:
+    """A fingerprint of everything that a picture depends on: (H, W) ids, prompt, seed, settings, weights."""
+    mask = None if ids is None else hashlib.sha256(ids.to(torch.uint8).numpy().tobytes()).hexdigest()
+    whole = {
+        "prompt": job.prompt,
+        "seed": job.seed,
+        "mask": mask,
+        "settings": asdict(settings),
+        "backend": dict(backend),
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]

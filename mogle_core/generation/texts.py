@@ -1,0 +1,49 @@
+"""Encoded prompts, each once, on disk between the text encoders' turn and the transformer's.
+
+T5's 512 tokens are 4 MiB a prompt: thousands of them do not fit beside FLUX.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from ..encoders.api import TextEncoder
+from .sample import Text
+
+
+class TextStore:
+    """Context (1, T, C) and pooled text (1, P) by prompt, in a temporary folder that goes with it."""
+
+    def __init__(self, encoder: TextEncoder, dtype: torch.dtype) -> None:
+        self._encoder, self._dtype = encoder, dtype
+        self._folder = tempfile.TemporaryDirectory(prefix="mogle-texts-")
+
+    def add(self, prompts: Iterable[str]) -> None:
+        """Encode those that are not there, one at a time: in batches of other sizes they would be rounded otherwise."""
+        missing = [prompt for prompt in dict.fromkeys(prompts) if not self._path(prompt).is_file()]
+        for prompt in tqdm(missing, desc="texts", unit="prompt", leave=False, disable=None):
+            context, pooled = self._encoder.encode([prompt])
+            context, pooled = (part.to("cpu", self._dtype).contiguous() for part in (context, pooled))
+            save_file({"context": context, "pooled": pooled}, self._path(prompt))
+
+    def release(self) -> None:
+        """Free the encoder; a prompt that was not told before would read it again."""
+        self._encoder.release()
+
+    def of(self, prompt: str) -> Text:
+        self.add([prompt])
+        stored = load_file(self._path(prompt))
+        return stored["context"], stored["pooled"]
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _path(self, prompt: str) -> Path:
+        return Path(self._folder.name) / f"{hashlib.sha256(prompt.encode()).hexdigest()}.safetensors"

@@ -1,0 +1,111 @@
+"""A picture's file: whole or not there, and telling how it was made to ComfyUI, to A1111's readers and to people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from .. import __version__
+from .jobs import Job
+from .settings import Settings
+
+Format = Literal["png", "jpeg"]
+
+SOFTWARE = f"face-mogle {__version__}: a generated picture"
+USER_COMMENT, IMAGE_DESCRIPTION, SOFTWARE_TAG, EXIF_IFD = 0x9286, 0x010E, 0x0131, 0x8769
+
+_GENERATED = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
+    "</rdf:RDF></x:xmpmeta>"
+)
+"""IPTC's way to say that a picture was made by a model, in XMP."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a file says of its making. prompt: ComfyUI's API form of the same picture, where there is one."""
+
+    job: Job
+    settings: Settings
+    digest: str
+    prompt: Mapping[str, Any] | None = None
+
+    @property
+    def parameters(self) -> str:
+        """One text in the form that A1111 writes and most galleries read."""
+        job, how = self.job, self.settings
+        return (
+            f"{job.prompt}\nSteps: {how.steps}, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG "
+            f"Scale: {how.guidance}, Seed: {job.seed}, Size: {how.width}x{how.height}, Mask: "
+            f"{job.mask.name if job.mask else 'none'}, Mask strength: {how.strength}, Version: face-mogle {__version__}"
+        )
+
+    @property
+    def whole(self) -> str:
+        """Everything, as JSON."""
+        job = {**asdict(self.job), "mask": str(self.job.mask) if self.job.mask else None}
+        return json.dumps({"digest": self.digest, "job": job, "settings": asdict(self.settings)})
+
+
+def write_picture(picture: Tensor, path: Path, notes: Notes, quality: int = 95) -> None:
+    """(H, W, 3) uint8 to a .png, or a .jpg of this quality. Written beside and renamed, so never there in part.
+
+    Not forced to the disk, which takes longer than a picture: what a power cut damages has no digest.
+
+    Raises OSError, and leaves nothing behind, where the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")  # what a killed run left is written over
+    image = Image.fromarray(picture.numpy())
+    try:
+        with partial.open("wb") as file:
+            if path.suffix == ".png":
+                image.save(file, "PNG", pnginfo=_png_notes(notes))
+            else:
+                image.save(file, "JPEG", quality=quality, subsampling=0, exif=_exif_notes(notes))
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_digest(path: Path) -> str | None:
+    """The digest in a picture's file; None where there is no file, or one that says nothing or is damaged."""
+    try:
+        with Image.open(path) as image:
+            if path.suffix == ".png":
+                image.load()
+                stored = image.info.get("mogle", "")
+            else:
+                image.load()
+                stored = image.getexif().get(IMAGE_DESCRIPTION, "")
+        return str(json.loads(stored)["digest"])
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _png_notes(notes: Notes) -> PngInfo:
+    info = PngInfo()
+    info.add_itxt("parameters", notes.parameters)
+    if notes.prompt is not None:
+        info.add_text("prompt", json.dumps(notes.prompt))
+    info.add_text("mogle", notes.whole)
+    info.add_text("Software", SOFTWARE)
+    info.add_itxt("XML:com.adobe.xmp", _GENERATED)
+    return info
+
+
+def _exif_notes(notes: Notes) -> Image.Exif:
+    exif = Image.Exif()
+    exif[IMAGE_DESCRIPTION], exif[SOFTWARE_TAG] = notes.whole, SOFTWARE
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + notes.parameters.encode("utf-16-be")
+    return exif

@@ -1,0 +1,123 @@
+"""Jobs from every source, their seeds, and a sentence for each that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from mogle_core.dataset.errors import DatasetError
+from mogle_core.generation.jobs import Job, read_jobs, read_shard, seed_of, shard
+
+
+def test_seeds_are_of_base_and_name_alone() -> None:
+    names = [str(number) for number in range(2000)]
+    seeds = [seed_of(0, name) for name in names]
+    assert len(set(seeds)) == 2000 and all(0 <= seed < 2**53 for seed in seeds)
+    assert seed_of(1, "0") != seeds[0] == seed_of(0, "0")
+
+
+def test_a_folder_of_masks_in_natural_order(masks: Path) -> None:
+    (masks / "9.png").rename(masks / "10.png")
+    jobs = read_jobs(masks, prompts="A woman.")
+    assert [job.name for job in jobs] == [*map(str, range(9)), "10"]
+    assert jobs[9] == Job("10", "A woman.", seed_of(0, "10"), masks / "10.png")
+
+
+def test_a_line_of_prompts_for_each(masks: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "prompts.txt"
+    lines.write_text("\n".join(f"face {number}" for number in range(10)))
+    assert [job.prompt for job in read_jobs(masks, str(lines))] == [f"face {number}" for number in range(10)]
+    lines.write_text("one\ntwo\n")
+    with pytest.raises(DatasetError, match="has 2 prompts for 10 jobs: a line for each"):
+        read_jobs(masks, str(lines))
+
+
+def test_captions_by_name(masks: Path, tmp_path: Path) -> None:
+    captions = tmp_path / "text.json"
+    captions.write_text(json.dumps({f"{number}.jpg": [f"first {number}", "second"] for number in range(10)}))
+    assert read_jobs(masks, str(captions))[3].prompt == "first 3"
+    captions.write_text(json.dumps({"0.jpg": "alone"}))
+    with pytest.raises(DatasetError, match=r"9 of 10 jobs have no caption \(first: 1\)"):
+        read_jobs(masks, str(captions))
+
+
+def test_a_data_set_brings_its_captions(masks: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    masks.rename(root / "mask")
+    (root / "text.json").write_text(json.dumps({f"{number}.jpg": [f"face {number}"] for number in range(10)}))
+    jobs = read_jobs(root)
+    assert [job.prompt for job in jobs] == [f"face {number}" for number in range(10)]
+    assert {job.prompt for job in read_jobs(root, mode="mask")} == {""}
+    text = read_jobs(root, mode="text")
+    assert {job.mask for job in text} == {None} and [job.seed for job in text] == [job.seed for job in jobs]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_table_of_jobs(ending: str, masks: Path) -> None:
+    table = masks / f"jobs.{ending}"
+    if ending == "csv":
+        table.write_text("name,prompt,mask,seed\na,A man.,1.png,7\nb,A woman.,,\n")
+    else:
+        rows = [{"name": "a", "prompt": "A man.", "mask": "1.png", "seed": 7}, {"name": "b", "prompt": "A woman."}]
+        table.write_text("\n".join(map(json.dumps, rows)))
+    assert read_jobs(table) == [Job("a", "A man.", 7, masks / "1.png"), Job("b", "A woman.", seed_of(0, "b"), None)]
+
+
+def test_prompts_alone_are_numbered(tmp_path: Path) -> None:
+    lines = tmp_path / "prompts.txt"
+    lines.write_text("\n".join(f"face {number}" for number in range(12)))
+    assert [job.name for job in read_jobs(None, str(lines))][:3] == ["00", "01", "02"]
+    assert [job.prompt for job in read_jobs(None, "one " * 200)] == ["one " * 200]
+
+
+def test_copies_have_seeds_of_their_own(masks: Path) -> None:
+    jobs = read_jobs(masks, copies=3)
+    assert [job.name for job in jobs[:4]] == ["0@0", "0@1", "0@2", "1@0"]
+    assert len({job.seed for job in jobs}) == 30
+
+
+def test_shards_are_a_partition_whatever_their_number(masks: Path) -> None:
+    jobs = read_jobs(masks)
+    for count in (1, 2, 3, 7, 20):
+        parts = [shard(jobs, index, count) for index in range(count)]
+        assert sorted((job for part in parts for job in part), key=jobs.index) == jobs
+    shuffled = random.Random(0).sample(jobs, 10)
+    assert {job.name: job.seed for job in shuffled} == {job.name: job.seed for job in jobs}
+
+
+@pytest.mark.parametrize("text", ["2/2", "1", "-1/2", "0/0", "a/b"])
+def test_a_shard_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="0/2 and 1/2"):
+        read_shard(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("name,prompt\n../a,x\n", "cannot be a file's"),
+        ("name,prompt\na,x\na,y\n", "The name a is given twice"),
+        ("name,seed\na,soon\n", "line 2: the seed is 'soon'"),
+        ("name,seed\na,-1\n", "seeds run from 0"),
+        ("prompt\nx\n", "needs a name or a mask"),
+        ("name\n", "nothing to make"),
+    ],
+)
+def test_a_sentence_for_a_wrong_table(content: str, sentence: str, tmp_path: Path) -> None:
+    table = tmp_path / "jobs.csv"
+    table.write_text(content)
+    with pytest.raises(DatasetError, match=sentence):
+        read_jobs(table)
+
+
+def test_a_sentence_for_no_source(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="There is no .*gone"):
+        read_jobs(tmp_path / "gone")
+    with pytest.raises(DatasetError, match="give a data set, masks, a table of jobs, or --prompts"):
+        read_jobs(None)
+    (tmp_path / "broken.jsonl").write_text('{"name": "a"\n')
+    with pytest.raises(DatasetError, match="line 1: this is no JSON"):
+        read_jobs(tmp_path / "broken.jsonl")

@@ -1,0 +1,41 @@
+"""What pictures are of, in words: the caption of a name, from whatever file or folder holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..dataset.captions import read_captions
+from ..dataset.errors import DatasetError
+from ..generation.tables import rows
+from .pictures import subject
+
+CaptionOf = Callable[[str], str | None]
+"""A picture's name -> its caption, None where there is none."""
+
+
+def captions_from(places: tuple[Path, ...]) -> CaptionOf:
+    """The first caption of each name, as the published figures take it; that of its subject for one of many seeds.
+
+    places: a folder of `NAME.txt`, a .json of names with captions (MM-CelebA-HQ's text.json), or a .jsonl or .csv
+    with `name` and `prompt`, such as the manifests of `mogle generate`.
+
+    Raises DatasetError for anything else.
+    """
+    sources = [_source(place) for place in places]
+
+    def caption_of(name: str) -> str | None:
+        found = (source(each) for source in sources for each in dict.fromkeys((name, subject(name))))
+        return next((caption for caption in found if caption is not None), None)
+
+    return caption_of
+
+
+def _source(place: Path) -> CaptionOf:
+    if place.suffix in (".jsonl", ".csv"):
+        told = {row["name"]: row["prompt"] for _, row in rows(place) if row.get("name") and row.get("prompt")}
+        return told.get
+    if not place.is_dir() and place.suffix != ".json":
+        raise DatasetError(f"{place}: captions are read from a folder of .txt, or from a .json, .jsonl or .csv.")
+    stored = read_captions(place)
+    return lambda name: next(iter(stored.of(name)), None)

@@ -1,0 +1,86 @@
+"""What an evaluation compares: its settings, and the files that belong together by name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..dataset.errors import DatasetError
+from .captions import captions_from
+from .extractors import Kind
+from .pictures import list_pictures, match, readable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to evaluate, and against what.
+
+    pictures: the generated ones. real: photos of the same names; only those whose name occurs are taken, unless
+    `all_real`. prompts: see `captions`. extractors: a source for each network that there is (see `extractors`);
+    a metric without its network is left out. detection, rewards: score files that were made elsewhere.
+    """
+
+    pictures: Path
+    out: Path
+    real: Path | None = None
+    masks: Path | None = None
+    prompts: Path | None = None
+    extractors: Mapping[Kind, str] = field(default_factory=dict)
+    detection: Path | None = None
+    rewards: Path | None = None
+    title: str = "these pictures"
+    label_space: str = "auto"
+    batch: int = 32
+    device: str = "cpu"
+    strict: bool = False
+    all_real: bool = False
+    kid_subsets: int = 100
+    kid_subset_size: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Material:
+    """The files that are compared, by the generated pictures' names; an empty mapping where there are none."""
+
+    pictures: Mapping[str, Path]
+    real: Mapping[str, Path]
+    reference: Sequence[Path]
+    masks: Mapping[str, Path]
+    captions: Mapping[str, str]
+
+
+def gather(settings: Settings) -> Material:
+    """Pair by name; what has no partner or cannot be read is named and left out, or an error with `strict`."""
+    pictures = readable(list_pictures(settings.pictures), settings.strict)
+
+    def partners(folder: Path | None, what: str) -> dict[str, Path]:
+        return match(pictures, list_pictures(folder), what, settings.strict) if folder else {}
+
+    real = partners(settings.real, "photo")
+    everything = list_pictures(settings.real).values() if settings.real and settings.all_real else real.values()
+    return Material(
+        pictures=pictures,
+        real=real,
+        reference=sorted(set(everything)),
+        masks=partners(settings.masks, "mask"),
+        captions=_captions(settings, pictures),
+    )
+
+
+def _captions(settings: Settings, pictures: Mapping[str, Path]) -> dict[str, str]:
+    manifests = sorted(settings.pictures.glob("manifest*.jsonl"))
+    if settings.prompts is None and not manifests:
+        return {}
+    caption_of = captions_from((settings.prompts,) if settings.prompts else tuple(manifests))
+    known = {name: caption for name in pictures if (caption := caption_of(name)) is not None}
+    if alone := [name for name in pictures if name not in known]:
+        complaint = f"{len(alone)} pictures have no caption ({', '.join(alone[:3])})."
+        if settings.strict:
+            raise DatasetError(f"{complaint} (--strict allows none.)")
+        logger.warning("%s They are left out.", complaint)
+    return known

@@ -1,0 +1,170 @@
+"""Every metric of an evaluation for which there is a network and something to compare, and how it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from ..dataset.reading import read_mask
+from ..generation.tables import rows
+from ..labels import CLASS_NAMES
+from ..score import Score
+from . import detection as detectors
+from .checksums import sha256, versions
+from .clip_score import clip_scores
+from .cmmd import cmmd
+from .diversity import by_subject, diversity
+from .extractors import Extractor, Kind
+from .features import features
+from .frechet import Gaussian, frechet_distance
+from .kernel import kernel_distance
+from .masks import mask_scores
+from .material import Material, Settings
+from .pictures import batches, read_picture
+from .result import Result
+from .structure import distances_of, official, per_picture
+
+
+def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:
+    """Every metric for which there is a network and something to compare."""
+    figures: dict[str, float] = {}
+    each: dict[str, dict[str, float]] = {}
+    classes: dict[str, float] = {}
+    if material.reference:
+        figures |= _distances(settings, material, networks)
+    if "dino" in networks and material.real:
+        each["structure"] = _structure(material, networks["dino"].network, settings.device)
+        distances = torch.tensor(list(each["structure"].values()))
+        figures |= {"structure": per_picture(distances), "structure_official": official(distances)}
+    if "clip" in networks and material.captions:
+        each["clip"] = _clip(settings, material, networks["clip"].network)
+    if rewards := _rewards(settings, material, networks):
+        each["image_reward"] = rewards
+    if "parser" in networks and material.masks:
+        kept = _masks(settings, material, networks["parser"].network)
+        classes = _class_means(kept)
+        each["mean_iou"] = dict(zip(material.masks, kept.mean_ious.tolist(), strict=True))
+        figures |= _mask_figures(kept)
+    figures |= {name: _mean(each[name].values()) for name in ("clip", "image_reward") if name in each}
+    if "lpips" in networks and (groups := by_subject(material.pictures)):
+        figures["diversity"] = _diversity(material, networks["lpips"].network, groups)
+    if settings.detection:
+        found = detectors.detection(*detectors.read_scores(settings.detection))
+        figures |= {"auc": found.auc, "eer": found.eer, "ap": found.ap}
+    return Result(figures, each, classes, _setup(settings, material, networks))
+
+
+def _distances(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
+    figures = {}
+    ours, photos = sorted(material.pictures.values()), sorted(material.reference)  # KID draws by place
+    if "inception" in networks:
+        network = networks["inception"].network
+        found, real = (features(network, some, settings.batch, settings.device) for some in (ours, photos))
+        figures["fid"] = frechet_distance(Gaussian.of(found), Gaussian.of(real))
+        kid = kernel_distance(found, real, settings.kid_subsets, settings.kid_subset_size, settings.seed)
+        figures |= {"kid": 1000 * kid.mean, "kid_deviation": 1000 * kid.deviation}
+    if "clip_large" in networks:
+        network = networks["clip_large"].network
+        found, real = (features(network, some, settings.batch, settings.device) for some in (ours, photos))
+        figures["cmmd"] = cmmd(found, real)
+    return figures
+
+
+@torch.no_grad()
+def _structure(material: Material, network: Any, device: str) -> dict[str, float]:
+    distances = {}
+    for name in tqdm(material.real, desc="structure", unit="picture", leave=False, disable=None):
+        paths = (material.pictures[name], material.real[name])
+        keys = [network(read_picture(path).movedim(-1, 0)[None].to(device))[0] for path in paths]
+        if keys[0].shape != keys[1].shape:
+            raise ValueError(
+                f"{paths[0]} and {paths[1]} are of different sizes: resize the photos to the pictures' size first."
+            )
+        distances[name] = float(distances_of([keys[0]], [keys[1]]))
+    return distances
+
+
+@torch.no_grad()
+def _clip(settings: Settings, material: Material, network: Any) -> dict[str, float]:
+    names = list(material.captions)
+    found = features(network, [material.pictures[name] for name in names], settings.batch, settings.device)
+    captions = [material.captions[name] for name in names]
+    texts = [network.texts(captions[i : i + settings.batch]).cpu() for i in range(0, len(names), settings.batch)]
+    return dict(zip(names, clip_scores(found, torch.cat(texts)).tolist(), strict=True))
+
+
+@torch.no_grad()
+def _rewards(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
+    if settings.rewards:
+        given = {str(row.get("name")): float(row["score"]) for _, row in rows(settings.rewards) if row.get("score")}
+        return {name: given[name] for name in material.pictures if name in given}
+    if "image_reward" not in networks or not material.captions:
+        return {}
+    names, reward = list(material.captions), networks["image_reward"].network
+    found: list[float] = []
+    for pictures in batches([material.pictures[name] for name in names], settings.batch):
+        some = names[len(found) : len(found) + len(pictures)]
+        found += reward(pictures, [material.captions[name] for name in some]).tolist()
+    return dict(zip(names, found, strict=True))
+
+
+def _masks(settings: Settings, material: Material, parser: Any) -> Score:
+    def pairs() -> Iterator[tuple[Tensor, Tensor]]:
+        for name, path in tqdm(material.masks.items(), desc="masks", unit="picture", leave=False, disable=None):
+            yield read_picture(material.pictures[name]), read_mask(path, settings.label_space).ids[0]
+
+    return mask_scores(parser, pairs())
+
+
+def _mask_figures(kept: Score) -> dict[str, float]:
+    return {
+        "accuracy": float(kept.accuracy.mean()),
+        "mean_iou": float(kept.mean_ious.mean()),
+        "merged_iou": float(kept.merged.mean()),
+        "boundary_f1": float(kept.mean_outlines.mean()),
+    }
+
+
+def _class_means(kept: Score) -> dict[str, float]:
+    means = zip(CLASS_NAMES, kept.ious.nanmean(dim=0).tolist(), strict=True)
+    return {name: value for name, value in means if value == value}  # NaN: no picture has the class
+
+
+def _diversity(material: Material, distance: Any, groups: Mapping[str, Sequence[str]]) -> float:
+    values = []
+    for names in groups.values():
+        pictures = torch.stack([read_picture(material.pictures[name]).movedim(-1, 0) for name in names])
+        values.append(diversity(distance, pictures))
+    return _mean(values)
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, Any]:
+    """What has to be said with the figures so that they can be had again."""
+    sizes = sorted({"x".join(map(str, Image.open(path).size)) for path in material.pictures.values()})
+    return {
+        "pictures": len(material.pictures),
+        "photos": len(material.reference),
+        "pairs": len(material.real),
+        "masks": len(material.masks),
+        "captions": len(material.captions),
+        "sizes": sizes,
+        "formats": sorted({path.suffix.lower() for path in material.pictures.values()}),
+        "extractors": {kind: {"source": each.source, "sha256": each.sha256} for kind, each in networks.items()},
+        "caption_rule": "the first of each picture",
+        "kid": {"subsets": settings.kid_subsets, "subset_size": settings.kid_subset_size, "seed": settings.seed},
+        "label_space": settings.label_space,
+        "score_files": {
+            path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None
+        },
+        "versions": versions(),
+    }

@@ -1,0 +1,46 @@
+"""The paper's tables, which a result is set beside (arXiv 2509.00428, Tables 1 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric. name: its key in a result. title: in the table, the arrow towards better. digits: shown."""
+
+    name: str
+    title: str
+    digits: int
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("fid", "FID ↓", 2),
+    Column("kid", "KID×1000 ↓", 2),
+    Column("cmmd", "CMMD ↓", 3),
+    Column("structure_official", "Mask ↓", 2),
+    Column("clip", "Text ↑", 2),
+    Column("image_reward", "IR ↑", 4),
+)
+
+ROWS: Mapping[str, tuple[float, ...]] = {
+    "mask and text": (22.24, 10.87, 0.477, 2.44, 26.32, 0.7014),
+    "mask": (19.63, 8.29, 0.399, 2.57, 24.53, 0.0398),
+    "text": (34.81, 21.85, 0.636, 4.94, 26.91, 0.9527),
+    "MM-FFHQ-Female, zero shot": (62.93, 31.27, 1.238, 2.77, 28.06, 0.1801),
+}
+"""Face-MoGLE's published figures, by what the pictures were made from."""
+
+FURTHER: tuple[Column, ...] = (
+    Column("structure", "DINO structure per picture ↓", 4),
+    Column("accuracy", "pixels right ↑", 4),
+    Column("mean_iou", "mean IoU ↑", 4),
+    Column("merged_iou", "mean IoU, left and right as one ↑", 4),
+    Column("boundary_f1", "boundary F1 ↑", 4),
+    Column("diversity", "LPIPS between seeds ↑", 4),
+    Column("auc", "detector AUC", 4),
+    Column("eer", "detector EER", 4),
+    Column("ap", "detector AP", 4),
+)
+"""What the paper's main tables do not have; detection is its Table 6."""

@@ -1,0 +1,98 @@
+"""Pictures of a result: IoU of each class, how scores are distributed, and the best and worst beside their masks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..dataset.reading import read_mask
+from ..labels import CLASSES
+from ..masks import colours
+from .pictures import read_picture
+from .result import Result
+
+SHOWN = 8
+CELL, HEAD = 192, 22
+
+
+def plot(result: Result, folder: Path) -> list[Path]:
+    """Class bars and one histogram of each score that pictures have; what the result lacks is left out."""
+    figure = importlib.import_module("matplotlib.figure").Figure
+    written = []
+    if result.per_class:
+        written.append(_class_bars(figure(figsize=(9, 4), layout="constrained"), result.per_class, folder))
+    if result.per_picture:
+        written.append(_distributions(figure, result.per_picture, folder))
+    return written
+
+
+def _class_bars(figure: Any, ious: Mapping[str, float], folder: Path) -> Path:
+    titles = {c.name: c for c in CLASSES}
+    axes = figure.subplots()
+    names = list(ious)
+    colours = [tuple(level / 255 for level in titles[name].rgb) for name in names]
+    axes.bar([titles[name].title for name in names], [ious[name] for name in names], color=colours, edgecolor="grey")
+    axes.set(ylim=(0, 1), ylabel="IoU", title="IoU of each class, over the pictures that have it")
+    axes.tick_params(axis="x", rotation=60)
+    return _saved(figure, folder / "class_iou.png")
+
+
+def _distributions(figure: Any, scores: Mapping[str, Mapping[str, float]], folder: Path) -> Path:
+    sheet = figure(figsize=(4 * len(scores), 3), layout="constrained")
+    for axes, (name, values) in zip(sheet.subplots(1, len(scores), squeeze=False)[0], scores.items(), strict=True):
+        axes.hist(list(values.values()), bins=30, color="#3f789e")
+        axes.set(title=name, ylabel="pictures")
+    return _saved(sheet, folder / "distributions.png")
+
+
+def _saved(figure: Any, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def contact_sheet(
+    scores: Mapping[str, float], pictures: Mapping[str, Path], masks: Mapping[str, Path], falling: bool = False
+) -> Image.Image:
+    """The best pictures by their score in the upper rows, the worst in the lower, each above its mask.
+
+    falling: whether less is better.
+    """
+    ranked = sorted(scores, key=lambda name: (scores[name] if falling else -scores[name], name))
+    best, worst = ranked[:SHOWN], ranked[::-1][:SHOWN]
+    columns = len(best)
+    sheet = Image.new("RGB", (columns * CELL, 2 * (HEAD + 2 * CELL)), "white")
+    for row, names in enumerate((best, worst)):
+        _row(sheet, row * (HEAD + 2 * CELL), names, scores, pictures, masks)
+    return sheet
+
+
+def _row(
+    sheet: Image.Image,
+    top: int,
+    names: Sequence[str],
+    scores: Mapping[str, float],
+    pictures: Mapping[str, Path],
+    masks: Mapping[str, Path],
+) -> None:
+    pen = ImageDraw.Draw(sheet)
+    for column, name in enumerate(names):
+        left = column * CELL
+        pen.text((left + 4, top + 4), f"{name}: {scores[name]:.3f}", "black", ImageFont.load_default(13))
+        sheet.paste(_cell(read_picture(pictures[name])), (left, top + HEAD))
+        if name in masks:
+            sheet.paste(_cell(_painted(masks[name])), (left, top + HEAD + CELL))
+
+
+def _painted(path: Path) -> Tensor:
+    """A stored mask in the palette's colours, (H, W, 3) uint8."""
+    return (colours(read_mask(path, "auto").ids)[0] * 255).to(torch.uint8)
+
+
+def _cell(picture: Tensor) -> Image.Image:
+    return Image.fromarray(picture.numpy()).resize((CELL, CELL), Image.Resampling.NEAREST)

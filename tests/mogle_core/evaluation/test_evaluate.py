@@ -1,0 +1,175 @@
+"""The whole evaluation on the toy world: every column, the same whatever batch and order, and better with a mask."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mogle_core.cli import main
+from mogle_core.evaluation.extractors import load_extractor
+from mogle_core.evaluation.features import features
+from mogle_core.evaluation.material import Settings, gather
+from mogle_core.evaluation.measure import measure
+from mogle_core.evaluation.paper import COLUMNS, FURTHER
+from mogle_core.evaluation.pictures import list_pictures
+from mogle_core.evaluation.result import Result, markdown, read_json
+from mogle_core.toy.faces import draw_face
+from mogle_core.toy.faceset import HELD_OUT
+from mogle_core.toy.sheet import index_image
+
+FACES = 5
+TOY = dict.fromkeys(("inception", "clip", "clip_large", "dino", "parser", "lpips", "image_reward"), "toy")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in MM-CelebA-HQ's layout."""
+    root = tmp_path_factory.mktemp("faces")
+    captions = {}
+    for folder in ("face", "mask"):
+        (root / folder).mkdir()
+    for number in range(FACES):
+        face = draw_face(HELD_OUT + number)
+        Image.fromarray(face.picture).save(root / f"face/{number}.png")
+        index_image(torch.from_numpy(face.ids)).save(root / f"mask/{number}.png")
+        captions[f"{number}.png"] = [face.caption]
+    (root / "text.json").write_text(json.dumps(captions))
+    return root
+
+
+@pytest.fixture(scope="module")
+def generated(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with their masks, two of each, and from text alone."""
+    root = tmp_path_factory.mktemp("generated")
+    common = ["generate", str(faces), "--toy", "--steps", "6"]
+    assert main([*common, "--copies", "2", "--out", str(root / "masked")]) == 0
+    assert main([*common, "--mode", "text", "--out", str(root / "base")]) == 0
+    return root
+
+
+def settings_of(faces: Path, pictures: Path, out: Path) -> Settings:
+    return Settings(pictures, out, faces / "face", faces / "mask", faces / "text.json", TOY)
+
+
+@pytest.fixture(scope="module")
+def masked(faces: Path, generated: Path) -> Result:
+    settings = settings_of(faces, generated / "masked", generated)
+    networks = {kind: load_extractor(kind, "toy") for kind in TOY}
+    return measure(settings, gather(settings), networks)
+
+
+def test_every_column_is_filled(masked: Result) -> None:
+    measured = {column.name for column in (*COLUMNS, *FURTHER)} - {"auc", "eer", "ap"}
+    assert measured <= set(masked.figures)
+    assert all(np.isfinite(value) for value in masked.figures.values())
+    assert set(masked.per_picture) == {"structure", "clip", "image_reward", "mean_iou"}
+    assert all(len(values) == 2 * FACES for values in masked.per_picture.values())
+    assert masked.figures["diversity"] > 0
+
+
+def test_the_trained_checkpoint_beats_the_base_on_every_mask_metric(
+    faces: Path, generated: Path, masked: Result
+) -> None:
+    settings = settings_of(faces, generated / "base", generated)
+    base = measure(settings, gather(settings), {kind: load_extractor(kind, "toy") for kind in ("parser", "dino")})
+    for name in ("accuracy", "mean_iou", "merged_iou", "boundary_f1"):
+        assert masked.figures[name] > base.figures[name] + 0.05, name
+    assert masked.figures["structure"] < base.figures["structure"]
+
+
+def test_batch_and_order_do_not_matter(faces: Path, generated: Path, masked: Result) -> None:
+    settings = replace(settings_of(faces, generated / "masked", generated), batch=1)
+    material = gather(settings)
+    turned = replace(
+        material,
+        pictures=dict(reversed(material.pictures.items())),
+        real=dict(reversed(material.real.items())),
+        masks=dict(reversed(material.masks.items())),
+        captions=dict(reversed(material.captions.items())),
+        reference=material.reference[::-1],
+    )
+    found = measure(settings, turned, {kind: load_extractor(kind, "toy") for kind in TOY})
+    assert found.figures == pytest.approx(masked.figures, abs=1e-6)
+
+
+def test_photos_against_themselves_are_perfect(faces: Path, tmp_path: Path) -> None:
+    settings = settings_of(faces, faces / "face", tmp_path)
+    networks = {kind: load_extractor(kind, "toy") for kind in ("inception", "clip_large", "dino")}
+    found = measure(settings, gather(settings), networks)
+    assert found.figures["fid"] == pytest.approx(0, abs=1e-6)
+    assert found.figures["cmmd"] == pytest.approx(0, abs=1e-6)
+    assert found.figures["structure"] == found.figures["structure_official"] == 0
+
+
+def mean_colour(pictures: Tensor) -> Tensor:
+    """A user's own extractor."""
+    return pictures.float().mean(dim=(2, 3))
+
+
+def test_an_extractor_of_the_users_own(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "def mean_colour(pictures):\n    return pictures.float().mean(dim=(2, 3))\n"
+    (tmp_path / "my_metrics.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = load_extractor("inception", "my_metrics:mean_colour")
+    assert own.source == "my_metrics:mean_colour" and own.sha256 is None
+    paths = list(list_pictures(faces / "face").values())
+    assert torch.equal(features(own.network, paths, batch=4), features(mean_colour, paths, batch=1))
+    with pytest.raises(ValueError, match=r"no.module:name cannot be imported"):
+        load_extractor("inception", "no.module:name")
+    with pytest.raises(ValueError, match="expected a row of features for each"):
+        features(lambda pictures: pictures.float(), paths)
+
+
+def test_the_command_writes_the_report(
+    faces: Path, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores.csv").write_text("name,label,score\na,1,0.9\nb,0,0.1\n")
+    out = tmp_path / "report"
+    common = ["evaluate", str(generated / "masked"), "--real", str(faces / "face"), "--masks", str(faces / "mask")]
+    assert main([*common, "--toy", "--out", str(out), "--detection", str(tmp_path / "scores.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "| paper: mask and text | 22.24 | 10.87 | 0.477 | 2.44 | 26.32 | 0.7014 |" in said
+    assert "| **masked** |" in said and "–" not in said.split("**masked**")[1].split("\n")[0]
+    result = read_json(out / "result.json")
+    assert result.figures["auc"] == 1
+    assert result.setup["pictures"] == 2 * FACES and result.setup["sizes"] == ["128x128"]
+    assert len(result.setup["extractors"]["inception"]["sha256"]) == 64
+    assert {"torch", "numpy"} <= set(result.setup["versions"])
+    assert (out / "table.md").read_text() == markdown({"masked": result})
+    for name in ("class_iou", "distributions", "best_and_worst_mean_iou"):
+        assert Image.open(out / f"{name}.png").width > 100
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ([], "No network is named"),
+        (["--inception", "gone.pt"], "There is no gone.pt: FID and KID need"),
+        (["--clip", "gone"], "is no folder of a CLIP"),
+        (["--dino", "gone"], "is no folder of DINO's ViT"),
+        (["--lpips", "gone.pth"], "LPIPS needs torchvision's alexnet"),
+        (["--image-reward", "gone.pt"], "download ImageReward.pt"),
+        (["--parser", "gone.safetensors"], "There is no face parser"),
+        (["--toy", "--masks", "gone"], "There is no folder gone"),
+    ],
+)
+def test_a_sentence_for_what_is_missing(
+    more: list[str], sentence: str, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(generated / "base"), "--out", str(tmp_path / "out"), *more]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_image_reward_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ImageReward.pt", "med_config.json"):
+        (tmp_path / name).write_bytes(b"{}")
+    monkeypatch.setitem(__import__("sys").modules, "ImageReward", None)
+    with pytest.raises(ValueError, match="needs transformers 4.*--image-reward-scores"):
+        load_extractor("image_reward", str(tmp_path / "ImageReward.pt"))

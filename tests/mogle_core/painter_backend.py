@@ -1,0 +1,43 @@
+"""A backend without models: a picture is its seed's and its mask's colours, so that what a run does shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from mogle_core.generation.backend import Order
+from mogle_core.generation.settings import Settings
+
+
+class Painter:
+    """A `Backend` that notes what it was asked for. broken: names that fail."""
+
+    facts = {"painter": 1}
+
+    def __init__(self, batch: int = 2, broken: Sequence[str] = ()) -> None:
+        self.batch, self.broken = batch, broken
+        self.made: list[str] = []
+        self.prompts: list[str] = []
+        self.closed = False
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        self.prompts = list(prompts)
+
+    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
+        for order in orders:
+            self.made.append(order.job.name)
+            yield RuntimeError("the brush broke") if order.job.name in self.broken else painted(order, settings)
+
+    def prompt(self, order: Order, settings: Settings) -> dict[str, object]:
+        return {"1": {"class_type": "Painter", "inputs": {"seed": order.job.seed}}}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def painted(order: Order, settings: Settings) -> Tensor:
+    generator = torch.Generator().manual_seed(order.job.seed)
+    picture = torch.randint(0, 200, (settings.height, settings.width, 3), generator=generator, dtype=torch.uint8)
+    return picture if order.ids is None else picture + order.ids[..., None]

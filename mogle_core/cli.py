@@ -7,10 +7,19 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
 from . import __version__
+
+_PACKAGES = {
+    "train": ("training", "network and LoRA from a data set; resumes exactly"),
+    "generate": ("generation", "pictures for many masks and prompts"),
+    "evaluate": ("evaluation", "the paper's metrics of generated pictures"),
+    "annotate": ("annotation", "masks for photos, and which of them to repair"),
+}
+"""Commands whose options and work are in `PACKAGE/command.py`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_doctor(commands)
     _add_toy(commands)
+    _add_prepare(commands)
+    for name, (package, told) in _PACKAGES.items():
+        _add_package(commands, name, package, told)
     return root
 
 
@@ -108,12 +120,18 @@ def _doctor(options: argparse.Namespace) -> None:
 def _add_toy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     toy = commands.add_parser("toy", help="the small world of drawn faces behind the demo")
     actions = toy.add_subparsers(title="commands", required=True)
-    command = actions.add_parser("install", help="its models where ComfyUI's loaders look, and an example mask")
+    command = actions.add_parser("install", help="its models where ComfyUI's loaders look, an example mask and photo")
     _add_weights(command)
     command.add_argument("comfyui", type=Path, help="ComfyUI's folder, or its base directory: what holds models")
     command.add_argument("--link", action="store_true", help="symbolic links instead of copies")
     command.add_argument("--force", action="store_true", help="replace other files of the same names")
     command.set_defaults(run=_toy_install)
+    command = actions.add_parser("faces", help="draws a data set of pictures, masks and captions to train on")
+    command.add_argument("out", type=Path, help="the folder")
+    command.add_argument("--count", type=int, default=64, help="of faces (default: 64)")
+    command.add_argument("--size", type=int, default=128, help="pixels a side (default: 128)")
+    command.add_argument("--seed", type=int, default=0, help="of the first face (default: 0)")
+    command.set_defaults(run=_toy_faces)
     command = actions.add_parser("build", help="makes its weights again: draws faces and trains for hours")
     command.add_argument("--out", type=Path, help="folder for the weights (default: WORK/weights)")
     command.add_argument("--work", type=Path, default=Path("toy_build"), help="what a stopped build goes on from")
@@ -125,12 +143,43 @@ def _add_toy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.set_defaults(run=_toy_build)
 
 
+def _add_prepare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("prepare", help="checks a data set and encodes what training will read; goes on")
+    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, toy")
+    command.add_argument("--set", action="append", default=[], metavar="a.b=c", help="changes a key; repeatable")
+    command.add_argument("--device", help="that encodes (default: a GPU if there is one)")
+    actions = command.add_mutually_exclusive_group()
+    for action, told in (
+        ("check", "only reads the data set and says what is wrong with it"),
+        ("plan", "only says what the cache will hold, its bytes and the time"),
+        ("verify", "only reads the cache against its checksums"),
+    ):
+        actions.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=told)
+    command.set_defaults(run=_prepare, action="fill")
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    with _headless():
+        from .training.config import load_config
+        from .training.prepare import prepare
+
+        for line in prepare(load_config(options.config, options.set), options.action, options.device):
+            print(line)
+
+
 def _toy_install(options: argparse.Namespace) -> None:
     from .toy.install import install
     from .toy.world import WEIGHTS
 
     for path in install(options.comfyui, options.weights or WEIGHTS, options.link, options.force):
         print(path)
+
+
+def _toy_faces(options: argparse.Namespace) -> None:
+    with _headless():
+        from .toy.folder import write_folder
+    write_folder(options.out, options.count, options.size, options.seed)
+    print(options.out)
 
 
 def _toy_build(options: argparse.Namespace) -> None:
@@ -140,6 +189,21 @@ def _toy_build(options: argparse.Namespace) -> None:
     stages = options.stages or tuple(STAGES)
     build(out, options.work, options.seed, options.device, stages, options.budget, options.compile)
     print(out)
+
+
+def _add_package(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, package: str, told: str
+) -> None:
+    module = import_module(f".{package}.command", __package__)
+
+    def run(options: argparse.Namespace) -> None:
+        with _headless():
+            for line in module.run(options):
+                print(line)
+
+    command = commands.add_parser(name, help=told)
+    module.add_options(command)
+    command.set_defaults(run=run)
 
 
 if __name__ == "__main__":

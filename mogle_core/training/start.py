@@ -1,30 +1,53 @@
-"""The LoRA before its first step: the official list of layers, A gaussian, B zero, so that it changes nothing."""
+"""Network and LoRA before their first step: the LoRA's B is zero, so that at first it changes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import torch
-from torch import nn
 
 from ..flux import Flux
 from ..lora import LoRAPart, MaskLoRA
 from ..names import MASK_STREAM_LAYERS, layer_of, to_diffusers
+from ..network import MoGLE, MoGLEConfig
+from .draws import generator
 
-_UNTRAINED = "img_mlp.0"  # the official list has a double block's second MLP layer but not its first
+Targets = Literal["official", "attention", "query_key"]
+
+# Of each layer's parts by row (q, k, v and, in `linear1`, the MLP), how many have a pair.
+_TARGETS: Mapping[Targets, Mapping[str, int]] = {
+    # The official list has a double block's second MLP layer but not its first.
+    "official": {name: 4 for name in MASK_STREAM_LAYERS - {"img_mlp.0"}},
+    "attention": {"img_attn.qkv": 3, "img_attn.proj": 1, "linear1": 3},
+    "query_key": {"img_attn.qkv": 2, "linear1": 2},
+}
 
 
-def fresh_lora(flux: Flux, rank: int, rng: torch.Generator, alpha: float | None = None) -> MaskLoRA:
-    """Float32 pairs of this rank for the transformer's mask stream; q, k, v and a single block's MLP apart.
+def fresh_network(config: MoGLEConfig | None, seed: int) -> MoGLE:
+    """The network as torch starts its layers, from this seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(seed, "network", 0).initial_seed())
+        return MoGLE(config)
+
+
+def fresh_lora(
+    flux: Flux, rank: int, rng: torch.Generator, alpha: float | None = None, targets: Targets = "official"
+) -> MaskLoRA:
+    """Float32 pairs of this rank for the transformer's mask stream, A gaussian; q, k, v and the MLP apart.
 
     alpha: None is the rank, that is a factor of 1.
+    targets: `official`, all of the official list's layers; `attention`, q, k, v and their projection in double
+        blocks, q, k, v in single ones; `query_key`, q and k alone.
     """
     parts = {}
     for name, module in flux.named_modules():
-        layer = layer_of(name)
-        if not isinstance(module, nn.Linear) or layer not in MASK_STREAM_LAYERS or layer == _UNTRAINED:
+        # A quantised Linear is no nn.Linear, but says its widths.
+        if not hasattr(module, "in_features") or (taken := _TARGETS[targets].get(layer_of(name), 0)) == 0:
             continue
-        count, width = len(to_diffusers(name) or (name,)), module.in_features
+        count, width, rows = len(to_diffusers(name) or (name,)), int(module.in_features), int(module.out_features)
         starts = [i * width for i in range(count)]
-        stops = [*starts[1:], module.out_features]
+        stops = [*starts[1:], rows]
         parts[name] = [
             LoRAPart(
                 start,
@@ -32,6 +55,6 @@ def fresh_lora(flux: Flux, rank: int, rng: torch.Generator, alpha: float | None 
                 torch.zeros(stop - start, rank),
                 float(rank) if alpha is None else alpha,
             )
-            for start, stop in zip(starts, stops, strict=True)
+            for start, stop in list(zip(starts, stops, strict=True))[:taken]
         ]
     return MaskLoRA(parts)

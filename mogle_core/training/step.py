@@ -7,7 +7,7 @@ DDPM; the official code, which made the published weights, does this.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Batch:
 
     masks: (B, 20, L, 64) tokens of the mask pictures, the full one first.
     context, pooled: (B, T, C) and (B, P), the text. grid: rows and columns of tokens.
+    loss_weights: (B, L), a factor on each token's loss; None is 1 everywhere.
     """
 
     x0: Tensor
@@ -36,6 +37,7 @@ class Batch:
     context: Tensor
     pooled: Tensor
     grid: tuple[int, int]
+    loss_weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,33 @@ def step_loss(
     The gate is given t in 0..1, so the checkpoint's recipe must say `gate_timestep="training"`.
     """
     batch = dropped(batch, draws, blanks)
+    velocity = masked_velocity(flux, network, lora, batch, draws, options)
+    return flow_loss(velocity, batch.x0, draws, batch.loss_weights)
+
+
+def masked_velocity(
+    flux: Flux,
+    network: MoGLE,
+    lora: MaskLoRA,
+    batch: Batch,
+    draws: Draws,
+    options: StreamOptions | None = None,
+) -> Tensor:
+    """The velocity (B, L, 64) at the batch's noise, with its masks."""
     noisy = noised(batch.x0, draws)
     tokens = network(batch.masks, noisy, draws.t)
     mask = MaskCondition(tokens, batch.grid, lora.low_rank(), options or StreamOptions())
-    velocity = predict(flux, noisy, draws.t, batch.context, batch.pooled, batch.grid, mask)
-    return flow_loss(velocity, batch.x0, draws)
+    return predict(flux, noisy, draws.t, batch.context, batch.pooled, batch.grid, mask)
 
 
 def dropped(batch: Batch, draws: Draws, blanks: Blanks) -> Batch:
     """The batch with the conditions replaced that the draws drop."""
     text = draws.drop_text
-    return Batch(
-        x0=batch.x0,
+    return replace(
+        batch,
         masks=torch.where(draws.drop_masks[:, :, None, None], blanks.black.to(batch.masks), batch.masks),
         context=torch.where(text[:, None, None], blanks.context, batch.context),
         pooled=torch.where(text[:, None], blanks.pooled, batch.pooled),
-        grid=batch.grid,
     )
 
 
@@ -102,6 +115,9 @@ Predict = Callable[..., Tensor]
 """`predict`, or it compiled."""
 
 
-def flow_loss(velocity: Tensor, x0: Tensor, draws: Draws) -> Tensor:
-    """Plain MSE to noise - x0, in float32."""
-    return F.mse_loss(velocity.float(), (draws.noise - x0).float())
+def flow_loss(velocity: Tensor, x0: Tensor, draws: Draws, weights: Tensor | None = None) -> Tensor:
+    """Plain MSE to noise - x0, in float32; weights: (B, L), a factor on each token's."""
+    target = (draws.noise - x0).float()
+    if weights is None:
+        return F.mse_loss(velocity.float(), target)
+    return (F.mse_loss(velocity.float(), target, reduction="none").mean(dim=-1) * weights).mean()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import trange
 
+from ...training.checkpoints import written_aside
 from ...training.draws import generator
+from ...training.ema import decay_at, follow
+from ...training.optimisers import share_of_rate
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def fit(
             _share([value.grad for value in trained.values()])
             nn.utils.clip_grad_norm_(trained.values(), plan.clip)
             optimiser.step()
-            _follow(average, trained, min(plan.ema, (1 + step) / (10 + step)))
+            follow(list(average.values()), [trained[key] for key in average], decay_at(step, plan.ema))
             recent += (loss.item() - recent) * max(0.02, 1 / (1 + step - first))
             if rank > 0:
                 continue
@@ -86,8 +88,7 @@ def fit(
 
 def schedule(step: int, plan: Plan) -> float:
     """The share of the learning rate: a linear rise, then half a cosine down to 1 %."""
-    rise = min(1.0, (step + 1) / max(1, plan.warmup))
-    return rise * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps)))
+    return share_of_rate(step, plan.steps, plan.warmup, "cosine")
 
 
 def _share(gradients: list[Tensor | None]) -> None:
@@ -101,12 +102,6 @@ def _share(gradients: list[Tensor | None]) -> None:
             gradient.copy_(mean.view_as(gradient))
 
 
-@torch.no_grad()
-def _follow(average: dict[str, Tensor], trained: dict[str, nn.Parameter], decay: float) -> None:
-    names = list(average)
-    torch._foreach_lerp_([average[n] for n in names], [trained[n] for n in names], 1 - decay)
-
-
 def _keep(
     path: Path,
     trained: dict[str, nn.Parameter],
@@ -115,9 +110,8 @@ def _keep(
     step: int,
 ) -> None:
     state = {"trained": {k: v.detach() for k, v in trained.items()}, "average": average}
-    partial = path.with_suffix(".partial")
-    torch.save({**state, "optimiser": optimiser.state_dict(), "step": step}, partial)
-    partial.replace(path)
+    with written_aside(path) as partial:
+        torch.save({**state, "optimiser": optimiser.state_dict(), "step": step}, partial)
 
 
 def _restore(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from golden import CASES, GOLDEN, SETTINGS
+from golden import CASES, GOLDEN, SETTINGS, read_lora, read_network, read_transformer
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mogle_core import flux, flux_files, lora, network
+from mogle_core import flux, lora, network
 from mogle_core.labels import NUM_MASKS
 from mogle_core.training.draws import Draws, DropRates, draw, draw_samples, generator
 from mogle_core.training.start import fresh_lora
@@ -19,22 +19,17 @@ from mogle_core.training.step import Batch, Blanks, dropped, step_loss
 
 @pytest.fixture(scope="module")
 def transformer() -> flux.Flux:
-    tensors = load_file(GOLDEN / "flux_tiny.safetensors")
-    params = flux_files.read_params({name: tuple(t.shape) for name, t in tensors.items()}, axes_dim=(4, 6, 6))
-    return flux_files.load(iter(tensors.items()), params)
+    return read_transformer()
 
 
 @pytest.fixture
 def mogle() -> network.MoGLE:
-    official = torch.load(GOLDEN / "global_local_mask_moe.pt", weights_only=True)
-    model = network.MoGLE()
-    model.load_state_dict(network.from_official(official, model.config))
-    return model
+    return read_network()
 
 
 @pytest.fixture
 def mask_lora() -> lora.MaskLoRA:
-    return lora.parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
+    return read_lora()
 
 
 def golden_batch(case: dict[str, Tensor]) -> tuple[Batch, Draws, Blanks]:

@@ -1,0 +1,243 @@
+"""What a run would need, from shapes alone: nothing is loaded, and nothing is computed but shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..dataset import DatasetError
+from ..flux import Flux, FluxParams, MaskCondition
+from ..labels import NUM_MASKS
+from ..lora import LowRank, MaskLoRA
+from ..network import TOKEN_WIDTH, MoGLE
+from .blocks import blocks_of, spread, travelling
+from .config import TrainingConfig
+from .draws import generator
+from .start import fresh_lora, fresh_network
+
+_BYTES = {"float32": 4.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5625}  # nf4: with a scale for each 64
+_STATES = {"prodigy": 16, "adamw": 8, "adamw8bit": 2}  # bytes of state to each trained number
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes: on the device, by what they are for, and in the host's memory. All computed, none measured."""
+
+    base: float
+    trainables: float
+    activations: float
+    host: float
+
+    @property
+    def device(self) -> float:
+        return self.base + self.trainables + self.activations
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One process's part of a step: samples at once, tokens of picture (as many of mask), tokens of text."""
+
+    samples: int
+    grid: tuple[int, int]
+    text: int
+
+    @property
+    def tokens(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+
+def params_of(config: TrainingConfig) -> FluxParams:
+    if config.model.transformer != "toy":
+        return FluxParams()
+    from ..toy.build.base import TOY_FLUX
+
+    return TOY_FLUX
+
+
+def sizes_of(config: TrainingConfig, processes: int = 1) -> Sizes:
+    side = max(config.data.resolution) // 16
+    samples = -(-config.loop.batch // (processes * config.loop.accumulate))
+    toy = config.model.transformer == "toy"
+    return Sizes(samples, (side, side), 16 if toy else config.model.t5_tokens)
+
+
+def trained(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
+    """Network and LoRA as the run would begin with."""
+    lora = config.lora
+    pairs = fresh_lora(flux, lora.rank, generator(config.loop.seed, "lora", 0), lora.alpha, lora.targets)
+    return fresh_network(config.model.network.config(), config.loop.seed), pairs
+
+
+def needs(config: TrainingConfig, processes: int = 1) -> Needs:
+    """The memory of one process."""
+    params = params_of(config)
+    with torch.device("meta"):
+        flux = Flux(params).to(torch.bfloat16)
+    network, lora = trained(config, flux)
+    count = sum(p.numel() for part in (network, lora) for p in part.parameters())
+    average = 4 if config.optimiser.ema > 0 else 0
+    base, host = _weights(flux, config)
+    wide = 2 if config.model.base_dtype == "float32" else 1
+    return Needs(
+        base=base,
+        trainables=count * (8 + average + _STATES[config.optimiser.name]),
+        activations=wide * _activations(flux, params, network, lora, config, sizes_of(config, processes)),
+        host=host,
+    )
+
+
+def _weights(flux: Flux, config: TrainingConfig) -> tuple[float, float]:
+    """Bytes of the frozen weights that stay on the device (with two blocks on their way), and of those that wait."""
+    model = config.model
+    wide = _BYTES["float32" if model.base_dtype == "float32" else "bf16"]
+    inner = {id(p) for block in blocks_of(flux) for p in block.parameters() if p.ndim > 1}
+    size = {id(p): p.numel() * (_BYTES[model.base_dtype] if id(p) in inner else wide) for p in flux.parameters()}
+    waiting = [
+        sum(size[id(getattr(module, name))] for module, name in travelling(block))
+        for block in (spread(flux, model.offload_blocks) if model.offload_blocks else ())
+    ]
+    on_the_way = sum(sorted(waiting)[-2:])
+    return sum(size.values()) - sum(waiting) + on_the_way, sum(waiting)
+
+
+def _activations(
+    flux: Flux, params: FluxParams, network: MoGLE, lora: MaskLoRA, config: TrainingConfig, sizes: Sizes
+) -> float:
+    """Bytes that the backward pass needs, in bfloat16."""
+    whole, block = _saved(flux, params, lora, sizes)
+    mixture = sizes.samples * NUM_MASKS * sizes.tokens * TOKEN_WIDTH * 4 * 4  # latents, experts in and out
+    if not config.model.gradient_checkpointing:
+        return whole + mixture
+    sequence = sizes.samples * (2 * sizes.tokens + sizes.text)
+    kept = sequence * params.hidden_size * 2 * len(blocks_of(flux))
+    return kept + 2 * block + mixture  # of the one block that is computed again: what it saves, and gradients
+
+
+def _saved(flux: Flux, params: FluxParams, lora: MaskLoRA, sizes: Sizes) -> tuple[float, float]:
+    """Bytes that autograd keeps of a whole pass, and of its largest block: counted on the meta device."""
+    meta = torch.device("meta")
+    count, tokens = sizes.samples, sizes.tokens
+
+    def empty(*shape: int, grad: bool = False) -> Tensor:
+        return torch.empty(*shape, device=meta, dtype=torch.bfloat16, requires_grad=grad)
+
+    low_rank = {
+        name: LowRank(empty(*update.down.shape, grad=True), empty(*update.up.shape, grad=True))
+        for name, update in lora.low_rank().items()
+    }
+    counter = _Counter(frozenset(p.untyped_storage()._cdata for p in flux.parameters()), 2 * tokens + sizes.text)
+    handles = []
+    for block in blocks_of(flux):
+        handles.append(block.register_forward_pre_hook(lambda *_: counter.begin()))
+        handles.append(block.register_forward_hook(lambda *_: counter.finish()))
+    mask = MaskCondition(empty(count, tokens, TOKEN_WIDTH, grad=True), sizes.grid, low_rank)
+    with torch.autograd.graph.saved_tensors_hooks(counter.add, lambda kept: kept):
+        flux(
+            empty(count, tokens, TOKEN_WIDTH), empty(count, sizes.text, params.context_in_dim), empty(count),
+            empty(count, params.vec_in_dim), sizes.grid, empty(count), mask,
+        )  # fmt: skip
+    for handle in handles:
+        handle.remove()
+    return counter.total, max(counter.blocks)
+
+
+class _Counter:
+    """Bytes of the tensors that autograd saves, each storage once; weights and attention's square aside."""
+
+    def __init__(self, weights: frozenset[int], sequence: int) -> None:
+        """sequence: all tokens of one sample."""
+        self.weights, self.sequence, self.seen = weights, sequence, dict[int, Any]()
+        self.total, self.blocks, self.start = 0.0, list[float](), 0.0
+
+    def add(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        # Flash attention, which a GPU uses, never has the (tokens, tokens) of the meta device's.
+        square = tensor.ndim > 2 and tensor.shape[-1] == self.sequence
+        if storage._cdata not in self.weights and storage._cdata not in self.seen and not square:
+            self.seen[storage._cdata] = storage  # kept, so that its address stays its own
+            self.total += storage.nbytes()
+        return tensor
+
+    def begin(self) -> None:
+        self.start = self.total
+
+    def finish(self) -> None:
+        self.blocks.append(self.total - self.start)
+
+
+def report(config: TrainingConfig, processes: int = 1) -> Iterator[str]:
+    """The lines of `mogle train --dry-run`."""
+    params, sizes, loop = params_of(config), sizes_of(config, processes), config.loop
+    with torch.device("meta"):
+        flux = Flux(params)
+    network, lora = trained(config, flux)
+    blocks = f"{params.depth} + {params.depth_single_blocks} blocks, {params.hidden_size} wide"
+    pairs = sum(len(found) for found in lora.pairs.values()) // 2
+    yield f"base         {_count(flux)} numbers in {config.model.base_dtype}, frozen; {blocks}"
+    yield f"network      {_count(network)} trainable numbers in {len(list(network.parameters()))} tensors"
+    yield f"LoRA         {_count(lora)} trainable numbers in {pairs} pairs of rank {config.lora.rank}"
+    yield f"step         {loop.batch} samples: {processes} process(es) x {loop.accumulate} part(s) of {sizes.samples}"
+    yield f"run          {loop.steps:,} steps, {loop.batch * loop.steps:,} samples"
+    for name, shape in _shapes(params, sizes):
+        yield f"  {name:<11}{shape}"
+    yield f"  {'attention':<11}{2 * sizes.tokens + sizes.text} tokens: picture, as many of mask, and text"
+    yield from _memory(needs(config, processes))
+    yield f"checkpoint   {checkpoint_bytes(config, network, lora) / 2**20:,.0f} MiB, {loop.keep} of them are kept"
+    yield from _cache(config, params, sizes)
+
+
+def _memory(found: Needs) -> Iterator[str]:
+    yield "memory of a process, computed from shapes, not measured:"
+    for name in ("base", "trainables", "activations"):
+        yield f"  {name:<11}{getattr(found, name) / GIB:6.2f} GiB"
+    yield f"  {'device':<11}{found.device / GIB:6.2f} GiB, and what the allocator leaves unused: allow a tenth more"
+    yield f"  {'host':<11}{found.host / GIB:6.2f} GiB of waiting weights"
+
+
+PRESENT = 13
+"""Mask pictures that a face has of its own: the full one and a dozen classes; the absent ones share one."""
+
+
+def _cache(config: TrainingConfig, params: FluxParams, sizes: Sizes) -> Iterator[str]:
+    """What the cache of this run takes, at most: the same pictures and captions are kept once."""
+    from .cache.plan import needs_of
+    from .items import find_items
+
+    size = 2 if config.cache.dtype == "bf16" else 4
+    latent = sizes.tokens * TOKEN_WIDTH * size
+    text = (sizes.text * params.context_in_dim + params.vec_in_dim) * size
+    if config.cache.where == "none":
+        yield "cache        none: everything is encoded when it is asked for"
+        return
+    try:
+        wanted = needs_of(config, find_items(config.data))
+    except DatasetError as error:
+        sides = texts = config.loop.batch * config.loop.steps
+        yield f"cache        no data set to count ({error})"
+    else:
+        sides, texts = int(wanted.sides.sum()), int(wanted.texts.sum())
+    yield f"cache        at most {sides:,} faces, {sides * (2 + PRESENT) * latent / GIB:.1f} GiB with their masks, "\
+        f"and {texts:,} texts, {texts * text / GIB:.1f} GiB"
+
+
+def checkpoint_bytes(config: TrainingConfig, network: nn.Module, lora: nn.Module) -> int:
+    """Bytes of one checkpoint: trainables, average and the optimiser's state."""
+    count = sum(p.numel() for part in (network, lora) for p in part.parameters())
+    return count * (4 + (4 if config.optimiser.ema > 0 else 0) + _STATES[config.optimiser.name])
+
+
+def _shapes(params: FluxParams, sizes: Sizes) -> Iterator[tuple[str, tuple[int, ...]]]:
+    count, tokens = sizes.samples, sizes.tokens
+    yield "x0", (count, tokens, TOKEN_WIDTH)
+    yield "masks", (count, NUM_MASKS, tokens, TOKEN_WIDTH)
+    yield "context", (count, sizes.text, params.context_in_dim)
+    yield "pooled", (count, params.vec_in_dim)
+
+
+def _count(module: nn.Module) -> str:
+    return f"{sum(p.numel() for p in module.parameters()):,}"

@@ -1,0 +1,275 @@
+"""The training loop: what one step does, and when a checkpoint, a report or a validation is due.
+
+Everything random belongs to a step's or a sample's number, so a run that goes on from a checkpoint, or is spread
+over other processes, takes the same steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..flux import Flux
+from . import checkpoints
+from .checkpoints import State
+from .config import TrainingConfig, config_toml
+from .draws import DropRates, Times, draw_samples
+from .ema import decay_at, follow, fresh_average
+from .optimisers import careful_step, make_optimiser, set_rate, share_of_rate, step_size
+from .processes import Processes, StopRequest
+from .samples import Samples
+from .schedule import Pick, Schedule
+from .step import Batch, Blanks, step_loss
+from .trainables import Trainables
+from .versions import versions
+
+logger = logging.getLogger(__name__)
+
+LOG_EVERY = 10
+"""Steps between two readings of the loss: reading makes the host wait for the GPU."""
+
+STREAM = "train"
+"""The name of the draws that training makes."""
+
+
+class Watcher(Protocol):
+    """Who is told how the run goes."""
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def event(self, kind: str, **values: object) -> None: ...
+
+
+class Trainer:
+    """The run's models, data and optimiser, and how far it is."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        flux: Flux,
+        trainables: Trainables,
+        samples: Samples,
+        pairs: Sequence[int],
+        processes: Processes | None = None,
+        overfit: bool = False,
+    ) -> None:
+        """
+        Args:
+            pairs: which of the samples' pairs are trained on.
+            overfit: every pair keeps its noise, its time and its conditions, so that the loss can go to zero.
+        """
+        self.config, self.flux, self.trainables, self.samples = config, flux, trainables, samples
+        self.processes = processes or Processes()
+        self.pairs, self.overfit = pairs, overfit
+        self.optimiser = make_optimiser(config.optimiser, trainables.vectors)
+        self.average = fresh_average(trainables.vectors) if config.optimiser.ema > 0 else {}
+        self.schedule = Schedule([samples.grids[pair] for pair in pairs], config.loop.batch, config.loop.seed)
+        self.loss_of: Callable[..., Tensor] = torch.compile(step_loss) if config.model.compile else step_loss
+        self.step = 0
+        self.skipped = torch.zeros((), dtype=torch.long, device=self.processes.device)
+        self.rates = _rates(config, overfit)
+        self.times = Times(config.timesteps.sampling, config.loop.batch if config.timesteps.stratified else 1)
+
+    def take_step(self) -> tuple[Tensor, Tensor]:
+        """One step of the optimiser; this process's share of the loss and the gradient's norm, on the device."""
+        picks = self.picks(self.step)
+        self.trainables.zero_grad()
+        loss = torch.zeros((), device=self.processes.device)
+        for part in parts_of(self.processes.share(picks), self.config.loop.accumulate):
+            scaled = self.loss(part) * (len(part) / len(picks))
+            scaled.backward()  # type: ignore[no-untyped-call]
+            loss += scaled.detach()
+        self.processes.add(self.trainables.gradients())
+        norm = self.trainables.norm()
+        self._learn(norm)
+        self.step += 1
+        return loss, norm
+
+    def picks(self, step: int) -> list[Pick]:
+        """Which pairs a step learns from, and the numbers that their draws belong to."""
+        found = [replace(pick, pair=self.pairs[pick.pair]) for pick in self.schedule.step(step)]
+        return [replace(pick, sample=pick.pair) for pick in found] if self.overfit else found
+
+    def loss(self, picks: Sequence[Pick]) -> Tensor:
+        """The mean loss of these picks."""
+        device, seed = self.processes.device, self.config.loop.seed
+        batch = self.samples.batch(picks, device)
+        numbers, tokens = [pick.sample for pick in picks], batch.x0.shape[1]
+        draws = draw_samples(seed, STREAM, numbers, tokens, self.rates, self.times).to(device)
+        blanks = self.samples.blanks(batch.grid, device)
+        return self.computed(batch, draws, blanks)
+
+    def computed(self, batch: Batch, draws: object, blanks: Blanks) -> Tensor:
+        with torch.autocast(batch.x0.device.type, torch.bfloat16, enabled=self.config.model.base_dtype != "float32"):
+            return self.loss_of(self.flux, self.trainables.network, self.trainables.lora, batch, draws, blanks)
+
+    def _learn(self, norm: Tensor) -> None:
+        settings, loop = self.config.optimiser, self.config.loop
+        finite = norm.isfinite()
+        self.trainables.clip(norm, settings.clip)
+        set_rate(self.optimiser, share_of_rate(self.step, loop.steps, settings.warmup, settings.schedule))
+        careful_step(self.optimiser, finite)
+        self.skipped += ~finite
+        if self.average:
+            vectors = self.trainables.vectors
+            decay = decay_at(self.step, settings.ema)
+            follow([self.average[name] for name in vectors], list(vectors.values()), decay)
+
+    def state(self) -> State:
+        return State(
+            step=self.step,
+            trained={name: vector.detach() for name, vector in self.trainables.vectors.items()},
+            average=self.average,
+            optimiser=self.optimiser.state_dict(),
+            skipped=int(self.skipped),
+            config=config_toml(self.config),
+            fingerprint=self.samples.fingerprint,
+            versions=versions(),
+        )
+
+    def restore(self, state: State) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it was made with other data, or trains other tensors.
+        """
+        if state.fingerprint != self.samples.fingerprint:
+            raise checkpoints.CheckpointError(
+                "The data set is not the one that this run began with: its files, or the [data] section, have "
+                "changed. Bring them back, or begin a run with another output.name, with model.init set to this "
+                "one's result to start from its weights."
+            )
+        try:
+            self.trainables.load(state.trained)
+        except ValueError as error:
+            raise checkpoints.CheckpointError(str(error)) from error
+        rates = [group["full_lr"] for group in self.optimiser.param_groups]
+        self.optimiser.load_state_dict(state.optimiser)
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["full_lr"] = rate  # a changed configuration counts
+        for name, average in self.average.items():
+            average.copy_(state.average.get(name, state.trained[name]))
+        self.step = state.step
+        self.skipped.fill_(state.skipped)
+
+
+def parts_of(picks: Sequence[Pick], count: int) -> list[Sequence[Pick]]:
+    """This process's picks in `count` parts of about one size, those that hold any."""
+    return [part for part in (picks[i::count] for i in range(count)) if part]
+
+
+@dataclass(frozen=True)
+class Due:
+    """What happens beside the steps. folder: of the checkpoints. validate: called with the step when due."""
+
+    folder: Path
+    validate: Callable[[int], None] | None = None
+    validate_every: int = 0
+
+
+def fit(trainer: Trainer, due: Due, watcher: Watcher, stop: StopRequest | None = None) -> bool:
+    """Take the steps that are left; False if the run was asked to stop before the last of them."""
+    loop, meter = trainer.config.loop, _Meter(trainer)
+    while trainer.step < loop.steps:
+        loss, norm = trainer.take_step()
+        step, last = trainer.step, trainer.step == loop.steps
+        stopping = trainer.processes.any(stop is not None and stop.asked)
+        meter.add(loss, norm)
+        if step % LOG_EVERY == 0 or last or stopping:
+            meter.read(watcher)
+        if step % loop.checkpoint_every == 0 or last or stopping:
+            save(trainer, due.folder, watcher)
+        if stopping and not last:
+            watcher.event("stopped", step=step)
+            return False
+        if due.validate is not None and due.validate_every and (step % due.validate_every == 0 or last):
+            due.validate(step)
+            meter.restart()
+    return True
+
+
+def save(trainer: Trainer, folder: Path, watcher: Watcher) -> None:
+    """A checkpoint by the first process; the others wait for it."""
+    if trainer.processes.first:
+        state = trainer.state()
+        fitting = checkpoints.fits(folder, checkpoints.bytes_of(state))
+        if fitting < 2:
+            _complain_of_space(folder, fitting, watcher)
+        if fitting >= 1:
+            path = checkpoints.write(folder, state, trainer.config.loop.keep)
+            watcher.event("checkpoint", step=trainer.step, path=str(path))
+    trainer.processes.wait()
+
+
+def _complain_of_space(folder: Path, fitting: float, watcher: Watcher) -> None:
+    what = "was not written: there is no room" if fitting < 1 else "is the last that fits"
+    sentence = (
+        f"The disk of {folder} is full: this checkpoint {what}. Free some space, lower loop.keep, or set "
+        "output.folder to another disk and resume."
+    )
+    logger.warning("%s", sentence)
+    watcher.event("disk", message=sentence)
+
+
+class _Meter:
+    """Loss, time and skipped steps between two readings; sums stay on the device until then."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.skipped, self.lost = trainer, int(trainer.skipped), 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.loss = torch.zeros((), device=self.trainer.processes.device)
+        self.norm = torch.zeros_like(self.loss)
+        self.count, self.since = 0, time.monotonic()
+
+    def add(self, loss: Tensor, norm: Tensor) -> None:
+        self.count += 1
+        self.loss += loss.nan_to_num(0.0, 0.0, 0.0)
+        self.norm = norm
+
+    def read(self, watcher: Watcher) -> None:
+        trainer = self.trainer
+        trainer.processes.add([self.loss])
+        skipped = int(trainer.skipped) - self.skipped
+        learnt = max(1, self.count - skipped)
+        values = {
+            "loss": float(self.loss) / learnt,
+            "norm": float(self.norm),
+            "rate": step_size(trainer.optimiser),
+            "seconds_per_step": (time.monotonic() - self.since) / max(1, self.count),
+        }
+        self._complain(skipped, watcher)
+        watcher.measured(trainer.step, values)
+        self.restart()
+
+    def _complain(self, skipped: int, watcher: Watcher) -> None:
+        """A warning for steps that were left out; an error when nothing is learnt any more."""
+        self.skipped += skipped
+        if not skipped:
+            self.lost = 0
+            return
+        self.lost += self.count if skipped == self.count else 0
+        sentence = f"{skipped} of the last {self.count} steps had a gradient that is not finite and were left out."
+        logger.warning("%s", sentence)
+        watcher.event("not_finite", step=self.trainer.step, skipped=skipped)
+        if self.lost >= 5 * LOG_EVERY:
+            raise ValueError(
+                f"The last {self.lost} steps all had a gradient that is not finite: nothing is learnt any more. Go "
+                "on from an earlier checkpoint (loop.resume = its path) with a lower optimiser.lr or optimiser.clip; "
+                'if it is so from the first step, try model.base_dtype = "bf16" and look at the data by '
+                "`mogle prepare --check`."
+            )
+
+
+def _rates(config: TrainingConfig, overfit: bool) -> DropRates:
+    if overfit:
+        return DropRates(0.0, 0.0, 0.0)
+    return DropRates(config.drop.text, config.drop.local_mask, config.drop.all_masks)

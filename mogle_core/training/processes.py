@@ -1,0 +1,91 @@
+"""The processes that train together: which share of a step is whose, and how their gradients meet."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `count`; started by `accelerate launch` or torchrun, or alone.
+
+    hosts: the CPU group in which they agree on small things without waiting for a GPU.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = torch.device("cpu")
+    hosts: dist.ProcessGroup | None = None
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, whole: Sequence[_Item]) -> Sequence[_Item]:
+        """This process's part of a step."""
+        return whole[self.rank :: self.count]
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """In place, the sum over all processes."""
+        if self.count > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any of them; all must ask at the same place."""
+        if self.count == 1:
+            return here
+        flag = torch.tensor(int(here))
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self.hosts)
+        return bool(flag)
+
+    def wait(self) -> None:
+        if self.count > 1:
+            dist.barrier(group=self.hosts)
+
+
+def join_processes() -> Processes:
+    """Meet the other processes that a launcher has started, by accelerate; alone without a launcher."""
+    from accelerate import PartialState
+
+    devices = (torch.cuda, torch.xpu, torch.backends.mps)
+    state = PartialState(cpu=not any(device.is_available() for device in devices))  # else it takes no CPU group
+    count = int(state.num_processes)
+    # The first process may fill the cache, for longer than the usual half an hour, while the others wait.
+    hosts = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if count > 1 else None
+    return Processes(int(state.process_index), count, torch.device(state.device), hosts)
+
+
+class StopRequest:
+    """Whether a person or a scheduler has asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+
+
+@contextmanager
+def stoppable() -> Iterator[StopRequest]:
+    """SIGINT and SIGTERM are remembered instead of acted upon, so that a step can be finished and saved."""
+    request = StopRequest()
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

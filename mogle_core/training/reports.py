@@ -1,0 +1,132 @@
+"""What a person sees of a run: a progress bar, a file of events, and the trackers that were asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from .config import TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
+
+
+class Reports:
+    """Told by the loop; only the first process of a run has one that says anything."""
+
+    def __init__(self, folder: Path, config: TrainingConfig, step: int = 0) -> None:
+        """step: how many are already taken."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.steps = config.loop.steps
+        self.lines = (folder / "events.jsonl").open("a", encoding="utf-8")
+        self.bar, self.task = _bar(self.steps, step)
+        self.trackers = _trackers(folder, config)
+        self.event("started", step=step)
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None:
+        """The numbers of a step: onto all of them."""
+        values = {**values, "memory_mib": peak_memory() / 2**20}
+        self.event("step", step=step, **{name: _short(value) for name, value in values.items()})
+        self._track(step, values)
+        line = "  ".join(_words(values))
+        self.bar.update(self.task, completed=step, shown=line)
+        if self.bar.disable:
+            logger.info("step %d of %d: %s", step, self.steps, line)
+
+    def validated(self, step: int, values: Mapping[str, float], picture: Path | None) -> None:
+        self.event("validation", step=step, picture=picture and str(picture), **values)
+        self._track(step, {f"validation/{name}": value for name, value in values.items()})
+        logger.info("step %d: validation loss %.4f, gate entropy %.3f", step, values["loss"], values["gate_entropy"])
+
+    def event(self, kind: str, **values: object) -> None:
+        """One line of events.jsonl."""
+        self.lines.write(json.dumps({"time": round(time.time(), 3), "event": kind, **values}) + "\n")
+        self.lines.flush()
+
+    def close(self) -> None:
+        self.bar.stop()
+        self.lines.close()
+        if self.trackers is not None:
+            self.trackers.end_training()
+
+    def _track(self, step: int, values: Mapping[str, float]) -> None:
+        if self.trackers is not None:
+            self.trackers.log(dict(values), step=step)
+
+
+class Silence:
+    """The reports of all processes but the first."""
+
+    def measured(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def validated(self, step: int, values: Mapping[str, float], picture: Path | None) -> None: ...
+
+    def event(self, kind: str, **values: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def check_trackers(config: TrainingConfig) -> None:
+    """Raises ValueError for a tracker whose package is not installed, before anything is loaded."""
+    for name in config.loop.trackers:
+        if importlib.util.find_spec(_PACKAGES[name]) is None:
+            raise ValueError(
+                f"loop.trackers names {name}, which is not installed: pip install {_PACKAGES[name]}, or take it out "
+                "of the list. events.jsonl is written in any case."
+            )
+
+
+def peak_memory() -> int:
+    """Bytes: of the GPU's tensors at their most, else of the process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _bar(steps: int, step: int) -> tuple[Progress, TaskID]:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[shown]}"))
+    bar = Progress(*columns, disable=not sys.stdout.isatty())
+    bar.start()
+    return bar, bar.add_task("train", total=steps, completed=step, shown="")
+
+
+def _trackers(folder: Path, config: TrainingConfig) -> Any:
+    """accelerate's, in the run's folder; None if none are asked for."""
+    if not config.loop.trackers:
+        return None
+    from accelerate import Accelerator
+    from accelerate.state import PartialState
+
+    cpu = PartialState().device.type == "cpu"
+    accelerator = Accelerator(cpu=cpu, log_with=list(config.loop.trackers), project_dir=str(folder))
+    flat = {
+        f"{section}.{key}": value if isinstance(value, int | float | str) else str(value)
+        for section, keys in config.model_dump(mode="json").items()
+        for key, value in keys.items()
+    }
+    accelerator.init_trackers(config.output.name, config=flat)
+    return accelerator
+
+
+def _words(values: Mapping[str, float]) -> list[str]:
+    forms = {"loss": "loss {:.4f}", "seconds_per_step": "{:.2f} s/step", "memory_mib": "{:,.0f} MiB"}
+    return [form.format(values[name]) for name, form in forms.items() if name in values]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

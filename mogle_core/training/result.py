@@ -1,0 +1,94 @@
+"""What a run leaves: one .safetensors of network and LoRA, whose metadata says how it came about."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from ..lora import MaskLoRA
+from ..network import MoGLE
+from ..weights import Recipe, save
+from .checkpoints import written_aside
+from .config import TrainingConfig, config_toml
+from .step import GUIDANCE
+from .versions import versions
+
+
+def write_result(
+    path: Path, network: MoGLE, lora: MaskLoRA, config: TrainingConfig, step: int, fingerprint: str
+) -> Path:
+    """Write the combined form, which the nodes load and `mogle convert` takes apart.
+
+    step: how many were taken. fingerprint: of the data.
+    """
+    recipe = Recipe(
+        gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as partial:
+        save(partial, network, lora, recipe, notes(config, step, fingerprint))
+        _add_hash(partial)
+    return path
+
+
+def notes(config: TrainingConfig, step: int, fingerprint: str) -> dict[str, str]:
+    """Metadata after modelspec 1.0.1, the `ss_` keys that other tools read, and our own."""
+    side = max(config.data.resolution)
+    optimiser = config.optimiser
+    return {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": "flux-1-dev/face-mogle-lora",
+        "modelspec.implementation": "https://github.com/black-forest-labs/flux",
+        "modelspec.title": config.output.name,
+        "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "modelspec.resolution": f"{side}x{side}",
+        "modelspec.prediction_type": "flow",
+        "ss_base_model_version": "flux1",
+        "ss_network_module": "mogle_core",
+        "ss_network_dim": str(config.lora.rank),
+        "ss_network_alpha": f"{config.lora.alpha or config.lora.rank:g}",
+        "ss_steps": str(step),
+        "ss_seed": str(config.loop.seed),
+        "ss_total_batch_size": str(config.loop.batch),
+        "ss_gradient_accumulation_steps": str(config.loop.accumulate),
+        "ss_optimizer": optimiser.name,
+        "ss_learning_rate": f"{optimiser.lr:g}",
+        "ss_lr_warmup_steps": str(optimiser.warmup),
+        "ss_lr_scheduler": optimiser.schedule,
+        "ss_max_grad_norm": f"{optimiser.clip:g}",
+        "ss_timestep_sampling": config.timesteps.sampling,
+        "ss_guidance_scale": f"{GUIDANCE:g}",
+        "ss_mixed_precision": "no" if config.model.base_dtype == "float32" else "bf16",
+        "mogle.version": versions()["face-mogle"],
+        "mogle.versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        "mogle.base_dtype": config.model.base_dtype,
+        "mogle.averaged": str(optimiser.ema > 0).lower(),
+        "mogle.text_drop": f"{config.drop.text:g}",
+        "mogle.local_drop": f"{config.drop.local_mask:g}",
+        "mogle.global_drop": f"{config.drop.all_masks:g}",
+        "mogle.lora_targets": config.lora.targets,
+        "mogle.data_fingerprint": fingerprint,
+        "mogle.config": config_toml(config),
+    }
+
+
+def tensor_hash(path: Path) -> str:
+    """sha256 of all tensors' bytes, as modelspec wants it: whatever the metadata say."""
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+        file.seek(8 + header)
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return f"0x{digest.hexdigest()}"
+
+
+def _add_hash(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        metadata: Mapping[str, str] = file.metadata() or {}
+    save_file(load_file(path), path, {**metadata, "modelspec.hash_sha256": tensor_hash(path)})

@@ -1,0 +1,221 @@
+"""A whole run: its folder, its models and data, the loop, and what it leaves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..encoders import Encoders
+from ..flux import Flux
+from ..generation.backoff import is_out_of_memory
+from ..lora import MaskLoRA
+from ..masks import colours, flip
+from ..network import MoGLE
+from ..weights import read
+from . import checkpoints
+from .base import load_base
+from .checkpoints import State
+from .config import TrainingConfig, config_toml
+from .draws import generator
+from .items import choose
+from .loop import Due, Trainer, fit
+from .processes import Processes, join_processes, stoppable
+from .reports import Reports, Silence, check_trackers
+from .result import write_result
+from .samples import EncodedSamples, open_encoders_of, open_samples
+from .start import fresh_lora, fresh_network
+from .trainables import Trainables
+from .validation import Models, contact_sheet, measure, write_sheet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a run's files are."""
+
+    root: Path
+    name: str
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def pictures(self) -> Path:
+        return self.root / "validation"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def result(self) -> Path:
+        return self.root / f"{self.name}.safetensors"
+
+
+def train(config: TrainingConfig, overfit: int = 0) -> Path | None:
+    """Run, or go on; the result's path, or None if the run was asked to stop before its end.
+
+    Args:
+        overfit: learn this many pairs by heart, as a test that everything is wired up: each keeps its noise, its
+            time and its conditions, nothing is dropped, and the loss can go to zero. 0 trains.
+
+    Raises:
+        ValueError, OSError: a sentence on what is wrong, before anything is loaded where that can be told.
+    """
+    check_trackers(config)
+    processes = join_processes()
+    folder = Folder(config.output.folder / config.output.name, config.output.name)
+    state = _state(config, folder)
+    with _told_of_memory(config):
+        encoders = open_encoders_of(config.model, processes.device)
+        samples = _samples(config, encoders, processes)
+        encoders.release()
+        if overfit > len(samples.training):
+            raise ValueError(f"--overfit {overfit} asks for more pairs than the {len(samples.training)} there are.")
+        flux, trainables = models(config, processes.device)
+        pairs = samples.training[: overfit or None]
+        trainer = Trainer(config, flux, trainables, samples, pairs, processes, bool(overfit))
+        if state is not None:
+            trainer.restore(state)
+        return _run(trainer, samples, encoders, folder)
+
+
+def models(config: TrainingConfig, device: torch.device) -> tuple[Flux, Trainables]:
+    """The frozen base, and network and LoRA fresh or from `model.init`."""
+    model = config.model
+    flux = load_base(
+        model.transformer, model.base_dtype, device, model.offload_blocks, model.gradient_checkpointing
+    )
+    network, lora = _initial(config, flux)
+    if lora.width != flux.params.hidden_size:
+        raise ValueError(
+            f"model.init = {model.init} was made for a transformer {lora.width} wide; {model.transformer} is "
+            f"{flux.params.hidden_size} wide."
+        )
+    return flux, Trainables(network, lora, device)
+
+
+def _initial(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
+    seed, lora = config.loop.seed, config.lora
+    network: MoGLE | None = None
+    pairs: MaskLoRA | None = None
+    if config.model.init is not None:
+        found = read(config.model.init)
+        network, pairs = found.network, found.lora
+        logger.info("Starting from %s; its own network and LoRA count, not [lora].", config.model.init)
+    if network is None:
+        network = fresh_network(config.model.network.config(), seed)
+    if pairs is None:
+        pairs = fresh_lora(flux, lora.rank, generator(seed, "lora", 0), lora.alpha, lora.targets)
+    return network, pairs.float()
+
+
+def _run(trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: Folder) -> Path | None:
+    config, processes = trainer.config, trainer.processes
+    reports = Reports(folder.root, config, trainer.step) if processes.first else Silence()
+    if processes.first:
+        folder.config.write_text(config_toml(config), encoding="utf-8")
+    due = Due(folder.checkpoints, _validation(trainer, samples, encoders, folder, reports), config.validation.every)
+    try:
+        with stoppable() as stop:
+            finished = fit(trainer, due, reports, stop)
+        if not finished:
+            logger.info("Stopped after step %d; go on by: mogle train … --resume auto", trainer.step)
+            return None
+        if processes.first:
+            network, lora = leaving(trainer)
+            write_result(folder.result, network, lora, config, trainer.step, samples.fingerprint)
+            reports.event("finished", step=trainer.step, path=str(folder.result))
+        processes.wait()
+        return folder.result
+    finally:
+        reports.close()
+
+
+def leaving(trainer: Trainer) -> tuple[MoGLE, MaskLoRA]:
+    """What the run would leave now: the running average where one is kept."""
+    return trainer.trainables.filled(trainer.average or trainer.trainables.vectors)
+
+
+def _validation(
+    trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: Folder, reports: Reports | Silence
+) -> Callable[[int], None] | None:
+    """What to do when a validation is due: the first process measures and paints, the others wait."""
+    held = samples.held_out
+    if trainer.overfit or not held:
+        return None
+    settings, device = trainer.config.validation, trainer.processes.device
+
+    def show(pair: int) -> Tensor:
+        ids = samples.ids(pair)[None]
+        mirrored = choose(trainer.config.data, trainer.config.loop.seed, pair, 0).mirrored
+        return colours(flip(ids) if mirrored else ids)[0]
+
+    def validate(step: int) -> None:
+        if trainer.processes.first:
+            now = Models(trainer.flux, *leaving(trainer), trainer.config.model.base_dtype != "float32")
+            values = measure(now, trainer.samples, held, settings.seed, device)
+            arguments = (settings.seed, settings.steps, settings.guidance, device, encoders.vae.decode, show)
+            sheet = contact_sheet(now, trainer.samples, held, *arguments)
+            encoders.vae.release()
+            reports.validated(step, values, write_sheet(sheet, folder.pictures, step))
+        trainer.processes.wait()
+
+    return validate
+
+
+def _state(config: TrainingConfig, folder: Folder) -> State | None:
+    """The checkpoint to go on from; a new run refuses a folder that holds another one's."""
+    resume = config.loop.resume
+    if resume == "auto":
+        return checkpoints.newest(folder.checkpoints) if folder.checkpoints.is_dir() else None
+    if resume != "never":
+        return checkpoints.read(Path(resume))
+    if checkpoints.steps_of(folder.checkpoints):
+        raise ValueError(
+            f"{folder.root} holds the checkpoints of a run: go on with --resume auto, or take another output.name."
+        )
+    return None
+
+
+def _samples(config: TrainingConfig, encoders: Encoders, processes: Processes) -> EncodedSamples:
+    """The first process fills the cache, the others then find it full."""
+    if processes.first:
+        samples = open_samples(config, encoders)
+    processes.wait()
+    return samples if processes.first else open_samples(config, encoders)
+
+
+class _told_of_memory(nullcontext[None]):  # noqa: N801 (used as a statement)
+    """Turns running out of memory into a sentence with the option that helps."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def __exit__(self, *raised: object) -> None:
+        error = raised[1]
+        if isinstance(error, Exception) and is_out_of_memory(error):
+            raise ValueError(f"Out of memory. {advice(self.config)} (`--dry-run` shows what each costs.)") from error
+
+
+def advice(config: TrainingConfig) -> str:
+    """The next option that makes a run smaller, in the order of what they cost."""
+    model, loop = config.model, config.loop
+    if not model.gradient_checkpointing:
+        return "Set model.gradient_checkpointing = true: about a third slower, and by far the largest saving."
+    if loop.accumulate < loop.batch:
+        return f"Set loop.accumulate = {min(2 * loop.accumulate, loop.batch)}: the same step in smaller parts."
+    if model.base_dtype in ("float32", "bf16"):
+        return 'Set model.base_dtype = "fp8": half the memory of the frozen transformer.'
+    if model.base_dtype == "fp8":
+        return f"Set model.offload_blocks = {min(57, model.offload_blocks + 19)}: they wait in the host's memory."
+    return 'Set model.base_dtype = "fp8" with model.offload_blocks, or lower data.resolution.'

@@ -1,0 +1,122 @@
+"""How far a run is, at fixed seeds: loss by noise level on faces that it never sees, what the gate does, pictures."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..encode import DOWNSCALE
+from ..flux import Flux
+from ..generation.sample import noise_of, sample
+from ..labels import CLASS_NAMES
+from ..lora import MaskLoRA
+from ..network import MoGLE
+from ..weights import Recipe
+from .draws import DropRates, Times, draw_samples
+from .samples import Samples
+from .schedule import Pick
+from .step import flow_loss, masked_velocity, noised
+
+logger = logging.getLogger(__name__)
+
+BINS = 5
+"""Noise levels at which the loss is taken: each pair once in each fifth of the logit-normal's t."""
+
+STREAM = "validation"
+_KEPT = DropRates(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is validated; the network and LoRA that the run would leave now."""
+
+    flux: Flux
+    network: MoGLE
+    lora: MaskLoRA
+    autocast: bool
+    recipe: Recipe = Recipe(gate_timestep="training")
+
+
+@torch.no_grad()
+def measure(
+    models: Models, samples: Samples, pairs: Sequence[int], seed: int, device: torch.device
+) -> dict[str, float]:
+    """Loss, loss by fifth of t, the gate's entropy (1: all experts alike) and each expert's mean weight."""
+    losses, gates = torch.zeros(BINS), []
+    for pair in pairs:
+        numbers = list(range(pair * BINS, (pair + 1) * BINS))
+        batch = samples.batch([Pick(pair, pair)], device)
+        for part, number in enumerate(numbers):
+            draws = draw_samples(seed, STREAM, [number], batch.x0.shape[1], _KEPT, Times(strata=BINS)).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=models.autocast):
+                velocity = masked_velocity(models.flux, models.network, models.lora, batch, draws)
+                weights = models.network.gate_weights(batch.masks[:, 0], noised(batch.x0, draws), draws.t)
+            losses[part] += flow_loss(velocity, batch.x0, draws).cpu() / len(pairs)
+            if weights is not None:
+                gates.append(weights.float())
+    values = {"loss": float(losses.mean())}
+    values |= {f"loss_{part + 1}_of_{BINS}": float(loss) for part, loss in enumerate(losses)}
+    return values | gate_numbers(gates, models.network.config.masks)
+
+
+def gate_numbers(gates: Sequence[Tensor], masks: slice) -> dict[str, float]:
+    """Of weights (B, L, E): entropy by its largest, and mean weights; a warning where the gate has collapsed."""
+    if not gates:
+        return {"gate_entropy": 1.0}
+    weights = torch.cat([gate.flatten(0, 1) for gate in gates])
+    count = weights.shape[-1]
+    entropy = float(torch.special.entr(weights).sum(dim=-1).mean()) / math.log(count) if count > 1 else 1.0
+    means = weights.mean(dim=0).tolist()
+    names = ("full mask", *CLASS_NAMES)[masks]
+    if count > 1 and max(means) > 0.95:
+        logger.warning(
+            "The gate gives %s %.0f %% of all weight: it has collapsed, and the other masks say nothing any more. A "
+            "lower optimiser.lr (or lr_network), or an earlier checkpoint, helps.",
+            names[means.index(max(means))], 100 * max(means),
+        )
+    return {"gate_entropy": entropy} | {f"gate_{name}": mean for name, mean in zip(names, means, strict=True)}
+
+
+@torch.no_grad()
+def contact_sheet(
+    models: Models,
+    samples: Samples,
+    pairs: Sequence[int],
+    seed: int,
+    steps: int,
+    guidance: float,
+    device: torch.device,
+    decode: Callable[[Tensor], Tensor],
+    show: Callable[[int], Tensor],
+) -> Image.Image:
+    """A row for each pair: its mask, the picture made of it, and one over the other.
+
+    decode: latents (N, 16, H/8, W/8) -> pictures (N, H, W, 3) in 0..1. show: a pair's mask as (H, W, 3) in 0..1.
+    """
+    rows = []
+    for pair in pairs:
+        batch = samples.batch([Pick(pair, pair)], device)
+        height, width = (2 * side for side in batch.grid)
+        noise = noise_of([seed + pair], height * DOWNSCALE, width * DOWNSCALE).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=models.autocast):
+            latents = sample(models, batch.masks, (batch.context, batch.pooled), noise, steps, guidance)
+        made = decode(latents.float()).float().cpu()[0]
+        mask = show(pair)
+        rows.append(torch.cat((mask, made, 0.6 * made + 0.4 * mask), dim=1))
+    width = max(row.shape[1] for row in rows)
+    sheet = torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
+    return Image.fromarray((sheet.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
+
+
+def write_sheet(sheet: Image.Image, folder: Path, step: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step_{step:08d}.png"
+    sheet.save(path)
+    return path

@@ -1,0 +1,174 @@
+"""`mogle train` from a folder of faces to a file that everything else reads, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from mogle_core import weights
+from mogle_core.cli import main
+from mogle_core.convert import convert
+from mogle_core.flux import Flux, FluxParams
+from mogle_core.toy.faces import draw_face
+from mogle_core.training import checkpoints
+from mogle_core.training.config import TrainingConfig
+from mogle_core.training.draws import generator
+from mogle_core.training.result import tensor_hash, write_result
+from mogle_core.training.start import fresh_lora, fresh_network
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    for part in ("images", "masks", "captions"):
+        (folder / part).mkdir()
+    for seed in range(5):
+        face = draw_face(seed, 128)
+        Image.fromarray(face.picture).save(folder / f"images/{seed}.png")
+        Image.fromarray(face.ids).save(folder / f"masks/{seed}.png")
+        (folder / f"captions/{seed}.txt").write_text(face.caption)
+    return folder
+
+
+def train(faces: Path, out: Path, *options: str, **sets: object) -> int:
+    keys = {
+        "data.root": faces,
+        "data.resolution": 32,
+        "cache.where": "memory",
+        "loop.steps": 4,
+        "loop.batch": 2,
+        "validation.pairs": 1,
+        "validation.steps": 2,
+        "validation.every": 2,
+        "output.folder": out,
+        **{name.replace("__", "."): value for name, value in sets.items()},
+    }
+    arguments = [argument for key, value in keys.items() for argument in ("--set", f"{key}={value}")]
+    return main(["train", "toy", *arguments, *options])
+
+
+@pytest.fixture(scope="module")
+def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    assert train(faces, out, optimiser__ema=0.9) == 0
+    return out / "toy_mogle"
+
+
+def test_what_a_run_leaves(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoints", "config.toml", "events.jsonl", "toy_mogle.safetensors", "validation"
+    }  # fmt: skip
+    assert [path.name for path in (run / "validation").iterdir()] == ["step_00000002.png", "step_00000004.png"]
+    assert Image.open(run / "validation/step_00000004.png").size == (3 * 32, 32)
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events] == [
+        "started", "validation", "step", "checkpoint", "validation", "finished"
+    ]  # fmt: skip
+    found = events[-2]
+    assert 0 < found["gate_entropy"] <= 1
+    assert sum(value for name, value in found.items() if name.startswith("gate_") and name != "gate_entropy") == (
+        pytest.approx(1, abs=1e-4)
+    )
+    assert found["loss"] == pytest.approx(sum(found[f"loss_{part}_of_5"] for part in range(1, 6)) / 5)
+
+
+def test_the_file_says_what_it_is(run: Path) -> None:
+    path = run / "toy_mogle.safetensors"
+    found = weights.read(path)
+    assert found.network is not None and found.lora is not None
+    assert found.recipe.gate_timestep == "training" and found.recipe.resolution == 32
+    assert found.metadata["ss_steps"] == "4" and found.metadata["ss_network_dim"] == "8"
+    assert found.metadata["modelspec.hash_sha256"] == tensor_hash(path)
+    assert found.metadata["mogle.config"] == (run / "config.toml").read_text()
+    state = checkpoints.newest(run / "checkpoints")
+    assert found.metadata["mogle.data_fingerprint"] == state.fingerprint
+    # What is left is the average, not the last step.
+    average = torch.cat([parameter.flatten() for parameter in found.network.parameters()])
+    assert torch.equal(average, state.average["network"])
+    assert not torch.equal(average, state.trained["network"])
+
+
+def test_a_run_goes_on_and_is_not_begun_over_another(
+    run: Path, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "toy_mogle.safetensors").read_bytes()
+    assert train(faces, run.parent, optimiser__ema=0.9) == 1
+    assert "go on with --resume auto" in capsys.readouterr().err
+    assert (run / "toy_mogle.safetensors").read_bytes() == before
+    assert train(faces, run.parent, "--resume", "auto", optimiser__ema=0.9, loop__steps=5) == 0
+    assert checkpoints.newest(run / "checkpoints").step == 5
+
+
+def test_a_run_starts_from_a_finished_file(run: Path, faces: Path, tmp_path: Path) -> None:
+    start = run / "toy_mogle.safetensors"
+    assert train(faces, tmp_path, model__init=start, optimiser__lr=1e-12, validation__every=0) == 0
+    began, ended = (load_file(path) for path in (start, tmp_path / "toy_mogle/toy_mogle.safetensors"))
+    assert all(torch.allclose(began[name], ended[name], atol=1e-6) for name in began)
+
+
+def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
+    """Four pairs at 64 pixels; a third of the 300 steps that it may take."""
+    assert train(
+        faces, tmp_path, "--overfit", "4", data__resolution=64, loop__batch=4, loop__steps=110,
+        optimiser__lr=2e-3, lora__rank=16,
+    ) == 0  # fmt: skip
+    events = [json.loads(line) for line in (tmp_path / "toy_mogle/events.jsonl").read_text().splitlines()]
+    losses = [event["loss"] for event in events if event["event"] == "step"]
+    assert losses[-1] < losses[0] / 10
+    assert not (tmp_path / "toy_mogle/validation").exists()
+
+
+def test_a_dry_run_loads_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "paper", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "11,901,408,320 numbers in bf16" in said  # FLUX.1-dev's
+    assert "101,780 trainable numbers" in said and "14,487,808 trainable numbers in 343 pairs" in said
+    assert "no data set to count" in said
+
+
+@pytest.mark.parametrize(
+    ("sets", "sentence"),
+    [
+        ({"model__init": "gone.safetensors"}, "no file gone.safetensors"),
+        ({"model__offload_blocks": 1}, "gradient_checkpointing = true"),
+        ({"loop__resume": "gone.pt"}, "There is no checkpoint gone.pt"),
+        ({"loop__trackers": '["wandb"]'}, "names wandb, which is not installed"),
+    ],
+)
+def test_sentences(
+    sets: dict[str, object], sentence: str, faces: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert train(faces, tmp_path, **sets) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "toy_mogle").exists()
+
+
+def test_at_flux_s_size_the_converted_pair_is_the_official_one(tmp_path: Path) -> None:
+    """Keys, shapes and counts of the published files."""
+    with torch.device("meta"):
+        flux = Flux(FluxParams())
+    lora, network = fresh_lora(flux, 4, generator(0, "lora", 0)), fresh_network(None, 0)
+    path = write_result(tmp_path / "face.safetensors", network, lora, TrainingConfig(), 4000, "data")
+    pair, low_rank = convert([path], tmp_path, "official")
+    tensors = torch.load(pair, weights_only=True)
+    assert len(tensors) == 90 and sum(tensor.numel() for tensor in tensors.values()) == 101_780
+    with safe_open(low_rank, "pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    modules = {"x_embedder"}
+    for container, count, layers in (
+        ("transformer_blocks", 19, "norm1.linear attn.to_q attn.to_k attn.to_v attn.to_out.0 ff.net.2"),
+        ("single_transformer_blocks", 38, "norm.linear proj_mlp proj_out attn.to_q attn.to_k attn.to_v"),
+    ):
+        modules |= {f"{container}.{i}.{layer}" for i in range(count) for layer in layers.split()}
+    assert set(shapes) == {f"transformer.{module}.lora_{letter}.weight" for module in modules for letter in "AB"}
+    assert len(shapes) == 686 and sum(a * b for a, b in shapes.values()) == 14_487_808
+    assert shapes["transformer.transformer_blocks.3.ff.net.2.lora_A.weight"] == (4, 12288)
+    assert shapes["transformer.single_transformer_blocks.9.proj_out.lora_B.weight"] == (3072, 4)

@@ -2,10 +2,10 @@
 
 The tokens of a pass are [global text | region 1's text | region 2's text ... | image | mask]. A region's text
 and the image and mask tokens of its area see each other, as every text and every token do; for all others,
-the global text included, it is not there. The area sees less of the global text meanwhile: words that do not
-speak of a region still give it its usual looks, and with both texts equally loud those win. Picture tokens
-pass on what they have learnt from block to block: a region's text reaches beyond its area, but only by way of
-the picture.
+the global text included, it is not there. The area does not see the global text meanwhile, or sees less of it:
+words that do not speak of a region still give it its usual looks, and with both texts equally loud those win.
+Picture tokens pass on what they have learnt from block to block: a region's text reaches beyond its area, but
+only by way of the picture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from .labels import CLASS_NAMES
 from .regions import check_window
 
-PROMPT_STRENGTH = 0.1
+PROMPT_STRENGTH = 0.0
 """How much of the global text the area of a region's text sees, unless told otherwise."""
 
 SHARE = 0.05

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from mogle_core.region_text import PROMPT_STRENGTH
 from mogle_core.toy.bench import (
     hair_controls,
     local_change,
@@ -51,10 +50,11 @@ def faces(world: World, held: FaceSet) -> None:
 def regions(world: World, held: FaceSet) -> None:
     rows = region_control(world, held.first(50), hair_controls())
     table(list(rows[0]), (row.values() for row in rows))
-    asked = (("the caption, told of the colour", None, 0.0), ("the caption, told of the colour", None, PROMPT_STRENGTH),
-             ("two words", "{} hair", PROMPT_STRENGTH))  # fmt: skip
-    found = [(*each, region_colour(world, held.first(100), each[1], prompt_strength=each[2])) for each in asked]
-    table(["asked by", "prompt_strength", *found[0][3]], ((name, at, *row.values()) for name, _, at, row in found))
+    found = [
+        (name, region_colour(world, held.first(100), prompt))
+        for name, prompt in (("the caption, told of the colour", None), ("two words", "{} hair"))
+    ]
+    table(["asked by", *found[0][1]], ((name, *row.values()) for name, row in found))
 
 
 def table(head: list[str], rows: Iterable[Iterable[str | float]]) -> None:

@@ -11,9 +11,13 @@ from torch import Tensor
 
 from .region_text import RegionText, add_bias, make_room, text_bias
 
-Attend = Callable[[Tensor, Tensor, Tensor, "Tensor | None", "Tensor | None"], Tensor]
+Plain = Callable[[Tensor, Tensor, Tensor, "Tensor | None"], Tensor]
+"""Attention without positions: q (B, heads, Q, D), k and v (B, heads, S, D), mask broadcastable to (.., Q, S)
+or None -> (B, Q, heads * D)."""
+
+Attend = Callable[[Tensor, Tensor, Tensor, "Tensor | None", "Tensor | ByStream | None"], Tensor]
 """The host's attention: q (B, heads, Q, D), k and v (B, heads, S, D), rotary embedding (B, 1, S, D/2, 2, 2)
-or None, mask (.., Q, S) or None -> (B, Q, heads * D). Q <= S: q holds the first Q of the tokens."""
+or None, mask (.., Q, S), `ByStream` or None -> (B, Q, heads * D). Q <= S: q holds the first Q of the tokens."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,89 @@ class StreamOptions:
     strength: float = 1.0
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What the tokens of one stream see: a span of the keys, and what is added to all their logits alike.
+
+    bias: (1, 1, 1, length of the span), or None.
+    """
+
+    keys: slice
+    bias: Tensor | None = None
+
+    def row(self, total: int, like: Tensor) -> Tensor:
+        """The same as one row (total,) of an additive mask."""
+        row = like.new_full((total,), -math.inf)
+        row[self.keys] = 0 if self.bias is None else self.bias.flatten()
+        return row
+
+
+@dataclass(frozen=True)
+class ByStream:
+    """Who sees whom where that only depends on the stream: two calls with a bias per key, no L x L mask.
+
+    A dense mask would say the same to the bit's rounding; at 1024 x 1024 pixels it is 150 MB of it, read by every
+    head of every block.
+    """
+
+    others: int
+    own: int
+    by_others: Sight
+    by_mask: Sight
+
+    def dense(self, like: Tensor) -> Tensor:
+        """The additive mask (S, S), for who cannot do with less."""
+        rows = ((self.by_others, self.others), (self.by_mask, self.own))
+        total = self.others + self.own
+        return torch.cat([sight.row(total, like).expand(count, -1) for sight, count in rows])
+
+
+def by_stream(attend: Plain, q: Tensor, k: Tensor, v: Tensor, mask: ByStream) -> Tensor:
+    """The attention of [others | mask tokens] in one call for each stream; q may hold the others alone."""
+    queries = (q[:, :, : mask.others], mask.by_others), (q[:, :, mask.others :], mask.by_mask)
+    parts = [attend(own, k[:, :, s.keys], v[:, :, s.keys], s.bias) for own, s in queries if own.shape[2]]
+    return torch.cat(parts, dim=1)
+
+
+def who_sees_whom(
+    given: Tensor | None,
+    others: int,
+    own: int,
+    options: StreamOptions,
+    like: Tensor,
+    texts: tuple[RegionText, ...] = (),
+    text: int = 0,
+) -> Tensor | ByStream | None:
+    """As `attention_mask`, but dense only where the host or a region's text asks for it."""
+    if given is not None or texts:
+        return attention_mask(given, others, own, options, like, texts, text)
+    to_mask, from_mask = _levels(options)
+    if to_mask == from_mask == 0:
+        return None
+    return ByStream(
+        others, own, _sight(to_mask, 0, others, own, like), _sight(from_mask, others, others + own, others, like)
+    )
+
+
+def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> Sight:
+    """Of the stream whose own keys are first:last; the `foreign` keys of the other have this level."""
+    if level == 0:
+        return Sight(slice(None))
+    if level == -math.inf:
+        return Sight(slice(first, last))
+    bias = like.new_zeros(1, 1, 1, last - first + foreign)
+    bias[..., last:] = bias[..., :first] = level
+    return Sight(slice(None), bias)
+
+
+def _levels(options: StreamOptions) -> tuple[float, float]:
+    """What is added to the logits of the others towards the mask tokens, and of those towards the others."""
+    crossing = math.log(options.strength) if options.strength > 0 else -math.inf
+    to_mask = crossing if options.union_attention else -math.inf
+    from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing
+    return to_mask, from_mask
+
+
 def attention_mask(
     given: Tensor | None,
     others: int,
@@ -45,8 +132,7 @@ def attention_mask(
 ) -> Tensor | None:
     """The additive mask over [others | mask tokens], or None where every token sees every other equally.
 
-    Dense masks turn flash attention off, so none is built unless an option, a region's text or the host asks
-    for one.
+    Dense masks turn flash attention off: `who_sees_whom` builds one only where it must.
 
     Args:
         given: the host's mask over the others, (..., N, N), boolean (True: see) or additive; it may be without
@@ -59,9 +145,7 @@ def attention_mask(
         room = make_room(given, texts, text, others)
         plain = attention_mask(room, others, own, options, like)
         return add_bias(plain, text_bias(texts, text, others, own, like))
-    crossing = math.log(options.strength) if options.strength > 0 else -math.inf
-    to_mask = crossing if options.union_attention else -math.inf
-    from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing
+    to_mask, from_mask = _levels(options)
     if given is None and to_mask == from_mask == 0:
         return None
     lead = () if given is None else given.shape[:-2]

@@ -14,17 +14,12 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import StreamOptions
+from .attention import ByStream, StreamOptions, by_stream
 from .lora import LowRank
+from .mask_tokens import Grid, embed_tokens, mask_modulations, mask_positions, spread_positions
 from .region_text import RegionText, join_context
-from .stream import (
-    MaskStream,
-    double_block,
-    embed_tokens,
-    mask_modulations,
-    mask_positions,
-    single_block,
-)
+from .reuse import Kept
+from .stream import MaskStream, double_block, single_block
 
 
 @dataclass(frozen=True)
@@ -57,17 +52,20 @@ class FluxParams:
 class MaskCondition:
     """What a forward pass needs of the mask: its tokens and how they join.
 
-    tokens: (B, M, 64), MoGLE's output. grid: rows and columns of tokens, rows * columns = M.
+    tokens: (B, M, 64), MoGLE's output. grid: the mask's, rows * columns = M; the picture's, or a smaller one.
     guidance: the mask stream's guidance embedding; None takes the image's.
     texts: texts of single regions, beside the text of the pass.
+    keep, reuse: as in `MaskStream`; a pass that reuses keys looks at no tokens.
     """
 
     tokens: Tensor
-    grid: tuple[int, int]
+    grid: Grid
     lora: Mapping[str, LowRank] = field(default_factory=dict)
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
     texts: tuple[RegionText, ...] = ()
+    keep: Kept | None = None
+    reuse: Kept | None = None
 
 
 def timestep_embedding(t: Tensor, width: int = 256) -> Tensor:
@@ -96,10 +94,16 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
     return (turn[..., 0] * pairs[..., 0] + turn[..., 1] * pairs[..., 1]).reshape(x.shape).type_as(x)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor | None) -> Tensor:
-    """torch's scaled dot product attention after the rotary embedding (see `stream.Attend`)."""
+def attend(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor | ByStream | None) -> Tensor:
+    """torch's scaled dot product attention after the rotary embedding (see `attention.Attend`)."""
     if rotary is not None:
         q, k = rotate(q, rotary), rotate(k, rotary)
+    if isinstance(mask, ByStream):
+        return by_stream(_without_positions, q, k, v, mask)
+    return _without_positions(q, k, v, mask)
+
+
+def _without_positions(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     if q.device.type == "cpu" and torch.is_grad_enabled():
         return rearrange(_plain_attention(q, k, v, mask), "b h s d -> b s (h d)")
     return rearrange(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b h s d -> b s (h d)")
@@ -251,22 +255,40 @@ class Flux(nn.Module):
         return rope(ids, self.params.axes_dim, self.params.theta)
 
     def open_stream(
-        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None, text: int = 0
+        self,
+        mask: MaskCondition,
+        timestep: Tensor,
+        pooled: Tensor,
+        guidance: Tensor | None,
+        text: int = 0,
+        grid: Grid | None = None,
     ) -> MaskStream:
-        """The mask stream of one pass with `text` text tokens. Its vector has timestep 0, whatever the image's."""
-        if guidance is not None and mask.guidance is not None:
-            guidance = torch.full_like(guidance, mask.guidance)
-        vec = self.vector(torch.zeros_like(timestep), pooled, guidance)
-        ids = mask_positions(*mask.grid, axes=len(self.params.axes_dim), device=vec.device)
+        """The mask stream of one pass with `text` text tokens, over a picture of `grid`; None is the mask's own."""
+        grid = grid or mask.grid
+        ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=pooled.device)
+        tokens, modulations = mask.tokens.new_empty(len(pooled), 0, self.params.hidden_size), dict[str, Tensor]()
+        if mask.reuse is None:
+            tokens = embed_tokens(self, mask.tokens, mask.lora)
+            modulations = mask_modulations(self, self._mask_vector(mask, timestep, pooled, guidance), mask.lora)
         return MaskStream(
-            tokens=embed_tokens(self, mask.tokens, mask.lora),
-            modulations=mask_modulations(self, vec, mask.lora),
-            rotary=self.rotary(ids),
+            tokens=tokens,
+            modulations=modulations,
+            rotary=self.rotary(spread_positions(ids, grid, mask.grid)),
             lora=mask.lora,
             options=mask.options,
             texts=mask.texts,
             text=text,
+            keep=mask.keep,
+            reuse=mask.reuse,
         )
+
+    def _mask_vector(
+        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None
+    ) -> Tensor:
+        """The mask stream's modulation vector (B, H): timestep 0, whatever the image's."""
+        if guidance is not None and mask.guidance is not None:
+            guidance = torch.full_like(guidance, mask.guidance)
+        return self.vector(torch.zeros_like(timestep), pooled, guidance)
 
     def forward(
         self,
@@ -299,7 +321,7 @@ class Flux(nn.Module):
         txt = self.txt_in(txt)
         ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=img.device)
         rotary = self.rotary(torch.cat((ids.new_zeros(1, txt.shape[1], ids.shape[-1]), ids), dim=1))
-        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance, txt.shape[1])
+        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance, txt.shape[1], grid)
 
         for block in self.double_blocks:
             img, txt = block(img, txt, vec, rotary, stream)

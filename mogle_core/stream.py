@@ -8,6 +8,9 @@ their weights may be quantised, streamed or not there yet.
 Image and mask tokens go through each shared Linear in one call, as one tensor [image | mask], so that a
 weight is moved or dequantised once. Between two blocks the host holds a view of its image part; while that
 view comes back as it was handed out, nothing is copied.
+
+A pass that reuses the mask's keys of an earlier one (`reuse`) has no mask tokens: its blocks run as the host's
+own would, but attend to those keys, too.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from .attention import Attend, StreamOptions, attention_mask
+from .attention import Attend, ByStream, StreamOptions, who_sees_whom
 from .lora import LowRank
 from .modulation import Modulation, affine, double, finite, gated
 from .region_text import RegionText
+from .reuse import Kept
 
 Block = Any
 """A block of BFL's, ComfyUI's or `flux.py`'s transformer: any module whose sub-modules have BFL's names."""
@@ -39,6 +43,8 @@ class MaskStream:
     rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
     texts: the regions' texts, which are the last of the host's text tokens.
     text: how many text tokens the host has, with those; a double block sees for itself.
+    keep: where this pass leaves its keys and values, if anywhere. reuse: those of an earlier pass that this one
+        uses; then `tokens` is (B, 0, H) and there need be no modulations.
     """
 
     tokens: Tensor
@@ -51,12 +57,20 @@ class MaskStream:
     separate_calls: bool = False
     texts: tuple[RegionText, ...] = ()
     text: int = 0
+    keep: Kept | None = None
+    reuse: Kept | None = None
     blocks: int = 0  # visited so far
     # What the last block left behind: [others | mask], and the part of it that the host was given.
     _joint: Tensor | None = None
     _handed_out: Tensor | None = None
     # The host hands the same embedding and mask to every block: extended once.
-    _extended: dict[str, tuple[Tensor | None, Tensor | None]] = field(default_factory=dict)
+    _rotary: tuple[Tensor, Tensor] | None = None
+    _sights: dict[int, tuple[Tensor | None, Tensor | ByStream | None]] = field(default_factory=dict)
+
+    @property
+    def own(self) -> MaskStream | None:
+        """This stream, or None where it has no tokens of its own to run through a block."""
+        return self if self.reuse is None else None
 
     def join(self, others: Tensor) -> Tensor:
         """The host's tokens (B, N, H) and the mask's as one tensor (B, N + M, H)."""
@@ -66,7 +80,6 @@ class MaskStream:
 
     def part(self, joint: Tensor, others: int) -> Tensor:
         """Keep a block's result (B, N + M, H); returns the host's part of it, a view (B, N, H)."""
-        self.blocks += 1
         self._joint, self._handed_out = joint, joint[:, :others]
         self.tokens = joint[:, others:]
         return self._handed_out
@@ -92,22 +105,28 @@ class MaskStream:
         """The host's embedding with the mask tokens' behind it; None stays None (no positions at all)."""
         if rotary is None:
             return None
-        known, extended = self._extended.get("rotary", (None, None))
-        if known is not rotary:
+        if self._rotary is None or self._rotary[0] is not rotary:
             own = self.rotary.to(rotary).expand(rotary.shape[0], *self.rotary.shape[1:])
-            extended = torch.cat((rotary, own), dim=2)
-            self._extended["rotary"] = (rotary, extended)
-        return extended
+            self._rotary = (rotary, torch.cat((rotary, own), dim=2))
+        return self._rotary[1]
 
-    def extend_mask(self, mask: Tensor | None, like: Tensor, others: int) -> Tensor | None:
+    def extend_mask(self, mask: Tensor | None, like: Tensor, others: int) -> Tensor | ByStream | None:
         """The host's attention mask grown by the mask tokens, with these options in it; None if it can be."""
-        name = f"mask{others}"
-        known, extended = self._extended.get(name, (None, None))
-        if name not in self._extended or known is not mask:
-            own = self.tokens.shape[1]
-            extended = attention_mask(mask, others, own, self.options, like, self.texts, self.text)
-            self._extended[name] = (mask, extended)
-        return extended
+        if others not in self._sights or self._sights[others][0] is not mask:
+            own = self.rotary.shape[2]
+            sights = who_sees_whom(mask, others, own, self.options, like, self.texts, self.text)
+            self._sights[others] = (mask, sights)
+        return self._sights[others][1]
+
+    def keys(self, block: str, k: Tensor, v: Tensor, others: int) -> tuple[Tensor, Tensor]:
+        """A block's keys and values (B, heads, S, D) with the mask's in them, wherever those come from."""
+        self.blocks += 1
+        if self.reuse is not None:
+            own_k, own_v = self.reuse[block]
+            return torch.cat((k, own_k), dim=2), torch.cat((v, own_v), dim=2)
+        if self.keep is not None:
+            self.keep[block] = (k[:, :, others:].clone(), v[:, :, others:].clone())
+        return k, v
 
 
 def double_block(
@@ -131,7 +150,8 @@ def double_block(
     Returns:
         img and txt of the same shapes; the mask tokens stay in `mask`.
     """
-    count = img.shape[1]
+    stream, count = mask, img.shape[1]
+    mask = None if mask is None else mask.own
     own = modulate(block.img_mod.lin, vec, 6, mask, f"{name}.img_mod.lin")
     text = modulate(block.txt_mod.lin, vec, 6)
     theirs = (None, None) if mask is None else double(mask.modulation(f"{name}.img_mod.lin", 6))
@@ -143,11 +163,13 @@ def double_block(
     text_qkv = block.txt_attn.qkv(affine(block.txt_norm1(txt), txt.shape[1], text[0]))
     text_q, text_k, text_v = split_heads(text_qkv, block.num_heads, block.txt_attn.norm)
     q, k, v = (torch.cat(pair, dim=2) for pair in ((text_q, q), (text_k, k), (text_v, v)))
-    if mask is not None:
-        mask.text = txt.shape[1]
-        rotary = mask.extend_rotary(rotary)
-        attn_mask = mask.extend_mask(attn_mask, q, txt.shape[1] + count)
-    attention = attend(q, k, v, rotary, attn_mask)
+    sights: Tensor | ByStream | None = attn_mask
+    if stream is not None:
+        stream.text = txt.shape[1]
+        k, v = stream.keys(name, k, v, txt.shape[1] + count)
+        rotary = stream.extend_rotary(rotary)
+        sights = of_queries(q, stream.extend_mask(attn_mask, q, txt.shape[1] + count))
+    attention = attend(q, k, v, rotary, sights)
     text_attention, attention = attention[:, : txt.shape[1]], attention[:, txt.shape[1] :]
 
     update = linear(block.img_attn.proj, attention, count, mask, f"{name}.img_attn.proj")
@@ -185,7 +207,8 @@ def single_block(
     Returns:
         x of the same shape; the mask tokens stay in `mask`.
     """
-    count = x.shape[1]
+    stream, count = mask, x.shape[1]
+    mask = None if mask is None else mask.own
     (own,) = modulate(block.modulation.lin, vec, 3, mask, f"{name}.modulation.lin")
     theirs = None if mask is None else Modulation(*mask.modulation(f"{name}.modulation.lin", 3))
     x = x if mask is None else mask.join(x)
@@ -195,20 +218,25 @@ def single_block(
         [3 * block.hidden_size], dim=-1
     )
     q, k, v = split_heads(qkv, block.num_heads, block.norm)
-    if mask is not None:
-        rotary = mask.extend_rotary(rotary)
-        attn_mask = mask.extend_mask(attn_mask, q, count)
+    sights: Tensor | ByStream | None = attn_mask
+    if stream is not None:
+        k, v = stream.keys(name, k, v, count)
+        rotary = stream.extend_rotary(rotary)
         if last:
-            mask.blocks += 1
             q, hidden, x, theirs = q[:, :, :count], hidden[:, :count], x[:, :count], None
-            attn_mask = attn_mask if attn_mask is None else attn_mask[..., :count, :]
-            mask = mask if mask.options.latent_lora else None
-    attention = attend(q, k, v, rotary, attn_mask)
+            mask = mask if stream.options.latent_lora else None
+        sights = of_queries(q, stream.extend_mask(attn_mask, q, count))
+    attention = attend(q, k, v, rotary, sights)
 
     joined = torch.cat((attention, block.mlp_act(hidden)), dim=2)
     update = linear(block.linear2, joined, count, mask, f"{name}.linear2")
     x = finite(x + gated(update, count, own, theirs))
     return x if theirs is None or mask is None else mask.part(x, count)
+
+
+def of_queries(q: Tensor, sights: Tensor | ByStream | None) -> Tensor | ByStream | None:
+    """The part of an attention mask that belongs to the first tokens, where q (B, heads, Q, D) has only those."""
+    return sights[..., : q.shape[2], :] if isinstance(sights, Tensor) and sights.shape[-2] > 1 else sights
 
 
 def modulate(
@@ -267,43 +295,3 @@ def _add_to_image(update: Tensor, count: int) -> Tensor:
     own = update.shape[1] - count
     image = update[:, :own] + update[:, count:]
     return torch.cat((image, update[:, own:]), dim=1)
-
-
-def mask_positions(height: int, width: int, axes: int = 3, device: torch.device | None = None) -> Tensor:
-    """The mask tokens' position ids: the image's own, (0, row, column) -> (1, height * width, axes)."""
-    ids = torch.zeros(height, width, axes, device=device, dtype=torch.float32)
-    ids[..., 1] = torch.arange(height, device=device)[:, None]
-    ids[..., 2] = torch.arange(width, device=device)[None]
-    return ids.reshape(1, height * width, axes)
-
-
-def mask_modulations(
-    flux: Block, vec: Tensor, lora: Mapping[str, LowRank] | None = None
-) -> dict[str, Tensor]:
-    """All blocks' modulations of the mask tokens, (B, 1, 6H) and (B, 1, 3H): constant over the steps.
-
-    Args:
-        flux: the transformer, with `double_blocks` and `single_blocks`.
-        vec: the mask stream's vector (B, H): timestep 0, guidance and pooled text.
-    """
-    activated = F.silu(vec[:, None])
-    linears = {
-        **{f"double_blocks.{i}.img_mod.lin": block.img_mod.lin for i, block in enumerate(flux.double_blocks)},
-        **{
-            f"single_blocks.{i}.modulation.lin": block.modulation.lin
-            for i, block in enumerate(flux.single_blocks)
-        },
-    }
-    modulations = {}
-    for name, lin in linears.items():
-        update = lora[name](activated) if lora and name in lora else None
-        out = lin(activated)
-        modulations[name] = out if update is None else out + update
-    return modulations
-
-
-def embed_tokens(flux: Block, tokens: Tensor, lora: Mapping[str, LowRank] | None = None) -> Tensor:
-    """Mask tokens (B, M, 64) through the image's `img_in` and its LoRA -> (B, M, H)."""
-    update = lora["img_in"](tokens) if lora and "img_in" in lora else None
-    out: Tensor = flux.img_in(tokens)
-    return out if update is None else out + update

@@ -1,161 +1,191 @@
 """What a step with the mask stream costs, against plain FLUX and against FLUX with as many more image tokens.
 
-    python tests/bench/step.py                         a reduced geometry, on a CPU in a minute or two
+    python tests/bench/step.py                         a reduced geometry, on a CPU in some minutes
     python tests/bench/step.py --full --device cuda    FLUX.1-dev's geometry in bf16, random weights
+    python tests/bench/step.py --sizes 256 512 768     time against counted operations, size by size
+    python tests/bench/step.py --compile               every row compiled by torch, too
 
 Every variant runs once in each round, so that the ratios hold while the machine's speed drifts. The floor is
-plain FLUX with the mask's tokens as more image tokens: an exact third stream cannot cost less.
+plain FLUX with the mask's tokens as more image tokens: an exact third stream cannot cost less. A row of an option
+that is not the same at every step is the mean of a refreshed and the steps that reuse its keys.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
-from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from counting import Counted, Run, count, in_rounds, matrix_rate, ratio
+from models import REDUCED, Inputs, random_flux, random_lora
+from torch import Tensor, nn
 
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition
 from mogle_core.lora import MaskLoRA
+from mogle_core.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
 from mogle_core.network import MoGLE
-from mogle_core.training.start import fresh_lora
+from mogle_core.reuse import Kept
 
-REDUCED = FluxParams(
-    vec_in_dim=64, context_in_dim=256, hidden_size=768, num_heads=6, depth=3, depth_single_blocks=6
-)
-RANK = 4
+FLOOR, PLAIN, OURS = "floor: FLUX with as many more tokens", "plain FLUX", "mask stream"
+REUSING = "  a step that reuses keys"
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """One step's, for a picture of `grid` tokens."""
-
-    image: Tensor
-    text: Tensor
-    time: Tensor
-    pooled: Tensor
-    guidance: Tensor
-    masks: Tensor
-    grid: tuple[int, int]
-
-    @classmethod
-    def random(cls, params: FluxParams, side: int, text: int, like: Tensor) -> Inputs:
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(shape, device=like.device, dtype=like.dtype)
-
-        tokens, one = side * side, like.new_ones(1)
-        return cls(
-            normal(1, tokens, 64), normal(1, text, params.context_in_dim), 0.6 * one, normal(1, params.vec_in_dim),
-            3.5 * one, normal(1, 20, tokens, 64), (side, side),
-        )  # fmt: skip
-
-
-def random_flux(params: FluxParams, dtype: torch.dtype, device: torch.device) -> Flux:
-    """The transformer with random weights, made where it will run."""
-    with torch.device("meta"):
-        model = Flux(params)
-    model = model.to(dtype).to_empty(device=device)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
-    return model.requires_grad_(False).eval()
-
-
-def random_lora(model: Flux, dtype: torch.dtype, device: torch.device) -> MaskLoRA:
-    """A LoRA on the official trainer's layers, with nothing in it zero."""
-    lora = fresh_lora(model, RANK, torch.Generator().manual_seed(0)).to(device, dtype).requires_grad_(False)
-    for parameter in lora.parameters():
-        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
-    return lora
-
-
-def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Callable[[], Tensor]]:
+def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
     """Every way to compute a step, by its name in the table."""
     low_rank = lora.low_rank()
-    outputs, full_mask = network.expert_outputs(x.masks), x.masks[:, 0]
     conditions = (x.text, x.time, x.pooled)
+    outputs, full_mask = network.expert_outputs(x.masks), x.masks[:, 0]
+    half = mask_grid("half", x.grid)
+    fewer = resize_tokens(x.masks, x.grid, half)
+    half_outputs = network.expert_outputs(fewer)
 
     def tokens() -> Tensor:
         return network.blend(outputs, network.gate_weights(full_mask, x.image, 1000 * x.time))
 
-    def step(lora: dict = low_rank, **options: float | bool) -> Tensor:
-        mask = MaskCondition(tokens(), x.grid, lora, StreamOptions(**options))
+    def half_tokens() -> Tensor:
+        noisy = thin_tokens(x.image, x.grid, half)
+        return network.blend(half_outputs, network.gate_weights(fewer[:, 0], noisy, 1000 * x.time))
+
+    def run(mask: MaskCondition) -> Tensor:
         return model(x.image, *conditions, x.grid, x.guidance, mask)
 
+    def exact(**options: float | bool) -> MaskCondition:
+        return MaskCondition(tokens(), x.grid, low_rank, StreamOptions(**options))
+
+    kept: Kept = {}
+    run(replace(exact(), keep=kept))
     doubled, wide = torch.cat((x.image, x.image), dim=1), (x.grid[0], 2 * x.grid[1])
     return {
-        "floor: FLUX with as many more tokens": lambda: model(doubled, *conditions, wide, x.guidance),
-        "plain FLUX": lambda: model(x.image, *conditions, x.grid, x.guidance),
-        "mask stream": step,
-        "mask stream, no LoRA": lambda: step({}),
-        "mask stream, strength 0.7": lambda: step(strength=0.7),
+        FLOOR: lambda: model(doubled, *conditions, wide, x.guidance),
+        PLAIN: lambda: model(x.image, *conditions, x.grid, x.guidance),
+        OURS: lambda: run(exact()),
+        "  without its LoRA": lambda: run(replace(exact(), lora={})),
+        "  at strength 0.7": lambda: run(exact(strength=0.7)),
+        "  that keeps its keys": lambda: run(replace(exact(), keep={})),
+        REUSING: lambda: run(MaskCondition(x.image, x.grid, reuse=kept)),
+        "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank)),
         "gate and blend alone": tokens,
+        "experts, once a mask": lambda: network.expert_outputs(x.masks),
     }
 
 
-def timed(run: Callable[[], Tensor], device: torch.device) -> float:
-    """Seconds of one call, the device's work included."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+class Loop(nn.Module):
+    """The 20 experts as 20 modules, one after the other, as the official code runs them."""
+
+    def __init__(self, network: MoGLE) -> None:
+        super().__init__()
+        experts = network.experts
+        assert experts is not None
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 64)) for _ in range(20))
+        for i, expert in enumerate(self.experts):
+            expert.load_state_dict({
+                "0.weight": experts.weight_in[i], "0.bias": experts.bias_in[i],
+                "2.weight": experts.weight_out[i], "2.bias": experts.bias_out[i],
+            })  # fmt: skip
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return torch.stack([expert(latents[:, i]) for i, expert in enumerate(self.experts)], 1)
 
 
-def matrix_rate(dtype: torch.dtype, device: torch.device, width: int) -> float:
-    """The machine's own floating-point operations a second in a large product of this dtype."""
-    a, b = (torch.randn(2048, width, device=device, dtype=dtype) for _ in range(2))
-    seconds = statistics.median(timed(lambda: a @ b.T, device) for _ in range(10))
-    return 2 * 2048 * 2048 * width / seconds
+def small_parts(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
+    """What is done once a mask or once a run."""
+    loop, vec, low_rank = Loop(network).to(x.image), x.text.new_zeros(1, model.params.hidden_size), lora.low_rank()
+    assert network.experts is not None
+    torch.testing.assert_close(loop(x.masks), network.experts(x.masks), atol=1e-2, rtol=1e-2)
+    return {
+        "20 experts in a loop": lambda: loop(x.masks),
+        "20 experts as one batch": lambda: network.experts(x.masks),
+        "the stream's modulations, once a run": lambda: mask_modulations(model, vec, low_rank),
+    }
+
+
+def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rate: float, first: str) -> None:
+    heads = (("median s", 10), ("min", 9), ("max", 9), ("/ first", 9), ("GFLOP", 10), ("GB", 8), ("peak MB", 9))
+    print(" " * 38 + "".join(f"{head:>{width}}" for head, width in heads) + f"{'of rate':>9}")
+    for name, times in seconds.items():
+        middle, found = statistics.median(times), counted[name]
+        share = found.operations / middle / rate
+        print(
+            f"{name:38}{middle:10.4f}{min(times):9.4f}{max(times):9.4f}{ratio(times, seconds[first]):9.3f}"
+            f"{found.operations / 1e9:10.2f}{found.moved / 1e9:8.2f}{found.peak / 2**20:9.0f}{share:9.0%}"
+        )
+
+
+def print_refresh(seconds: dict[str, list[float]]) -> None:
+    """A refreshed step keeps its keys; n - 1 reuse them."""
+    keeps, reuses = (seconds[name] for name in ("  that keeps its keys", REUSING))
+    for every in (2, 4, 8):
+        mean = [(one + (every - 1) * other) / every for one, other in zip(keeps, reuses, strict=True)]
+        ratios = ratio(mean, seconds[OURS]), ratio(mean, seconds[FLOOR]), ratio(mean, seconds[PLAIN])
+        print(f"refresh_every {every}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
+
+
+def measure(params: FluxParams, side: int, text: int, options: argparse.Namespace) -> dict[str, tuple[float, int]]:
+    """One size's tables; returns each row's median seconds and operations."""
+    dtype, device = (torch.bfloat16 if options.full else torch.float32), options.device
+    model = random_flux(params, dtype, device)
+    network, lora = MoGLE().to(device, dtype).requires_grad_(False), random_lora(model, dtype, device)
+    x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
+    rate = matrix_rate(dtype, device, params.hidden_size)
+    print(f"\n{16 * side} px: {text} text, {side * side} image and mask tokens; {rate / 1e9:.0f} GFLOP/s in products")
+    found = {}
+    for make, first in ((variants, FLOOR), (small_parts, "20 experts in a loop")):
+        runs = make(model, network, lora, x)
+        if options.exact:
+            runs = {name: run for name, run in runs.items() if name in (FLOOR, PLAIN, OURS)}
+        counted = {name: count(run) for name, run in runs.items()}  # also the warm-up
+        seconds = in_rounds(runs, options.rounds, device)
+        if runs:
+            print_rows(seconds, counted, rate, first)
+        found |= {name: (statistics.median(times), counted[name].operations) for name, times in seconds.items()}
+        if REUSING in runs:
+            print_refresh(seconds)
+    if options.compile:
+        print_compiled(model, variants(model, network, lora, x), options.rounds, device)
+    return found
+
+
+def print_compiled(model: Flux, runs: dict[str, Run], rounds: int, device: torch.device) -> None:
+    """The rows of a step with the transformer's forward pass compiled, and how often it broke off."""
+    runs = {name: runs[name] for name in (FLOOR, PLAIN, OURS, "  at strength 0.7", REUSING)}
+    model.compile(dynamic=False)
+    for run in runs.values():
+        run()
+    seconds = in_rounds(runs, rounds, device)
+    for name, times in seconds.items():
+        print(f"compiled {name:38}{statistics.median(times):10.4f}{ratio(times, seconds[FLOOR]):9.3f}")
+
+
+def print_sizes(found: dict[int, dict[str, tuple[float, int]]]) -> None:
+    """Whether time follows the counted operations: each size's time by operation, against the sizes' mean."""
+    print("\ntime by operation against the mean over the sizes")
+    for name in (FLOOR, PLAIN, OURS):
+        rates = {size: seconds / operations for size, rows in found.items() for seconds, operations in [rows[name]]}
+        mean = statistics.mean(rates.values())
+        print(f"{name:38}" + "".join(f"{size:>6} px {rate / mean - 1:+.1%}" for size, rate in rates.items()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="FLUX.1-dev's geometry: 19 + 38 blocks, 3072 wide")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--size", type=int, default=None, help="pixels a side (256 reduced, 512 full)")
+    parser.add_argument("--sizes", type=int, nargs="+", help="pixels a side (default: 256 reduced, 512 and 1024 full)")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--exact", action="store_true", help="only plain FLUX, the floor and the exact stream")
+    parser.add_argument("--compile", action="store_true", help="measure the transformer compiled by torch, too")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    params, text, size = (FluxParams(), 512, 512) if options.full else (REDUCED, 64, 256)
-    dtype = torch.bfloat16 if options.full else torch.float32
-    device, side = options.device, (options.size or size) // 16
-
+    params, text, sizes = (FluxParams(), 512, [512, 1024]) if options.full else (REDUCED, 64, [256])
+    print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {options.rounds} rounds")
     with torch.inference_mode():
-        model = random_flux(params, dtype, device)
-        network, lora = MoGLE().to(device, dtype), random_lora(model, dtype, device)
-        x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
-        runs = variants(model, network, lora, x)
-        operations = {}
-        for name, run in runs.items():  # also the warm-up
-            with FlopCounterMode(display=False) as counter:
-                run()
-            operations[name] = counter.get_total_flops()
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(options.rounds):
-            for name, run in runs.items():
-                seconds[name].append(timed(run, device))
-        rate = matrix_rate(dtype, device, params.hidden_size)
-
-    floor = next(iter(runs))
-    threads = torch.get_num_threads()
-    print(f"{torch.__version__}, {device}, {dtype}, {16 * side} px, {threads} threads, {options.rounds} rounds")
-    print(f"{'':38}{'median':>10}{'min':>10}{'max':>10}{'/ floor':>9}{'GFLOP':>10}{'of rate':>9}")
-    for name, times in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(times, seconds[floor], strict=True))
-        middle = statistics.median(times)
-        share, giga = operations[name] / middle / rate, operations[name] / 1e9
-        row = f"{middle:10.4f}{min(times):10.4f}{max(times):10.4f}{ratio:9.3f}{giga:10.2f}{share:9.0%}"
-        print(f"{name:38}{row}")
+        found = {size: measure(params, size // 16, text, options) for size in options.sizes or sizes}
+    if len(found) > 1:
+        print_sizes(found)
 
 
 if __name__ == "__main__":

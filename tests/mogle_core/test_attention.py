@@ -11,6 +11,7 @@ from torch import Tensor
 from written_out import (
     BATCH,
     IMAGE,
+    OPTIONS,
     TEXT,
     Scene,
     close,
@@ -20,8 +21,9 @@ from written_out import (
     run_single,
 )
 
-from mogle_core.attention import StreamOptions, attention_mask
+from mogle_core.attention import ByStream, StreamOptions, attention_mask, who_sees_whom
 from mogle_core.flux import Flux, attend
+from mogle_core.region_text import RegionText
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -121,3 +123,31 @@ def test_batch_items_are_apart(model: Flux) -> None:
         for name in ("img", "txt", "tokens", "vec", "own"):
             setattr(one, name, getattr(one, name)[i : i + 1])
         close(run_all(model, one, one.stream(model)), together[i : i + 1])
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("others_alone", [False, True])
+def test_two_calls_are_the_dense_mask(others_alone: bool, options: StreamOptions) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (3 * torch.randn(2, 4, 40, 16, generator=generator) for _ in range(3))
+    sights, dense = who_sees_whom(None, 24, 16, options, q), attention_mask(None, 24, 16, options, q)
+    if dense is None:
+        assert sights is None
+        return
+    assert isinstance(sights, ByStream)
+    assert torch.equal(sights.dense(q), dense)
+    expected = attend(q, k, v, None, dense)
+    if others_alone:
+        q, expected = q[:, :, :24], expected[:, :24]
+    torch.testing.assert_close(attend(q, k, v, None, sights), expected, atol=1e-5, rtol=0)
+
+
+def test_a_dense_mask_only_where_the_host_or_a_text_asks_for_one() -> None:
+    weak, like = StreamOptions(strength=0.3), torch.ones(1)
+    assert isinstance(who_sees_whom(torch.zeros(4, 4), 4, 2, weak, like), Tensor)
+    text = RegionText(torch.zeros(1, 1, 8), torch.tensor([[True, False]]))
+    assert isinstance(who_sees_whom(None, 4, 2, weak, like, (text,), 2), Tensor)
+    biases = who_sees_whom(None, 4096, 4096, weak, like)
+    assert isinstance(biases, ByStream)
+    sizes = [sight.bias.numel() for sight in (biases.by_others, biases.by_mask) if sight.bias is not None]
+    assert sizes == [8192, 8192]

@@ -13,7 +13,7 @@ from torch import Tensor
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition, attend, rope, rotate, timestep_embedding
 from mogle_core.flux_files import load, read_params
-from mogle_core.stream import mask_positions
+from mogle_core.mask_tokens import mask_positions
 
 GRID = (2, 3)
 

@@ -37,14 +37,8 @@ from written_out import (
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, attend
 from mogle_core.lora import LowRank
-from mogle_core.stream import (
-    double_block,
-    embed_tokens,
-    linear,
-    mask_modulations,
-    mask_positions,
-    single_block,
-)
+from mogle_core.mask_tokens import embed_tokens, mask_modulations, mask_positions
+from mogle_core.stream import double_block, linear, single_block
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -218,7 +212,7 @@ def test_rotary_and_masks_are_extended_once(model: Flux) -> None:
     first = mask.extend_mask(None, like, IMAGE)
     assert mask.extend_mask(None, like, IMAGE) is first
     assert mask.extend_mask(given, like, IMAGE) is not first
-    assert mask.extend_mask(None, like, IMAGE + TEXT).shape == (IMAGE + TEXT + MASK,) * 2
+    assert mask.extend_mask(None, like, IMAGE + TEXT).dense(like).shape == (IMAGE + TEXT + MASK,) * 2
 
 
 # --- Single pieces.

@@ -14,13 +14,8 @@ from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, attend
 from mogle_core.flux_files import load, read_params
 from mogle_core.lora import LowRank
-from mogle_core.stream import (
-    MaskStream,
-    double_block,
-    mask_modulations,
-    mask_positions,
-    single_block,
-)
+from mogle_core.mask_tokens import mask_modulations, mask_positions
+from mogle_core.stream import MaskStream, double_block, single_block
 
 BATCH, TEXT, ROWS, COLUMNS = 2, 3, 2, 3
 IMAGE = MASK = ROWS * COLUMNS

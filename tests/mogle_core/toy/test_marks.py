@@ -69,6 +69,10 @@ def _with_empty_stream(world: World, text: tuple[Tensor, Tensor], noise: Tensor)
     flux = world.flux
 
     class Unseen(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.img_in = flux.img_in  # tells device and dtype
+
         def forward(self, *args: object) -> Tensor:
             *rest, mask = args
             assert mask is None

@@ -1,0 +1,114 @@
+"""Time, floating-point operations, bytes and peak memory of a call, and the machine's own matrix rate."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """operations: floating-point ones. moved: bytes that operations read and wrote. peak: bytes alive at once,
+    beside what was there before."""
+
+    operations: int
+    moved: int
+    peak: int
+
+
+class Bytes(TorchDispatchMode):
+    """Counts what operations read and write, each as if from memory, and what their results occupy at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = self.alive = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = [t for t in tree_leaves((args, kwargs or {})) if isinstance(t, Tensor)]
+        for tensor in given:
+            self._known.add(tensor.untyped_storage()._cdata)
+        out = func(*args, **(kwargs or {}))
+        made = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+        if not func.is_view:
+            self.moved += sum(_size(tensor) for tensor in (*given, *made))
+        for tensor in made:
+            self._track(tensor.untyped_storage())
+        return out
+
+    def _track(self, storage: Any) -> None:
+        name, size = storage._cdata, storage.nbytes()
+        if name in self._known:
+            return
+        self._known.add(name)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(storage, self._free, name, size)
+
+    def _free(self, name: int, size: int) -> None:
+        self._known.discard(name)
+        self.alive -= size
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _cpu_attention(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...], *_: object, **__: object) -> int:
+    return int(sdpa_flop_count(q, k, v))
+
+
+def flop_counter() -> FlopCounterMode:
+    """torch's own, which leaves out a CPU's fused attention."""
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    return FlopCounterMode(display=False, custom_mapping={fused: _cpu_attention})
+
+
+def count(run: Run) -> Counted:
+    with flop_counter() as flops, Bytes() as counted:
+        run()
+    return Counted(flops.get_total_flops(), counted.moved, counted.peak)
+
+
+def timed(run: Run, device: torch.device) -> float:
+    """Seconds of one call, the device's work included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def in_rounds(runs: dict[str, Run], rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of every run in every round: in turn, so that ratios hold while the machine's speed drifts."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(timed(run, device))
+    return seconds
+
+
+def ratio(times: list[float], to: list[float]) -> float:
+    """The median of the rounds' ratios."""
+    return statistics.median(a / b for a, b in zip(times, to, strict=True))
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device, width: int) -> float:
+    """The machine's own floating-point operations a second in a large product of this dtype."""
+    a, b = (torch.randn(2048, width, device=device, dtype=dtype) for _ in range(2))
+    seconds = statistics.median(timed(lambda: a @ b.T, device) for _ in range(10))
+    return 2 * 2048 * 2048 * width / seconds

@@ -1,0 +1,106 @@
+"""What a step needs beside the weights: the bytes alive at once, walked through on shapes alone, and an estimate.
+
+    python tests/bench/memory.py                  FLUX.1-dev's geometry in bf16, at 512 x 512 and 1024 x 1024
+    python tests/bench/memory.py --check          the walk against the same walk on real tensors, reduced geometry
+
+Nothing here is measured on a GPU: a library's workspaces and the allocator's rounding come on top. Attention is
+counted as a fused one, which has no (tokens, tokens).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from unittest import mock
+
+import torch
+from counting import Bytes
+from models import REDUCED, Inputs, random_flux, random_lora
+from torch import Tensor
+
+from mogle_core import flux as core
+from mogle_core.flux import Flux, FluxParams, MaskCondition
+from mogle_core.lora import LowRank
+from mogle_core.mask_tokens import mask_grid
+from mogle_core.reuse import Kept, kept_bytes
+
+GIB = 2**30
+HOST_FACTOR = 3.1
+"""ComfyUI's `memory_usage_factor` of FLUX.1."""
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The shape of a fused attention's result."""
+    return q.new_empty(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
+
+
+def peaks(params: FluxParams, side: int, text: int, dtype: torch.dtype, device: torch.device) -> dict[str, int]:
+    """Bytes alive at once in a step, beside weights and inputs, of each kind of step."""
+    model = random_flux(params, dtype, device)
+    lora = {name: LowRank(*pair) for name, pair in random_lora(model, dtype, device).low_rank().items()}
+    x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
+    mask, half = MaskCondition(x.image, x.grid, lora), mask_grid("half", x.grid)
+    kept: Kept = {}
+    peak(model, x, replace(mask, keep=kept))
+    doubled = replace(x, image=torch.cat((x.image, x.image), 1), grid=(side, 2 * side))
+    return {
+        "plain FLUX": peak(model, x, None),
+        "floor: as many more tokens": peak(model, doubled, None),
+        "mask stream": peak(model, x, mask),
+        "  that keeps its keys": peak(model, x, replace(mask, keep={})),
+        "  that reuses keys (kept ones not counted)": peak(model, x, replace(mask, reuse=kept)),
+        "mask_tokens half": peak(model, x, replace(mask, tokens=x.image[:, : half[0] * half[1]], grid=half)),
+    }
+
+
+def peak(model: Flux, x: Inputs, mask: MaskCondition | None) -> int:
+    with mock.patch.object(core, "_without_positions", fused), torch.inference_mode(), Bytes() as counted:
+        model(x.image, x.text, x.time, x.pooled, x.grid, x.guidance, mask)
+    return counted.peak
+
+
+def told(side: int, batch: int, extra: float) -> float:
+    """What ComfyUI reckons with for bf16 activations with fused attention; extra: the mask's share of the area."""
+    return batch * (2 * side) ** 2 * (1 + extra) * 2 * 0.01 * HOST_FACTOR * 2**20
+
+
+def print_walk(params: FluxParams, sizes: list[int]) -> None:
+    for size in sizes:
+        side = size // 16
+        found = peaks(params, side, 512, torch.bfloat16, torch.device("meta"))
+        kept = kept_bytes(params.depth + params.depth_single_blocks, 1, side * side, params.hidden_size, 2)
+        print(f"\n{size} px, bf16, walked on shapes; refresh_every keeps {kept / GIB:.2f} GiB")
+        for name, size_of in found.items():
+            print(f"  {name:44}{size_of / GIB:8.2f} GiB")
+        print(f"  ComfyUI is told: plain {told(side, 1, 0) / GIB:.2f}, with the mask {told(side, 1, 1) / GIB:.2f} GiB "
+              f"(and twice that where there is room for two conditionings at once)")  # fmt: skip
+        estimate(params, found, kept)
+
+
+def estimate(params: FluxParams, found: dict[str, int], kept: int) -> None:
+    """Weights of the transformer and the step's activations, in GiB; text encoders and VAE are not loaded then."""
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in Flux(params).parameters())
+    for name, width in (("bf16", 2), ("fp8", 1)):
+        weights = count * width
+        exact, reuse = weights + found["mask stream"], weights + found["mask stream"] + kept
+        print(f"  estimate, {name} weights: {weights / GIB:.1f} + activations = {exact / GIB:.1f} GiB exact, "
+              f"{reuse / GIB:.1f} GiB with refresh_every; streamed weights: "
+              f"{(found['mask stream'] + 2 * GIB) / GIB:.1f} GiB with 2 GiB of them resident")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024])
+    options = parser.parse_args()
+    if not options.check:
+        print_walk(FluxParams(), options.sizes)
+        return
+    for device in ("meta", "cpu"):
+        found = peaks(REDUCED, 16, 64, torch.float32, torch.device(device))
+        print(device, {name.strip(): f"{size / 2**20:.1f} MB" for name, size in found.items()})
+
+
+if __name__ == "__main__":
+    main()

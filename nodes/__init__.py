@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .condition import GatedCondition, RegionControl
 from .edit import GetRegion, MaskEdit, MorphMask, SetRegion
+from .gates import GateMaps
 from .load import LoadMoGLE, LoRAApply
 from .masks import Encode, MaskDecouple
 from .paint import MaskPainter
@@ -23,6 +24,7 @@ NODES: list[type[io.ComfyNode]] = [
     LoRAApply,
     RegionControl,
     RegionPrompting,
+    GateMaps,
     ParseFace,
     AlignFace,
     UnalignFace,
@@ -39,4 +41,5 @@ class MoGLEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         host.register_models_folders()
         host.add_routes()
+        host.mark_prompts()
         return NODES

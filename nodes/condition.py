@@ -6,8 +6,10 @@ from comfy_api.latest import io
 
 from ..mogle_core.encode import MaskLatents
 from ..mogle_core.gates import GateRecord
+from ..mogle_core.mask_tokens import MASK_TOKENS, check_texts
 from ..mogle_core.region_text import RegionPrompt
 from ..mogle_core.regions import REGION_NAMES, Region, check_window
+from ..mogle_core.reuse import SCHEDULES, Refresh
 from . import host, inputs, sockets
 
 SAME_GUIDANCE = "same as image"
@@ -70,13 +72,45 @@ class GatedCondition(io.ComfyNode):
                     "rounding.",
                     **host.newer_input_fields(advanced=True),
                 ),
+                io.Int.Input(
+                    "refresh_every",
+                    default=1,
+                    min=1,
+                    max=16,
+                    optional=True,
+                    tooltip="Compute the mask stream only at every so many steps and reuse its keys and values in "
+                    "those between. 1 is exact; 4 is much faster and keeps the mask a little less closely. Needs "
+                    "memory for the kept keys.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+                io.Combo.Input(
+                    "refresh_schedule",
+                    options=list(SCHEDULES),
+                    default=SCHEDULES[0],
+                    optional=True,
+                    tooltip="dense early computes the mask stream at each of the first steps, where the layout is "
+                    "decided, and at every so many of the others. Without effect while refresh_every is 1.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+                io.Combo.Input(
+                    "mask_tokens",
+                    options=list(MASK_TOKENS),
+                    default=MASK_TOKENS[0],
+                    optional=True,
+                    tooltip="half: a quarter of the mask tokens, each for 2 x 2 of the picture's. Faster, and small "
+                    "features follow the mask less closely.",
+                    **host.newer_input_fields(advanced=True),
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the mask stream."),
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt with the mask."),
                 io.Conditioning.Output(display_name="negative", tooltip="The negative, with the mask if given."),
-                sockets.Gates.Output(display_name="gates", tooltip="What the gate does, for Gate Maps."),
+                sockets.Gates.Output(
+                    display_name="gates", tooltip="What the gate does, for Gate Maps. Recorded only if connected."
+                ),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             **host.newer_fields(search_aliases=["apply mogle", "face mask condition"]),
         )
 
@@ -95,8 +129,15 @@ class GatedCondition(io.ComfyNode):
         region_prompts: tuple[RegionPrompt, ...] = (),
         mask_guidance: str = SAME_GUIDANCE,
         separate_calls: bool = False,
+        refresh_every: int = 1,
+        refresh_schedule: str = SCHEDULES[0],
+        mask_tokens: str = MASK_TOKENS[0],
     ) -> io.NodeOutput:
         check_window(start_percent, end_percent, "Gated Condition")
+        refresh = Refresh(refresh_every, refresh_schedule)
+        refresh.check(mogle.recipe.options)
+        check_texts(mask_tokens, region_prompts)
+        gates = GateRecord(masks=mogle.network.config.masks)
         settings = host.MaskSettings(
             strength=strength,
             start_percent=start_percent,
@@ -106,16 +147,18 @@ class GatedCondition(io.ComfyNode):
             options=mogle.recipe.options,
             guidance=None if mask_guidance == SAME_GUIDANCE else float(mask_guidance),
             separate_calls=separate_calls,
-            record=GateRecord(masks=mogle.network.config.masks),
+            record=gates if host.asks_for_gates(cls.hidden.prompt, cls.hidden.unique_id) else None,
+            refresh=refresh,
+            mask_tokens=mask_tokens,
         )
         empty = host.empty_conditioning(positive) if negative is None else None
         if strength == 0:
-            return io.NodeOutput(model, positive, empty or negative, settings.record)
+            return io.NodeOutput(model, positive, empty or negative, gates)
         return io.NodeOutput(
             host.attach(model, mogle, settings),
             host.with_region_prompts(host.with_mask(positive, mask_latents), mask_latents, region_prompts),
             empty or host.with_mask(negative, mask_latents),
-            settings.record,
+            gates,
         )
 
 

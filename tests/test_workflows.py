@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+TOYS = (
+    *("mask_and_text", "mask_only", "text_only", "paint_from_scratch", "repaint_one_region"),
+    *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
+)
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
+NOTES = ("MarkdownNote", "Note")
+ANY = "*"  # an input that takes every type
 TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`
 DOWNLOADABLE = (".safetensors", ".sft", ".ckpt", ".pth", ".pt")  # what its missing-models dialog accepts
 
@@ -68,15 +74,16 @@ def id_complaints(workflow: Workflow) -> Iterator[str]:
 
 
 def link_complaints(workflow: Workflow) -> Iterator[str]:
-    """Both ends of a link name it, with its type, and no end names a link that is not there."""
+    """Both ends of a link name it, with its type or for any, and no end names a link that is not there."""
     nodes = {node["id"]: node for node in workflow["nodes"]}
+    kinds = {link[0]: link[5] for link in workflow["links"]}
     ends = {
         (link, "out", node["id"], slot, output["type"])
         for node in nodes.values()
         for slot, output in enumerate(node["outputs"])
         for link in output["links"] or ()
     } | {
-        (entry["link"], "in", node["id"], slot, entry["type"])
+        (entry["link"], "in", node["id"], slot, kinds.get(entry["link"]) if entry["type"] == ANY else entry["type"])
         for node in nodes.values()
         for slot, entry in enumerate(node["inputs"])
         if entry["link"] is not None
@@ -128,9 +135,24 @@ CHECKS = (id_complaints, link_complaints, layout_complaints, model_complaints, o
 def test_there_are_examples_and_nothing_else() -> None:
     """ComfyUI takes every .json of the folder for a template, and the .jpg beside it for its picture."""
     names = {path.stem for path in EXAMPLES}
-    assert "mask_and_text" in names
+    assert names >= {"mask_and_text"} | {f"toy_{name}" for name in TOYS}
     found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
     assert found == {f"{name}.{kind}" for name in names for kind in ("json", "jpg")}
+
+
+def test_every_node_of_the_pack_is_in_an_example() -> None:
+    shown = {node["type"] for path in EXAMPLES for node in read(path)["nodes"]}
+    assert own_node_ids() <= shown
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_explains_itself(path: Path) -> None:
+    """In the graph: what it shows, where its files come from, what to try; and its parts have names."""
+    workflow = read(path)
+    (note,) = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] in NOTES]
+    assert note.startswith("# ") and len(note) > 500
+    assert ("toy install" in note) == path.stem.startswith("toy_")
+    assert len(workflow["groups"]) >= 4
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -26,6 +26,7 @@ from .files import (
 )
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint
 from .prompts import text_of, with_region_prompts
+from .recording import asks_for_gates, mark_prompts
 from .routes import add_routes
 from .sampling import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields
@@ -39,6 +40,7 @@ __all__ = [
     "MaskSettings",
     "ModelPatcher",
     "add_routes",
+    "asks_for_gates",
     "attach",
     "attach_lora",
     "detected_landmarks",
@@ -46,6 +48,7 @@ __all__ = [
     "file_complaint",
     "identity",
     "load_mogle",
+    "mark_prompts",
     "mask_encoder",
     "newer_fields",
     "newer_input_fields",

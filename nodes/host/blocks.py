@@ -9,7 +9,7 @@ from typing import Any
 import comfy.ldm.flux.math
 from torch import Tensor
 
-from ...mogle_core.attention import Attend
+from ...mogle_core.attention import Attend, ByStream, by_stream
 from ...mogle_core.stream import MaskStream, double_block, single_block
 from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, rotate
 
@@ -74,14 +74,23 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
     patches = options.get("patches", {}) if PATCHES_ATTENTION else {}
     extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, pe: Tensor | None, mask: Tensor | None) -> Tensor:
-        for patch in patches.get("attn1_patch", ()):
+    def plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, pe: Tensor | None = None) -> Tensor:
+        result: Tensor = comfy.ldm.flux.math.attention(
+            q, k, v, pe=pe, mask=mask, transformer_options=options, **extra
+        )
+        return result
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, pe: Tensor | None, mask: Tensor | ByStream | None) -> Tensor:
+        patched = patches.get("attn1_patch", ())
+        if patched and isinstance(mask, ByStream):
+            mask = mask.dense(q)  # what such a patch knows how to change
+        for patch in patched:
             out = patch(q, k, v, pe=pe, attn_mask=mask, extra_options=options)
             q, k, v = out.get("q", q), out.get("k", k), out.get("v", v)
             pe, mask = out.get("pe", pe), out.get("attn_mask", mask)
-        if pe is not None and q.shape[2] != k.shape[2]:
+        if pe is not None and (isinstance(mask, ByStream) or q.shape[2] != k.shape[2]):
             q, k, pe = rotate(q, pe[:, :, : q.shape[2]]), rotate(k, pe), None
-        result = comfy.ldm.flux.math.attention(q, k, v, pe=pe, mask=mask, transformer_options=options, **extra)
+        result = by_stream(plain, q, k, v, mask) if isinstance(mask, ByStream) else plain(q, k, v, mask, pe)
         for patch in patches.get("attn1_output_patch", ()):
             result = patch(result, options)
         return result

@@ -14,16 +14,27 @@ from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
 
 from ...mogle_core.attention import StreamOptions
+from ...mogle_core.cost import Shape, Tokens
 from ...mogle_core.gates import GateRecord, GateStep
 from ...mogle_core.labels import NUM_MASKS
 from ...mogle_core.lora import FusedLoRA, LowRank
-from ...mogle_core.network import MoGLE, pack
+from ...mogle_core.mask_tokens import (
+    embed_tokens,
+    mask_grid,
+    mask_modulations,
+    resize_tokens,
+    spread_positions,
+    thin_tokens,
+)
+from ...mogle_core.network import TOKEN_WIDTH, MoGLE, pack
 from ...mogle_core.region_text import RegionText
 from ...mogle_core.regions import Region, strengths
-from ...mogle_core.stream import MaskStream, embed_tokens, mask_modulations
+from ...mogle_core.reuse import Kept, Refresh
+from ...mogle_core.stream import MaskStream
 from .blocks import with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
 from .prompts import JoinedTexts, heard_texts, join_texts, take_region_texts
+from .reusing import extra_columns, kept_keys, tell_savings, tokens_of
 from .versions import compute_dtype, image_positions
 
 logger = logging.getLogger(__name__)
@@ -40,7 +51,11 @@ MASK_PASS = "mogle_mask"
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """Everything that Gated Condition sets; travels with the model. Only `record` changes, with each run."""
+    """Everything that Gated Condition sets; travels with the model.
+
+    record: what the gate does is kept there, anew with each run; None keeps nothing.
+    refresh, mask_tokens: exactness given away for speed; by default none.
+    """
 
     strength: float = 1.0
     start_percent: float = 0.0
@@ -50,7 +65,9 @@ class MaskSettings:
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
     separate_calls: bool = False
-    record: GateRecord = field(default_factory=GateRecord)
+    record: GateRecord | None = None
+    refresh: Refresh = field(default_factory=Refresh)
+    mask_tokens: str = "full"
 
 
 @dataclass
@@ -60,6 +77,8 @@ class Run:
     kept: dict[Hashable, Any] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
     masked: bool = False
+    passes: list[Tokens] = field(default_factory=list)
+    shape: Shape | None = None
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         if key not in self.kept:
@@ -84,33 +103,40 @@ class MaskPass:
     options: StreamOptions
     separate_calls: bool
     texts: tuple[RegionText, ...] = ()
+    mask_tokens: str = "full"
+    keep: Kept | None = None
+    reuse: Kept | None = None
 
 
 def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
     """One run: a place for what is computed once, and a word if the mask never came into play."""
     options = executor.class_obj.model_options["transformer_options"]
     options[RUN] = run = Run()
-    settings.record.start()
+    if settings.record is not None:
+        settings.record.start()
     try:
         result = executor(*args, **kwargs)
     finally:
         options.pop(RUN, None)
-        settings.record.finish()
+        if settings.record is not None:
+            settings.record.finish()
     if not run.masked:
         logger.warning(
             "Gated Condition patched this model, but no conditioning that was sampled carries a mask: connect "
             "its positive output to the sampler."
         )
+    tell_savings(run)
     return result
 
 
 def prepare_sampling(
     settings: MaskSettings, executor: Any, model: Any, noise_shape: Any, conds: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """The mask doubles the image's tokens: say so where ComfyUI asks how much memory will be needed."""
+    """The mask adds to the image's tokens: say so where ComfyUI asks how much memory will be needed."""
     entries = [entry for conditioning in conds.values() for entry in conditioning]
-    if any(MASK_LATENTS in entry.get("model_conds", {}) for entry in entries):
-        noise_shape = [*noise_shape[:-1], 2 * noise_shape[-1]]
+    if masked := sum(MASK_LATENTS in entry.get("model_conds", {}) for entry in entries):
+        columns = extra_columns(settings, model, noise_shape, masked)
+        noise_shape = [*noise_shape[:-1], noise_shape[-1] + columns]
     return executor(model, noise_shape, conds, *args, **kwargs)
 
 
@@ -123,9 +149,12 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     run = options.get(RUN) or Run()
     run.masked = True
     step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
+    run.shape, kind = step.model.diffusion_model.params, "without"
     if step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
-        kwargs[MASK_PASS] = mask_pass(settings, run, step)
+        mask = kwargs[MASK_PASS] = mask_pass(settings, run, step)
+        kind = "whole" if mask.reuse is None else "reused"
+    run.passes.append(tokens_of(settings, step, kind))
     return executor(*args, **kwargs)
 
 
@@ -177,13 +206,17 @@ def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
     modulations = partial(_modulations, settings, step, lora)
     # A hook may change the weights from step to step.
     hooked = getattr(step.model.current_patcher, "current_hooks", None) is not None
+    reuse, keep = kept_keys(settings, run, step)
     return MaskPass(
-        tokens=mask_tokens(settings, run, step),
+        tokens=mask_tokens(settings, run, step) if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
         modulations=modulations() if hooked else run.once(("modulations", step.batch), modulations),
         lora=lora,
         options=dataclasses.replace(settings.options, strength=settings.strength),
         separate_calls=settings.separate_calls,
         texts=heard_texts(run, step),
+        mask_tokens=settings.mask_tokens,
+        keep=keep,
+        reuse=reuse,
     )
 
 
@@ -191,18 +224,21 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
     """The blended experts (B, M, 64): what they say of the masks once a run, the gate at each step."""
     network = run.once(("network", step.x.device), lambda: resident(step.additional_model(NETWORK), step.x.device))
     dtype = next(network.parameters(), step.x).dtype
+    own = mask_grid(settings.mask_tokens, step.grid)
 
     def experts() -> tuple[Tensor, Tensor]:
         masks = pack(step.latents.to(step.x.device, dtype).unflatten(1, (NUM_MASKS, -1)))
+        masks = resize_tokens(masks, step.grid, own)
         return network.expert_outputs(masks), masks[:, 0]
 
     outputs, full_mask = run.once(("experts", step.batch), experts)
     noisy = pack(step.model.model_sampling.calculate_input(step.sigma, step.x).to(dtype))
+    noisy = thin_tokens(noisy, step.grid, own)
     timestep = step.sigma * 1000 if settings.gate_timestep == "sampling" else step.sigma
     weights = network.gate_weights(full_mask, noisy, timestep)
-    if weights is not None:
+    if weights is not None and settings.record is not None:
         chunks = tuple(step.options.get("cond_or_uncond", ()))
-        settings.record.add(GateStep(step.sigma, weights, step.grid, chunks))
+        settings.record.add(GateStep(step.sigma, weights, own, chunks))
     return network.blend(outputs, weights, region_factors(settings.regions, run, step))
 
 
@@ -260,16 +296,21 @@ def open_stream(
     transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int
 ) -> MaskStream:
     """The mask stream of this pass, at the image's positions; `text` is how many tokens are text."""
+    grid = (x.shape[-2] // 2, x.shape[-1] // 2)
+    ids = spread_positions(image_positions(transformer, x, options), grid, mask_grid(mask.mask_tokens, grid))
+    tokens, width = mask.tokens.to(x.dtype), transformer.params.hidden_size
     lora = {name: LowRank(*(t.to(x.dtype) for t in pair)) for name, pair in mask.lora.items()}
     return MaskStream(
-        tokens=embed_tokens(transformer, mask.tokens.to(x.dtype), lora),
+        tokens=embed_tokens(transformer, tokens, lora) if mask.reuse is None else tokens.new_empty(len(x), 0, width),
         modulations={name: tensor.to(x.dtype) for name, tensor in mask.modulations.items()},
-        rotary=transformer.pe_embedder(image_positions(transformer, x, options)),
+        rotary=transformer.pe_embedder(ids),
         lora=lora,
         options=mask.options,
         separate_calls=mask.separate_calls,
         texts=mask.texts,
         text=text,
+        keep=mask.keep,
+        reuse=mask.reuse,
     )
 
 

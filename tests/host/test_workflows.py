@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import hosts
+import numpy as np
 import pytest
+import torch
 from comfy_server import Server
 from PIL import Image, ImageChops
+from torch import Tensor
 from workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
 
-from mogle_core.toy.install import EXAMPLE_MASK, INSTALLED_MASK, files
+from mogle_core.labels import CLASS_NAMES
+from mogle_core.masks import decode_tensor
+from mogle_core.toy.install import files, install
 
-EXAMPLES = sorted((hosts.REPOSITORY / "example_workflows").glob("*.json"))
-MASKS = {path.name: path for path in (hosts.REPOSITORY / "docs/mm_celeba_27000.png",)} | {INSTALLED_MASK: EXAMPLE_MASK}
+EXAMPLE_FOLDER = hosts.REPOSITORY / "example_workflows"
+EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.json"))
+FULL, TOYS = ([path for path in EXAMPLES if path.stem.startswith("toy_") is toy] for toy in (False, True))
+MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
 FILES = (".safetensors", ".pt", ".png")
 INSTALLED = {target.name for _, target in files(Path())}
 
@@ -74,7 +81,7 @@ def test_links_join_what_fits(
             assert entry["type"] == ("COMBO" if isinstance(kind, list) else kind)
             if entry["link"] is not None:
                 source, output = links[entry["link"]]
-                assert definitions[nodes[source]["type"]]["output"][output] == kind
+                assert kind in (definitions[nodes[source]["type"]]["output"][output], "*")
 
 
 def test_outputs_are_named_as_declared(nodes: Nodes, definitions: dict[str, Definition]) -> None:
@@ -90,12 +97,12 @@ def can_be_got(node: Node) -> bool:
     return bool(node["properties"].get("models") or INSTALLED & set(node["widgets_values"]))
 
 
-def test_only_model_files_are_missing(
-    nodes: Nodes, links: Links, definitions: dict[str, Definition], server: Server
-) -> None:
+@pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
+def test_only_model_files_are_missing(path: Path, definitions: dict[str, Definition], server: Server) -> None:
     """The server validates the whole workflow, and runs the part that needs no model: the mask's preview."""
+    nodes, links = read(path)
     (mask,) = [node["widgets_values"][0] for node in nodes.values() if node["type"] == "LoadImage"]
-    server.upload(MASKS[mask], mask)
+    assert server.upload(MASK) == mask
     prompt = as_prompt(nodes, links, definitions)
     answer = server.post("/prompt", {"prompt": prompt, "client_id": "tests"})
     for number, complaint in answer["node_errors"].items():
@@ -107,7 +114,49 @@ def test_only_model_files_are_missing(
     outputs = server.wait_for(answer["prompt_id"])
     (preview,) = [number for number, node in nodes.items() if node["type"] == "PreviewImage"]
     shown = Image.open(io.BytesIO(server.picture(outputs[str(preview)]["images"][0])))
-    assert ImageChops.difference(shown.convert("RGB"), Image.open(MASKS[mask]).convert("RGB")).getbbox() is None
+    assert ImageChops.difference(shown.convert("RGB"), Image.open(MASK).convert("RGB")).getbbox() is None
+
+
+@pytest.fixture(scope="module")
+def stocked(server: Server) -> Server:
+    """The server after `mogle toy install`."""
+    install(server.base, force=True)
+    return server
+
+
+@pytest.mark.parametrize("path", TOYS, ids=lambda path: path.stem)
+def test_a_toy_template_runs_to_its_pictures(path: Path, stocked: Server) -> None:
+    """As installed and untouched; each node that shows or saves has something to show."""
+    nodes, links = read(path)
+    outputs = stocked.run(as_prompt(nodes, links, stocked.get("/object_info")))
+    shows = [number for number, node in nodes.items() if node["type"] in ("SaveImage", "PreviewImage", "MoGLEGateMaps")]
+    assert any(nodes[number]["type"] == "SaveImage" for number in shows)
+    for number in shows:
+        for entry in outputs[str(number)]["images"]:
+            picture = Image.open(io.BytesIO(stocked.picture(entry))).convert("RGB")
+            assert picture.getcolors(3) is None, f"node {number} of {path.stem} shows nothing"
+
+
+def test_from_a_photo_to_a_new_face_in_it(stocked: Server) -> None:
+    """Photo, align, parse, edit, paint, generate, score, paste back: one workflow, and what each step hands on."""
+    nodes, links = read(EXAMPLE_FOLDER / "toy_photo_to_portrait.json")
+    number = {node["type"]: str(key) for key, node in nodes.items()}
+    prompt = as_prompt(nodes, links, stocked.get("/object_info"))
+    prompt["watch"] = {"class_type": "PreviewAny", "inputs": {"source": [number["MoGLEMaskScore"], 0]}}
+    prompt["mask"] = {"class_type": "PreviewImage", "inputs": {"images": [number["MoGLEMaskPainter"], 0]}}
+    outputs = stocked.run(prompt)
+
+    def picture(node: str) -> Tensor:
+        image = Image.open(io.BytesIO(stocked.picture(outputs[node]["images"][0]))).convert("RGB")
+        return torch.from_numpy(np.array(image)).float() / 255
+
+    photo, result = picture(number["PreviewImage"]), picture(number["SaveImage"])
+    assert photo.shape == result.shape == (208, 256, 3)
+    changed = (photo - result).abs().amax(-1) > 0.1
+    assert 0.02 < float(changed.float().mean()) < 0.6
+    assert not changed[:8].any() and not changed[:, :8].any()  # far from the face, the photo is as it was
+    assert float(outputs["watch"]["text"][0]) > 0.5
+    assert (decode_tensor(picture("mask")[None]).ids == CLASS_NAMES.index("eye_g")).any()  # the edit came through
 
 
 def test_the_template_is_served(path: Path, server: Server) -> None:

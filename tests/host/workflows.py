@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FRONTEND_ONLY = {"MarkdownNote", "Note"}
-TYPES = {"INT": (int,), "FLOAT": (int, float), "STRING": (str,), "BOOLEAN": (bool,)}
+TYPES = {"INT": (int,), "FLOAT": (int, float), "STRING": (str,), "BOOLEAN": (bool,), "MOGLE_PAINTING": (str,)}
 # Values that the frontend saves after a widget's own, and which no definition lists.
 AFTER_A_SEED, AFTER_AN_UPLOAD = {"fixed", "increment", "decrement", "randomize"}, {"image"}
 
@@ -36,12 +36,15 @@ def is_widget(kind: Any) -> bool:
 
 
 def widgets(node: Node, definition: Definition) -> Iterator[tuple[str, Any, dict[str, Any], Any]]:
-    """(name, type, options, saved value) of each widget; the values that come between are checked and left out."""
+    """(name, type, options, saved value) of each widget; the values that come between are checked and left out.
+
+    A widget that was added to the node after the workflow was saved has its default.
+    """
     values = iter(node["widgets_values"])
     for name, (kind, options) in inputs_of(definition).items():
         if not is_widget(kind):
             continue
-        yield name, kind, options, next(values)
+        yield name, kind, options, next(values, options.get("default"))
         if options.get("control_after_generate"):
             assert next(values) in AFTER_A_SEED
         if options.get("image_upload"):

@@ -1,0 +1,49 @@
+"""Whether a workflow asks for what the gate does: nothing is recorded for an output that leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server import PromptServer
+
+GATED_CONDITION = "MoGLEGatedCondition"
+GATES_OUTPUT = 3
+
+_MARK = "gates_are_connected"
+
+Prompt = Mapping[str, Any]
+
+
+def asks_for_gates(prompt: Prompt | None, node_id: str | None) -> bool:
+    """Whether a Gated Condition's `gates` are connected, by what its hidden inputs say.
+
+    Of a node that another one made while it ran the prompt knows nothing: that one records.
+    """
+    return not prompt or node_id not in prompt or _leads_on(prompt, node_id)
+
+
+def mark_prompts() -> None:
+    """From now on each queued prompt says at Gated Condition whether its gates are connected.
+
+    Not for the node, which sees the prompt itself, but for ComfyUI's cache: with Gate Maps added, sampling must
+    run again, and what a node's outputs lead to is no part of the node's key.
+    """
+    server: Any = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.add_on_prompt_handler(marked)
+
+
+def marked(request: dict[str, Any]) -> dict[str, Any]:
+    """A request to /prompt with the marks."""
+    prompt = request.get("prompt")
+    for node_id, node in prompt.items() if isinstance(prompt, dict) else ():
+        if isinstance(node, dict) and node.get("class_type") == GATED_CONDITION:
+            node.setdefault("inputs", {})[_MARK] = _leads_on(prompt, node_id)
+    return request
+
+
+def _leads_on(prompt: Prompt, node_id: str | None) -> bool:
+    link = [node_id, GATES_OUTPUT]
+    nodes = (node for node in prompt.values() if isinstance(node, dict))
+    return any(link == value for node in nodes for value in node.get("inputs", {}).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -128,7 +129,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def killed_after(count: int, faces: Path, out: Path, *more: str) -> None:
     """Start the command, and kill it without warning once there are this many pictures."""
     command = [sys.executable, "-m", "mogle_core.cli", *arguments(faces, out, *more)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # As many threads as the tests have: with another number sums are rounded otherwise, here and there.
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=threads)
     try:
         while len(list(out.glob("*.png"))) < count:
             assert running.poll() is None, "it ended before it could be killed"

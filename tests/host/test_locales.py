@@ -1,0 +1,37 @@
+"""The translations as a server hands them on: English is what the nodes themselves say, and both are served."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from comfy_server import Server
+from english import LOCALES, english
+
+
+@pytest.fixture(scope="module")
+def own(server: Server) -> dict[str, Any]:
+    return {name: node for name, node in server.get("/object_info").items() if node["category"] == "MoGLE"}
+
+
+def stored(language: str, name: str = "nodeDefs") -> dict[str, Any]:
+    return json.loads((LOCALES / language / f"{name}.json").read_text("utf-8"))
+
+
+def test_english_is_what_the_nodes_say(own: dict[str, Any]) -> None:
+    assert stored("en") == english(own), "Remake it: python tests/host/english.py; then translate what is new."
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_language_is_served(server: Server, language: str) -> None:
+    """`main.json` is what all the rest is put into."""
+    rest = {name: stored(language, name) for name in ("nodeDefs", "settings")}
+    assert server.get("/i18n")[language] == {**stored(language, "main"), **rest}
+
+
+def test_every_node_can_be_found_by_other_words(own: dict[str, Any], server: Server) -> None:
+    """Where the host knows search aliases, from 0.11 on."""
+    aliases = {name: definition.get("search_aliases") for name, definition in own.items()}
+    if server.host.version >= (0, 11):
+        assert all(aliases.values()), aliases

@@ -14,7 +14,7 @@ from typing import Any
 from comfy_server import Server
 from console import is_of_the_host
 from editing import Editor
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 from torch import Tensor
 
 from mogle_core.painting import read_painting
@@ -49,6 +49,9 @@ class ComfyPage:
         page.on("console", self._console)
         page.on("pageerror", lambda error: self._complain(f"{error.message}\n{error.stack}"))  # rejections too
         page.on("request", self._request)
+        # With a listener that stays, choosers are caught from the start. `expect_file_chooser` alone tells the page to
+        # catch them at the same time as the key is pressed, and on a busy page the key may come first.
+        page.on("filechooser", lambda chooser: None)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -169,21 +172,23 @@ class ComfyPage:
 
 
 @contextmanager
-def browsing(server: Server) -> Iterator[Callable[[bool], ComfyPage]]:
-    """Gives a function that opens ComfyUI in a new profile, in the newer renderer or the classic one."""
+def running() -> Iterator[Browser]:
+    """A Chromium. One a process: playwright allows no second loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(OPTIONS))
-
-        def visit(vue: bool) -> ComfyPage:
-            for name, setting in (("Comfy.TutorialCompleted", True), ("Comfy.VueNodes.Enabled", vue)):
-                server.post(f"/settings/{name}", setting)
-            comfy = ComfyPage(browser.new_page(viewport={"width": 1400, "height": 900}), server)
-            comfy.open()
-            comfy.lay_out()
-            return comfy
-
-        yield visit
+        yield browser
         browser.close()
+
+
+def visit(browser: Browser, server: Server, vue: bool, language: str = "en") -> ComfyPage:
+    """ComfyUI opened in a new profile, in the newer renderer or the classic one, with a painter in the graph."""
+    wishes = {"TutorialCompleted": True, "VueNodes.Enabled": vue, "Locale": language}
+    for name, wish in wishes.items():
+        server.post(f"/settings/Comfy.{name}", wish)
+    comfy = ComfyPage(browser.new_page(viewport={"width": 1400, "height": 900}), server)
+    comfy.open()
+    comfy.lay_out()
+    return comfy
 
 
 def wait_until(is_so: Callable[[], bool], patience: float = 60) -> None:

@@ -40,15 +40,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def visit() -> Iterator[Callable]:
-    """(vue) -> ComfyPage, of one server and one browser."""
-    from browser import browsing
+def browser() -> Iterator[object]:
+    from browser import running
+
+    with running() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def visit(browser: object) -> Iterator[Callable]:
+    """(vue, language="en") -> ComfyPage, of one server."""
+    from browser import visit
     from comfy_server import Server
 
     # FRONT_END_ROOT tries another frontend than the host's own.
     options = ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
-    with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, options, 400) as server, browsing(server) as visit:
-        yield visit
+    with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, options, 400) as server:
+        yield functools.partial(visit, browser, server)
 
 
 # The renderer is a setting of the whole server, so a file's pages live one after the other.

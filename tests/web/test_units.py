@@ -18,6 +18,7 @@ from mogle_core.toy import starters
 
 HERE = Path(__file__).resolve().parent
 WEB = HERE.parents[1] / "web"
+LOCALES = HERE.parents[1] / "locales"
 TYPESCRIPT = "typescript@5.9.3"
 # What the help names besides single actions, each with the browser test that does it.
 HANDS = {
@@ -86,6 +87,27 @@ def test_every_key_and_every_hand_is_in_a_browser_test() -> None:
     tests = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     hands = exported("MORE_KEYS.map(([keys]) => keys)", "actions.mjs", "MORE_KEYS")
     assert hands == list(HANDS) and set(HANDS.values()) <= tests
+
+
+@pytest.mark.parametrize("language", sorted({path.name for path in LOCALES.iterdir()} - {"en"}))
+def test_every_text_has_its_translation(language: str) -> None:
+    """All that goes through `t`: what is said in place, titles, and what the keys do. The words come from one table."""
+    said = set(exported("ACTIONS.flatMap(({ title, group }) => [title, group])", "actions.mjs", "ACTIONS"))
+    said |= set(exported("MORE_KEYS.flat()", "actions.mjs", "MORE_KEYS"))
+    for file in (WEB / "painter").glob("*.mjs"):
+        quoted = re.findall(r'(?:\bt\(|\btitle:)\s*("(?:[^"\\]|\\.)*")', file.read_text("utf-8"))
+        said |= {json.loads(text) for text in quoted}
+    assert set(json.loads((LOCALES / language / "main.json").read_text("utf-8"))["MoGLE"]["painter"]) == said
+
+
+@pytest.mark.parametrize("language", sorted(path.name for path in LOCALES.iterdir()))
+def test_every_setting_has_its_texts(language: str) -> None:
+    """By its id, with "_" for "."; English is what the painter itself says."""
+    own = exported("settings(() => {})", "settings.mjs", "settings")
+    texts = json.loads((LOCALES / language / "settings.json").read_text("utf-8"))
+    assert list(texts) == [setting["id"].replace(".", "_") for setting in own]
+    if language == "en":
+        assert list(texts.values()) == [{"name": one["name"], "tooltip": one["tooltip"]} for one in own]
 
 
 def test_every_tool_has_a_key() -> None:

@@ -2,6 +2,7 @@
 
 import { TOKEN, counts, exchanged, regions } from "./labelmap.mjs";
 import { CLASSES } from "./palette.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 /** @typedef {import("./labelmap.mjs").Box} Box */
@@ -21,11 +22,11 @@ const EXPECTED = [
   { ids: [12], title: "lower lip" },
 ];
 
-const PAIRS = /** @type {const} */ ([
-  [4, 5, "eyes"],
-  [6, 7, "brows"],
-  [8, 9, "ears"],
-]);
+const PAIRS = [
+  { left: 4, right: 5, title: "eyes" },
+  { left: 6, right: 7, title: "brows" },
+  { left: 8, right: 9, title: "ears" },
+];
 
 /**
  * All advice on a painting, the gravest first; none on an empty one.
@@ -42,8 +43,8 @@ export function advise(map) {
 function missing(pixels) {
   const absent = EXPECTED.filter(({ ids }) => ids.every((id) => !pixels[id]));
   if (!absent.length) return [];
-  const titles = absent.map(({ title }) => title).join(", ");
-  return [{ kind: "missing", text: `Faces in training nearly always have: ${titles}.` }];
+  const titles = absent.map(({ title }) => t(title)).join(t(", "));
+  return [{ kind: "missing", text: t("Faces in training nearly always have: {titles}.", { titles }) }];
 }
 
 /**
@@ -54,11 +55,13 @@ function missing(pixels) {
  */
 function swapped(map, pixels) {
   const columns = columnSums(map);
-  return PAIRS.filter(([left, right]) => {
+  return PAIRS.filter(({ left, right }) => {
     return pixels[left] && pixels[right] && columns[left] / pixels[left] < columns[right] / pixels[right];
-  }).map(([left, right, title]) => ({
+  }).map(({ left, right, title }) => ({
     kind: "swapped",
-    text: `Left and right ${title} are swapped: left is the person's, on the right of the picture.`,
+    text: t("Left and right {title} are swapped: left is the person's, on the right of the picture.", {
+      title: t(title),
+    }),
     mend: (now) => exchanged(now, [[left, right]]),
   }));
 }
@@ -81,9 +84,13 @@ function small(map) {
   return regions(map)
     .filter(({ area }) => area < TOKEN * TOKEN)
     .sort((one, other) => one.area - other.area)
-    .map(({ id, area, box }) => ({
-      kind: "small",
-      text: `${CLASSES[id].title}: a spot of ${area} pixel${area > 1 ? "s" : ""}, less than one token (${TOKEN} x ${TOKEN}).`,
-      where: box,
-    }));
+    .map(({ id, area, box }) => ({ kind: "small", text: spotOf(t(CLASSES[id].title), area), where: box }));
+}
+
+/** @param {string} title @param {number} area */
+function spotOf(title, area) {
+  const given = { title, area, token: TOKEN };
+  return area === 1
+    ? t("{title}: a spot of 1 pixel, less than one token ({token} x {token}).", given)
+    : t("{title}: a spot of {area} pixels, less than one token ({token} x {token}).", given);
 }

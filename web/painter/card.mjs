@@ -3,6 +3,7 @@
 import { maker } from "./dom.mjs";
 import { counts } from "./labelmap.mjs";
 import { show } from "./view.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
@@ -55,10 +56,10 @@ export class Card {
   /** @param {() => void} open  the editor */
   constructor(open) {
     const make = maker(document);
-    this.picture = make("canvas", { role: "img", "aria-label": "The painting", ondblclick: open });
+    this.picture = make("canvas", { role: "img", "aria-label": t("The painting"), ondblclick: open });
     this.caption = make("div", { role: "status" });
-    const name = "Paint: open the editor";
-    const button = make("button", { type: "button", "aria-label": name, onclick: open }, "Paint");
+    const name = t("Paint: open the editor");
+    const button = make("button", { type: "button", "aria-label": name, onclick: open }, t("Paint"));
     this.root = make("div", { class: "mogle-painting" }, this.picture, this.caption, button);
     Object.assign(this.root.style, LOOKS.root);
     Object.assign(this.picture.style, LOOKS.picture);
@@ -71,7 +72,8 @@ export class Card {
     if (map) show(this.picture, map, isDistinct);
     else [this.picture.width, this.picture.height] = [512, 512];
     const classes = map && counts(map).filter(Boolean).length;
-    this.#say(map ? `${map.width} × ${map.height}, ${classes} classes${source}` : "Nothing is painted yet", QUIET);
+    const size = map && t("{width} × {height}, {classes} classes", { ...map, classes });
+    this.#say(size ? size + source : t("Nothing is painted yet"), QUIET);
   }
 
   /** @param {string} sentence  what is wrong */

@@ -3,15 +3,16 @@
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
 import { CLASSES, GROUPS, colours, css } from "./palette.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 
-/** @type {ReadonlyArray<readonly ["locked" | "hidden" | "solo" | "only", string, string]>} */
-const MARKS = [
-  ["only", "Paint only over", ICONS.only],
-  ["locked", "Protect", ICONS.lock],
-  ["hidden", "Hide", ICONS.eye],
-  ["solo", "Show only", ICONS.solo],
+/** @type {(title: string) => ["locked" | "hidden" | "solo" | "only", string, string][]} */
+const marksOf = (title) => [
+  ["only", t("Paint only over {title}", { title }), ICONS.only],
+  ["locked", t("Protect {title}", { title }), ICONS.lock],
+  ["hidden", t("Hide {title}", { title }), ICONS.eye],
+  ["solo", t("Show only {title}", { title }), ICONS.solo],
 ];
 
 export class ClassList {
@@ -21,8 +22,8 @@ export class ClassList {
     this.make = make;
     this.field = make("input", {
       type: "search",
-      placeholder: "Search classes  ( / )",
-      "aria-label": "Search the classes",
+      placeholder: t("Search classes  ( / )"),
+      "aria-label": t("Search the classes"),
       oninput: () => this.search(this.field.value),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#searchKey(event),
     });
@@ -30,12 +31,13 @@ export class ClassList {
     this.groups = GROUPS.map(({ title, ids }) => {
       return make(
         "div",
-        { role: "group", "aria-label": title },
-        make("h3", {}, title),
+        { role: "group", "aria-label": t(title) },
+        make("h3", {}, t(title)),
         ...ids.map((id) => this.rows[id].root),
       );
     });
-    const list = make("div", { class: "classes", role: "radiogroup", "aria-label": "Class to paint" }, ...this.groups);
+    const name = t("Class to paint");
+    const list = make("div", { class: "classes", role: "radiogroup", "aria-label": name }, ...this.groups);
     this.only = make("p", { class: "restriction" });
     this.root = make("div", { class: "palette" }, this.field, this.only, list);
   }
@@ -43,7 +45,7 @@ export class ClassList {
   /** @param {number} id */
   #row(id) {
     const { make, editor } = this;
-    const { title } = CLASSES[id];
+    const title = t(CLASSES[id].title);
     const swatch = make("span", { class: "swatch" });
     const share = make("span", { class: "share" });
     const choose = make(
@@ -65,8 +67,7 @@ export class ClassList {
       make("span", { class: "title" }, title),
       share,
     );
-    const marks = MARKS.map(([mark, words, picture]) => {
-      const name = `${words} ${title}`;
+    const marks = marksOf(title).map(([mark, name, picture]) => {
       const run = () => editor.marks.toggle(mark, id);
       const button = make(
         "button",
@@ -114,7 +115,8 @@ export class ClassList {
     this.field.value = words;
     const wanted = words.trim().toLowerCase();
     CLASSES.forEach(({ id, name, title }) => {
-      this.rows[id].root.hidden = !(title.includes(wanted) || name.includes(wanted) || String(id) === wanted);
+      const names = [title, t(title), name];
+      this.rows[id].root.hidden = !(names.some((one) => one.includes(wanted)) || String(id) === wanted);
     });
     this.groups.forEach((group, i) => (group.hidden = GROUPS[i].ids.every((id) => this.rows[id].root.hidden)));
   }
@@ -135,9 +137,9 @@ export class ClassList {
         button.setAttribute("aria-pressed", String(editor.marks.has(mark, id)));
       }
     });
-    const titles = [...editor.marks.only].map((id) => CLASSES[id].title);
-    this.only.textContent = titles.length ? `Painting only over ${titles.join(", ")}` : "";
-    this.only.hidden = !titles.length;
+    const titles = [...editor.marks.only].map((id) => t(CLASSES[id].title)).join(t(", "));
+    this.only.textContent = titles && t("Painting only over {titles}", { titles });
+    this.only.hidden = !titles;
   }
 }
 

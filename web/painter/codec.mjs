@@ -5,6 +5,7 @@
 
 import { isSide } from "./labelmap.mjs";
 import { CLASSES } from "./palette.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
@@ -20,17 +21,23 @@ const FORM = /^mogle1:(\d{1,5})x(\d{1,5}):([A-Za-z0-9+/]+={0,2})$/;
  * @throws {PaintingError}
  */
 export async function readPainting(text) {
-  if (typeof text !== "string") throw new PaintingError("The stored painting is not text.");
+  if (typeof text !== "string") throw new PaintingError(t("The stored painting is not text."));
   if (!text.trim()) return null;
   const parts = FORM.exec(text.trim());
-  if (!parts) throw new PaintingError("The stored painting does not begin with mogle1:WIDTHxHEIGHT:.");
+  if (!parts) throw new PaintingError(t("The stored painting does not begin with mogle1:WIDTHxHEIGHT:."));
   const [width, height] = [Number(parts[1]), Number(parts[2])];
   if (!isSide(width) || !isSide(height)) {
-    throw new PaintingError(`The stored painting is ${width} x ${height}; sides are multiples of 16 from 16 to 4096.`);
+    const sentence = t("The stored painting is {width} x {height}; sides are multiples of 16 from 16 to 4096.", {
+      width,
+      height,
+    });
+    throw new PaintingError(sentence);
   }
   const ids = await inflated(parts[3], width * height);
   const highest = ids.reduce((a, b) => Math.max(a, b), 0);
-  if (highest >= CLASSES.length) throw new PaintingError(`The stored painting holds id ${highest}; there are 0 to 18.`);
+  if (highest >= CLASSES.length) {
+    throw new PaintingError(t("The stored painting holds id {highest}; there are 0 to 18.", { highest }));
+  }
   return { width, height, ids };
 }
 
@@ -73,9 +80,9 @@ export async function inflated(packed, size) {
       filled += part.value.length;
     }
   } catch {
-    throw new PaintingError("The stored painting is damaged.");
+    throw new PaintingError(t("The stored painting is damaged."));
   }
-  if (filled !== size) throw new PaintingError("The stored painting does not hold all of its pixels.");
+  if (filled !== size) throw new PaintingError(t("The stored painting does not hold all of its pixels."));
   return result;
 }
 

@@ -1,6 +1,7 @@
 /** What opens over the editor: windows, the list of keys, files to choose and to save. */
 
 import { ACTIONS, MORE_KEYS } from "./actions.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 
@@ -17,7 +18,7 @@ export function ask({ layout, canvas }, name, title, ...content) {
   const { make } = layout;
   const shut = make(
     "button",
-    { type: "button", class: "sign shut", "aria-label": "Close", onclick: () => dialog.close() },
+    { type: "button", class: "sign shut", "aria-label": t("Close"), onclick: () => dialog.close() },
     "✕",
   );
   const onclose = () => {
@@ -37,18 +38,18 @@ export function help(editor) {
   /** @param {string} title @param {readonly (readonly string[])[]} rows */
   const table = (title, rows) => {
     const lines = rows.map(([keys, what]) =>
-      make("tr", {}, make("td", {}, make("kbd", {}, keys)), make("td", {}, what)),
+      make("tr", {}, make("td", {}, make("kbd", {}, t(keys))), make("td", {}, t(what))),
     );
     return make("section", {}, make("h3", {}, title), make("table", {}, make("tbody", {}, ...lines)));
   };
   const tables = [...new Set(ACTIONS.map(({ group }) => group))].map((group) => {
     const actions = ACTIONS.filter((one) => one.group === group);
     return table(
-      group,
-      actions.map(({ keys, title }) => [keys.join("  or  "), title]),
+      t(group),
+      actions.map(({ keys, title }) => [keys.join(`  ${t("or")}  `), title]),
     );
   });
-  ask(editor, "help", "Keys and help", make("div", { class: "columns" }, ...tables, table("Also", MORE_KEYS)));
+  ask(editor, "help", t("Keys and help"), make("div", { class: "columns" }, ...tables, table(t("Also"), MORE_KEYS)));
 }
 
 /** @param {Editor} editor @param {string} accept @param {(file: File) => void} take */
@@ -57,7 +58,7 @@ export function pickFile({ layout }, accept, take) {
     type: "file",
     accept,
     class: "unseen",
-    "aria-label": "File",
+    "aria-label": t("File"),
     onchange: () => {
       const file = field.files?.[0];
       if (file) take(file);

@@ -18,6 +18,7 @@ import { Stage } from "./stage.mjs";
 import { AskStart } from "./start.mjs";
 import { makeTools } from "./tools.mjs";
 import { Transform } from "./transform.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
@@ -176,17 +177,17 @@ export class Editor {
   undo() {
     if (this.hasBegun) return this.pen.giveUp();
     const label = this.sheet.undo();
-    this.say(label ? `Undone: ${label}` : "Nothing to undo");
+    this.say(label ? t("Undone: {label}", { label }) : t("Nothing to undo"));
   }
 
   redo() {
     this.settle();
     const label = this.sheet.redo();
-    this.say(label ? `Done again: ${label}` : "Nothing to do again");
+    this.say(label ? t("Done again: {label}", { label }) : t("Nothing to do again"));
   }
 
   flip() {
-    this.remake(mirrored, "mirror the face");
+    this.remake(mirrored, t("mirror the face"));
   }
 
   /** @param {(map: LabelMap) => LabelMap} make  another map of this one @param {string} label */

@@ -5,6 +5,7 @@ import { ClassList } from "./classlist.mjs";
 import { icon, maker } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
 import { CLASSES } from "./palette.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 /** @typedef {import("./advice.mjs").Advice} Advice */
@@ -34,13 +35,13 @@ class Layout {
       class: "stage",
       tabIndex: 0,
       role: "application",
-      "aria-label": "The painting. Arrows move the pen, Enter puts it down and lifts it.",
+      "aria-label": t("The painting. Arrows move the pen, Enter puts it down and lifts it."),
     });
     this.classes = new ClassList(editor, make);
     this.message = make("output", { class: "message", role: "status", "aria-live": "polite" });
     this.where = make("span", { class: "where" });
-    this.advice = make("ul", { class: "advice", "aria-label": "What to look at" });
-    const side = make("aside", { class: "side", "aria-label": "Classes" }, this.classes.root, this.advice);
+    this.advice = make("ul", { class: "advice", "aria-label": t("What to look at") });
+    const side = make("aside", { class: "side", "aria-label": t("Classes") }, this.classes.root, this.advice);
     const ground = make("div", { class: "ground" }, this.canvas, this.message);
     const middle = make("main", { class: "middle" }, this.#tools(), ground, side);
     this.root = make("div", { class: "painter" }, this.#top(), middle, this.#bottom());
@@ -53,9 +54,9 @@ class Layout {
     const button = this.make("button", {
       type: "button",
       class: text ? "text" : "sign",
-      "aria-label": action.title,
+      "aria-label": t(action.title),
       "data-action": id,
-      title: `${action.title}   ${action.keys.join(" or ")}`,
+      title: `${t(action.title)}   ${action.keys.join(` ${t("or")} `)}`,
       onclick: (/** @type {MouseEvent} */ event) => {
         action.run(this.editor);
         if (event.detail) this.canvas.focus(); // a click, no key: the next keys, such as Space, mean the canvas
@@ -71,21 +72,21 @@ class Layout {
     const groups = TOOL_GROUPS.map((ids) => this.make("div", { class: "group" }, ...ids.map((id) => this.button(id))));
     return this.make(
       "nav",
-      { class: "tools", role: "toolbar", "aria-label": "Tools", "aria-orientation": "vertical" },
+      { class: "tools", role: "toolbar", "aria-label": t("Tools"), "aria-orientation": "vertical" },
       ...groups,
     );
   }
 
   #top() {
     const { make, editor } = this;
-    this.sizeField = this.#slider("Brush size in pixels", 1, 256, (value) => editor.setSize(value), 512);
-    this.photoField = this.#slider("Share of the photo in percent", 0, 100, (value) => {
+    this.sizeField = this.#slider(t("Brush size in pixels"), 1, 256, (value) => editor.setSize(value), 512);
+    this.photoField = this.#slider(t("Share of the photo in percent"), 0, 100, (value) => {
       editor.photo.setShare(value / 100);
     });
     const brush = make(
       "div",
       { class: "group" },
-      make("span", { class: "caption" }, "Size"),
+      make("span", { class: "caption" }, t("Size")),
       ...this.sizeField.parts,
       this.button("mirror"),
     );
@@ -93,9 +94,9 @@ class Layout {
     this.photoGroup = photo;
     return make(
       "header",
-      { class: "top", role: "toolbar", "aria-label": "Painting" },
-      make("h1", {}, "Mask Painter"),
-      this.button("start", "start", "Start from"),
+      { class: "top", role: "toolbar", "aria-label": t("Painting") },
+      make("h1", {}, t("Mask Painter")),
+      this.button("start", "start", t("Start from")),
       make("div", { class: "group" }, this.button("undo"), this.button("redo"), this.button("flip")),
       brush,
       photo,
@@ -103,16 +104,16 @@ class Layout {
         "div",
         { class: "group" },
         this.button("grid"),
-        this.button("distinct", "eye", "Safe colours"),
+        this.button("distinct", "eye", t("Safe colours")),
         this.button("fit"),
       ),
       make(
         "div",
         { class: "group end" },
-        ...EXPORTS.map((id) => this.button(id, "save", id === "saveIds" ? "Ids" : "PNG")),
+        ...EXPORTS.map((id) => this.button(id, "save", id === "saveIds" ? t("Ids") : "PNG")),
         this.button("help"),
       ),
-      this.button("done", "close", "Done"),
+      this.button("done", "close", t("Done")),
     );
   }
 
@@ -127,7 +128,7 @@ class Layout {
       type: "number",
       min,
       max: most,
-      "aria-label": `${name}, as a number`,
+      "aria-label": t("{name}, as a number", { name }),
       onchange: change,
     });
     return {
@@ -141,7 +142,7 @@ class Layout {
       "footer",
       { class: "bottom" },
       this.where,
-      this.make("span", { class: "kept" }, "Kept in the workflow after every stroke"),
+      this.make("span", { class: "kept" }, t("Kept in the workflow after every stroke")),
     );
   }
 
@@ -161,7 +162,7 @@ class Layout {
     const { sheet, pen, scene } = this.editor;
     const [x, y] = [Math.floor(pen.at?.x ?? -1), Math.floor(pen.at?.y ?? -1)];
     const isIn = x >= 0 && y >= 0 && x < sheet.width && y < sheet.height;
-    const under = isIn ? `${x}, ${y}: ${CLASSES[sheet.map.ids[y * sheet.width + x]].title}` : "";
+    const under = isIn ? `${x}, ${y}: ${t(CLASSES[sheet.map.ids[y * sheet.width + x]].title)}` : "";
     const zoom = `${Math.round(scene.view.zoom * 100)} %`;
     const text = [`${sheet.width} × ${sheet.height}`, zoom, under].filter(Boolean).join("   ·   ");
     if (this.where.textContent !== text) this.where.textContent = text;
@@ -177,7 +178,7 @@ class Layout {
   /** @param {Advice[]} list */
   advise(list) {
     this.advice.replaceChildren(...list.slice(0, 12).map((advice) => this.#advice(advice)));
-    if (list.length > 12) this.advice.append(this.make("li", {}, `and ${list.length - 12} more`));
+    if (list.length > 12) this.advice.append(this.make("li", {}, t("and {count} more", { count: list.length - 12 })));
   }
 
   /** @param {Advice} advice */
@@ -190,16 +191,17 @@ class Layout {
           {
             type: "button",
             class: "small",
-            "aria-label": `Show: ${text}`,
+            "aria-label": t("Show: {text}", { text }),
             onclick: () => this.editor.scene.lookAt(where),
           },
-          "Show",
+          t("Show"),
         ),
       );
     if (mend) {
-      const run = () => this.editor.remake(mend, "swap left and right");
+      const name = t("Swap: {text}", { text });
+      const run = () => this.editor.remake(mend, t("swap left and right"));
       item.append(
-        this.make("button", { type: "button", class: "small", "aria-label": `Swap: ${text}`, onclick: run }, "Swap"),
+        this.make("button", { type: "button", class: "small", "aria-label": name, onclick: run }, t("Swap")),
       );
     }
     return item;

@@ -5,6 +5,7 @@ import { app } from "../../../scripts/app.js";
 import { restore, store } from "./memory.mjs";
 import { settings } from "./settings.mjs";
 import { PaintingWidget, TYPE, redrawAll } from "./widget.mjs";
+import { learn } from "./words.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
@@ -27,8 +28,9 @@ app.registerExtension({
     };
   },
 
-  setup() {
+  async setup() {
     restore();
     window.addEventListener("pagehide", store);
+    await learn(app, api);
   },
 });

@@ -1,6 +1,7 @@
 /** The photo under the painting. */
 
 import { pickFile } from "./dialogs.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 
@@ -46,7 +47,7 @@ export class Photo {
       this.isOn = true;
       this.editor.recolour();
     } catch {
-      this.editor.say("That file is no picture that the browser can show.");
+      this.editor.say(t("That file is no picture that the browser can show."));
     }
   }
 }

@@ -6,6 +6,7 @@ import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "./labelmap.mj
 import { LABEL_SPACES } from "./palette.mjs";
 import { STARTERS } from "./starters.mjs";
 import { show } from "./view.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
@@ -21,11 +22,11 @@ export class AskStart {
     const { make, editor } = this;
     const { width, height } = editor.sheet;
     this.complaint = make("p", { class: "complaint", role: "alert" });
-    this.width = this.#side("Width", width);
-    this.height = this.#side("Height", height);
+    this.width = this.#side(t("Width in pixels"), width);
+    this.height = this.#side(t("Height in pixels"), height);
     this.space = make(
       "select",
-      { "aria-label": "Label space of the file or mask" },
+      { "aria-label": t("Label space of the file or mask") },
       ...LABEL_SPACES.map((space) => make("option", { value: space }, space)),
     );
     const sized = make(
@@ -34,18 +35,18 @@ export class AskStart {
       this.width,
       "×",
       this.height,
-      this.#choice("Empty", () => this.#empty()),
-      this.#choice("Resize the painting", () => this.#resize()),
+      this.#choice(t("Empty"), () => this.#empty()),
+      this.#choice(t("Resize the painting"), () => this.#resize()),
     );
     const given = make(
       "div",
       { class: "line" },
-      this.#choice("Mask input", () => this.#input()),
-      this.#choice("Mask file…", () => this.#file()),
-      make("label", { class: "caption" }, "label space ", this.space),
+      this.#choice(t("Mask input"), () => this.#input()),
+      this.#choice(t("Mask file…"), () => this.#file()),
+      make("label", { class: "caption" }, t("label space"), " ", this.space),
     );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
-    this.dialog = ask(editor, "start", "Start from", gallery, given, sized, this.complaint);
+    this.dialog = ask(editor, "start", t("Start from"), gallery, given, sized, this.complaint);
   }
 
   /** @param {string} name @param {number} value */
@@ -56,7 +57,7 @@ export class AskStart {
       max: MAX_SIDE,
       step: TOKEN,
       value,
-      "aria-label": `${name} in pixels`,
+      "aria-label": name,
     });
   }
 
@@ -66,10 +67,11 @@ export class AskStart {
   }
 
   /** @param {import("./starters.mjs").Starter} starter */
-  #face({ title, painting }) {
+  #face({ title: english, painting }) {
+    const title = t(english);
     const canvas = this.make("canvas", { "aria-hidden": "true" });
     void readPainting(painting).then((map) => map && show(canvas, resized(map, 128, 128), this.editor.wishes.distinct));
-    const run = () => void readPainting(painting).then((map) => map && this.#take(map, `start from ${title}`));
+    const run = () => void readPainting(painting).then((map) => map && this.#take(map, startFrom(title)));
     return this.make(
       "button",
       { type: "button", class: "face", "aria-label": title, onclick: run },
@@ -88,33 +90,34 @@ export class AskStart {
   #size() {
     const [width, height] = [Number(this.width?.value), Number(this.height?.value)];
     if (isSide(width) && isSide(height)) return [width, height];
-    this.#complain(`Width and height are multiples of ${TOKEN} from ${MIN_SIDE} to ${MAX_SIDE}.`);
+    const sides = { token: TOKEN, least: MIN_SIDE, most: MAX_SIDE };
+    this.#complain(t("Width and height are multiples of {token} from {least} to {most}.", sides));
     return null;
   }
 
   #empty() {
     const size = this.#size();
-    if (size) this.#take(blank(...size), "start empty");
+    if (size) this.#take(blank(...size), t("start empty"));
   }
 
   #resize() {
     const size = this.#size();
     if (!size) return;
     this.dialog?.close();
-    this.editor.remake((map) => resized(map, ...size), "resize");
+    this.editor.remake((map) => resized(map, ...size), t("resize"));
   }
 
   #input() {
     void this.#read(async (space) => {
       const map = await this.editor.commission.mask(space);
-      if (!map) throw new Error("No mask has come yet. Connect one to the mask input and run the workflow once.");
+      if (!map) throw new Error(t("No mask has come yet. Connect one to the mask input and run the workflow once."));
       return map;
-    }, "start from the mask input");
+    }, t("start from the mask input"));
   }
 
   #file() {
     pickFile(this.editor, "image/*", (file) => {
-      void this.#read((space) => this.editor.commission.read(file, space), `start from ${file.name}`);
+      void this.#read((space) => this.editor.commission.read(file, space), startFrom(file.name));
     });
   }
 
@@ -131,4 +134,9 @@ export class AskStart {
   #complain(sentence) {
     if (this.complaint) this.complaint.textContent = sentence;
   }
+}
+
+/** @param {string} source */
+function startFrom(source) {
+  return t("start from {source}", { source });
 }

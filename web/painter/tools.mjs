@@ -3,6 +3,7 @@
 import { regionAt, regionOf } from "./labelmap.mjs";
 import { BACKGROUND, FLIPPED } from "./palette.mjs";
 import { capsule, ellipse, polygon, rectangle, seated, taper } from "./raster.mjs";
+import { t } from "./words.mjs";
 
 /**
  * Where the pointer is, in pixels of the map, and how it is held.
@@ -137,7 +138,7 @@ function lasso() {
     up(studio) {
       if (path.length > 2) polygon(path, studio.sheet.pen(studio.classId));
       path = [];
-      studio.sheet.commit("lasso");
+      studio.sheet.commit(t("lasso"));
     },
     cancel() {
       path = [];
@@ -160,7 +161,7 @@ function corners() {
     if (path.length < 3) return false;
     polygon(path, studio.sheet.pen(studio.classId));
     [path, next] = [[], null];
-    studio.sheet.commit("polygon");
+    studio.sheet.commit(t("polygon"));
     return true;
   };
   return {
@@ -209,7 +210,7 @@ function press(press) {
 function fill(label, find) {
   return press((studio, x, y) => {
     const { sheet, classId } = studio;
-    if (!sheet.open[sheet.base[y * sheet.width + x]]) studio.say("This class is protected.");
+    if (!sheet.open[sheet.base[y * sheet.width + x]]) studio.say(t("This class is protected."));
     const places = [{ x, id: classId }];
     // Not the region's image, but what lies around the image of the pointer: faces are not symmetric.
     if (sheet.mirror !== null) places.unshift({ x: sheet.mirror - 1 - x, id: FLIPPED[classId] });
@@ -231,10 +232,10 @@ function pick({ inside, box }) {
 /** @returns {Record<string, Tool>} new tools, by name */
 export function makeTools() {
   return {
-    brush: brush("brush", (studio) => studio.classId),
-    eraser: brush("eraser", () => BACKGROUND),
+    brush: brush(t("brush"), (studio) => studio.classId),
+    eraser: brush(t("eraser"), () => BACKGROUND),
     line: shape(
-      "line",
+      t("line"),
       straight,
       (studio, a, b, emit) => {
         capsule(seated(a, studio.size), seated(b, studio.size), studio.size, emit);
@@ -242,11 +243,11 @@ export function makeTools() {
       true,
     ),
     lasso: lasso(),
-    rectangle: shape("rectangle", square, (_, a, b, emit) => rectangle(a, b, emit)),
-    ellipse: shape("ellipse", square, (_, a, b, emit) => ellipse(a, b, emit)),
+    rectangle: shape(t("rectangle"), square, (_, a, b, emit) => rectangle(a, b, emit)),
+    ellipse: shape(t("ellipse"), square, (_, a, b, emit) => ellipse(a, b, emit)),
     polygon: corners(),
-    fill: fill("fill", ({ map }, x, y) => regionAt(map, x, y)),
-    fillAll: fill("fill all", ({ map }, x, y) => regionOf(map, map.ids[y * map.width + x])),
+    fill: fill(t("fill"), ({ map }, x, y) => regionAt(map, x, y)),
+    fillAll: fill(t("fill all"), ({ map }, x, y) => regionOf(map, map.ids[y * map.width + x])),
     eyedropper: press((studio, x, y) => studio.choose(studio.sheet.map.ids[y * studio.sheet.width + x])),
   };
 }

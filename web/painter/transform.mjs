@@ -2,6 +2,7 @@
 
 import { regionAt, regionOf, vacated } from "./labelmap.mjs";
 import { BACKGROUND, CLASSES } from "./palette.mjs";
+import { t } from "./words.mjs";
 
 /** @typedef {import("./tools.mjs").Studio} Studio */
 /** @typedef {import("./tools.mjs").Touch} Touch */
@@ -119,8 +120,8 @@ export class Transform {
     const [x, y] = [Math.floor(touch.x), Math.floor(touch.y)];
     if (x < 0 || y < 0 || x >= map.width || y >= map.height) return;
     const id = map.ids[y * map.width + x];
-    if (id === BACKGROUND) return studio.say("Choose a region: the background stays where it is.");
-    if (!studio.sheet.open[id]) return studio.say(`${CLASSES[id].title} is protected.`);
+    if (id === BACKGROUND) return studio.say(t("Choose a region: the background stays where it is."));
+    if (!studio.sheet.open[id]) return studio.say(t("{title} is protected.", { title: t(CLASSES[id].title) }));
     this.region = touch.shift ? regionOf(map, id) : regionAt(map, x, y);
     this.pose = AT_REST;
     this.left = vacated(map, this.region);
@@ -198,7 +199,7 @@ export class Transform {
   finish(studio) {
     if (!this.region) return false;
     this.#release();
-    studio.sheet.commit("move");
+    studio.sheet.commit(t("move"));
     return true;
   }
 

@@ -6,6 +6,7 @@ import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
 import { keep, recall } from "./memory.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "./window.mjs";
+import { learn, t } from "./words.mjs";
 
 /** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
@@ -114,11 +115,11 @@ export class PaintingWidget {
     try {
       map = (await readPainting(text)) ?? (await readPainting(this.given ?? ""));
     } catch (error) {
-      notice = `${error instanceof Error ? error.message : error} The canvas is empty.`;
+      notice = t("{error} The canvas is empty.", { error: error instanceof Error ? error.message : error });
     }
     if (text !== this.text) return;
     this.notice = notice;
-    this.card.show(map, hasSafeColours(this.app), text ? "" : ", from the mask input");
+    this.card.show(map, hasSafeColours(this.app), text ? "" : t(", from the mask input"));
     if (notice) this.card.warn(notice);
   }
 
@@ -138,7 +139,8 @@ export class PaintingWidget {
 
   #edit() {
     const step = new UndoStep(this.app);
-    return readPainting(this.text)
+    return learn(this.app, this.api)
+      .then(() => readPainting(this.text))
       .catch(() => null)
       .then((map) =>
         openEditor({
@@ -194,7 +196,8 @@ export class PaintingWidget {
   async #read(file, space) {
     const query = new URLSearchParams({ label_space: space });
     const answer = await this.api.fetchApi(`/mogle/painting?${query}`, { method: "POST", body: file });
-    const found = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }));
+    const silence = { error: t("The server answered {status}.", { status: answer.status }) };
+    const found = await answer.json().catch(() => silence);
     if (found.error) throw new Error(found.error);
     return /** @type {LabelMap} */ (await readPainting(found.painting));
   }

@@ -4,6 +4,7 @@
  */
 
 import { Editor } from "./editor.mjs";
+import { spoken, t } from "./words.mjs";
 
 /** One at a time. @type {Promise<void> | null} */
 let current = null;
@@ -24,7 +25,7 @@ async function edited(commission) {
   // Tab must not lead out to the page behind, where Delete deletes nodes.
   const behind = [...document.body.children].filter((one) => one instanceof HTMLElement && !one.inert);
   const frame = document.createElement("iframe");
-  frame.title = "Mask Painter";
+  frame.title = t("Mask Painter");
   frame.className = "mogle-painter-window";
   Object.assign(frame.style, {
     position: "fixed",
@@ -36,14 +37,15 @@ async function edited(commission) {
     colorScheme: "dark",
     background: "#14161b",
   });
-  frame.srcdoc =
-    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Mask Painter</title></head><body></body></html>";
+  frame.srcdoc = "<!doctype html><html><head><meta charset='utf-8'></head><body></body></html>";
   const isLoaded = new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
   document.body.append(frame);
   setInert(behind, true);
   try {
     await isLoaded;
     const inside = /** @type {Document} */ (frame.contentDocument);
+    inside.documentElement.lang = spoken();
+    inside.title = frame.title;
     await styled(inside);
     await new Promise((resolve) => {
       const onClose = () =>

@@ -49,7 +49,7 @@ export interface ComfyApp {
   registerExtension(extension: {
     name: string;
     settings?: Setting[];
-    setup?: () => void;
+    setup?: () => void | Promise<void>;
     getCustomWidgets?: () => Record<
       string,
       (node: GraphNode, name: string) => { widget: GraphWidget; minWidth: number; minHeight: number }

@@ -28,7 +28,7 @@ from .parsers import detected_landmarks, parse, parser_choices, parser_complaint
 from .prompts import text_of, with_region_prompts
 from .recording import asks_for_gates, mark_prompts
 from .routes import add_routes
-from .sampling import MaskSettings
+from .runs import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields
 
 __all__ = [

@@ -11,15 +11,9 @@ from comfy.patcher_extension import WrappersMP
 from ...mogle_core.lora import FusedLoRA, MaskLoRA
 from ...mogle_core.weights import read_lora
 from .models import check_lora, refuse_other_models
-from .sampling import (
-    LORA,
-    NETWORK,
-    MaskSettings,
-    apply_model,
-    diffusion_model,
-    outer_sample,
-    prepare_sampling,
-)
+from .passes import LORA, NETWORK
+from .runs import MaskSettings
+from .sampling import apply_model, diffusion_model, outer_sample, prepare_sampling
 from .versions import ModelPatcher, compute_dtype, patcher
 
 WRAPPERS = "mogle"

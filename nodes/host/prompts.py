@@ -19,7 +19,7 @@ from ...mogle_core.region_text import RegionPrompt, RegionText, area_of, join_co
 from .conditioning import Conditioning, MaskCond
 
 if TYPE_CHECKING:
-    from .sampling import Run, Step
+    from .runs import Run, Step
 
 logger = logging.getLogger(__name__)
 

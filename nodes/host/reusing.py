@@ -14,7 +14,7 @@ from ...mogle_core.reuse import Kept, Reuse, kept_bytes, nearest
 from .versions import compute_dtype
 
 if TYPE_CHECKING:
-    from .sampling import MaskSettings, Run, Step
+    from .runs import MaskSettings, Run, Step
 
 logger = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ def test_a_model_bigger_than_its_memory(share: float, gated, latents, monkeypatc
 
 def test_what_the_loader_left_behind_is_brought_along(comfy) -> None:
     """On a card without room ComfyUI leaves our modules in host memory; `meta` stands for the card here."""
-    resident = comfy.module("nodes.host.sampling").resident
+    resident = comfy.module("nodes.host.passes").resident
     network = comfy.module("mogle_core.network").MoGLE().requires_grad_(False)
     assert resident(network, torch.device("cpu")) is network
     copy = resident(network, torch.device("meta"))

@@ -34,7 +34,8 @@ def as_mask(comfy, monkeypatch) -> Callable[[Any, list, Tensor], tuple[Any, list
         return transformer.process_img(x, index=1)[1]
 
     monkeypatch.setattr(sampling, "image_positions", positions)
-    monkeypatch.setattr(sampling, "mask_timestep", lambda batch, like: like.new_full((batch,), TIME))
+    passes = comfy.module("nodes.host.passes")
+    monkeypatch.setattr(passes, "mask_timestep", lambda batch, like: like.new_full((batch,), TIME))
 
     def patch(model: Any, positive: list, reference: Tensor) -> tuple[Any, list]:
         passing = network.MoGLE(network.MoGLEConfig(has_experts=False, gate="none"))  # a plain sum of masks

@@ -81,9 +81,9 @@ def test_gates_record_every_step(base, gated, latents) -> None:
 
 
 def test_experts_and_modulations_are_computed_once_a_run(base, gated, latents, comfy, monkeypatch) -> None:
-    sampling, network = comfy.module("nodes.host.sampling"), comfy.module("mogle_core.network")
+    passes, network = comfy.module("nodes.host.passes"), comfy.module("mogle_core.network")
     calls: list[str] = []
-    counted_calls = [(sampling, "mask_modulations"), (network.MoGLE, "expert_outputs"), (network.MoGLE, "gate_weights")]
+    counted_calls = [(passes, "mask_modulations"), (network.MoGLE, "expert_outputs"), (network.MoGLE, "gate_weights")]
     for owner, name in counted_calls:
         original = getattr(owner, name)
 

@@ -61,6 +61,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 def open_template(comfy: ComfyPage, name: str) -> None:
     """As a user does: the browser, the pack in its list, the card."""
+    comfy.do_js("app.graph.clear()")  # so that what is there afterwards is the template
     comfy.command("Comfy.BrowseTemplates")
     templates = comfy.page.get_by_role("dialog")  # the tabs of open workflows have the same names
     templates.get_by_text(PACK, exact=True).first.click()

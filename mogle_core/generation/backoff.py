@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from ..memory import is_out_of_memory
 from .backend import BackendError
 
 logger = logging.getLogger(__name__)
@@ -41,12 +42,6 @@ def in_batches(
             made = [*in_batches(make, some, 1)] if len(some) > 1 else [_told(error)]
         yield from made
         start += len(some)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the machine has no memory left; some backends only say so in words."""
-    named = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    return named or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
 
 
 def _told(error: Exception) -> Exception:

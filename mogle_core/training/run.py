@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..encoders import Encoders
 from ..flux import Flux
-from ..generation.backoff import is_out_of_memory
 from ..lora import MaskLoRA
 from ..masks import colours, flip
+from ..memory import is_out_of_memory
 from ..network import MoGLE
 from ..weights import read
 from . import checkpoints

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mogle_core.generation.backend import BackendError
-from mogle_core.generation.backoff import in_batches, is_out_of_memory
+from mogle_core.generation.backoff import in_batches
+from mogle_core.memory import is_out_of_memory
 
 
 def limited(limit: int, sizes: list[int], bad: int | None = None):

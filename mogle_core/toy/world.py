@@ -182,6 +182,8 @@ def sample(
         text: context (B, T, C) and pooled (B, P).
         regions: as in `generate`. texts: texts of single regions; classifier-free guidance is against none.
     """
-    context, pooled = world.text.encode([""])
-    empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
+    empty = None
+    if cfg != 1:
+        context, pooled = world.text.encode([""])
+        empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
     return denoise(world, masks, text, noise, steps, guidance, cfg, record, regions, texts, empty)

@@ -63,13 +63,20 @@ def visit(browser: object) -> Iterator[Callable]:
 
 
 @pytest.fixture(scope="module", params=["classic", "vue"])
-def comfy(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
+def opened(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
     """ComfyUI's page with a painter, in each renderer that shows DOM widgets. Afterwards nothing complained."""
     if request.param == "vue" and hosts.choose().version < (0, 8):
         pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
     comfy = visit(request.param == "vue")
     yield comfy
     comfy.leave()
+
+
+@pytest.fixture
+def comfy(opened) -> Iterator[object]:
+    """That page. An editor that a failing test left open does not fail the tests after it."""
+    yield opened
+    opened.editor.leave()
 
 
 @pytest.fixture(scope="module")

@@ -129,5 +129,11 @@ class Editor:
         self.button("Done").click()
         self.wait_until_closed()
 
+    def leave(self) -> None:
+        """Closes the editor if it is open, whatever is begun in it."""
+        if self.page.locator(WINDOW).count():
+            self.do("editor.close();")
+            self.wait_until_closed()
+
     def wait_until_closed(self) -> None:
         self.page.locator(WINDOW).wait_for(state="detached")

@@ -6,6 +6,7 @@ import io
 import math
 
 import numpy as np
+import pytest
 import torch
 from browser import NOTHING, PAINTER, ComfyPage, wait_until
 from editing import EDITOR
@@ -53,6 +54,19 @@ def test_strokes_at_every_zoom_are_the_ids_that_come_back(comfy: ComfyPage) -> N
     assert torch.equal(decode_image(picture).ids[0], expected)
     # The picture holds its workflow, and that the painting.
     assert comfy.value in picture.info["workflow"] and comfy.value in picture.info["prompt"]
+
+
+def test_the_view_stands_before_the_page_draws_a_frame(comfy: ComfyPage) -> None:
+    """A loaded machine lets the observer of sizes wait: what is done until then is done in the view that stays."""
+    comfy.do_js("window.observer = ResizeObserver; window.ResizeObserver = class { observe() {} disconnect() {} }")
+    try:
+        editor = comfy.edit()
+        middle = [value / 2 for value in editor.js("[editor.canvas.clientWidth, editor.canvas.clientHeight]")]
+        at = editor.js("editor.scene.view.toCanvas({ x: editor.sheet.width / 2, y: editor.sheet.height / 2 })")
+        assert [at["x"], at["y"]] == pytest.approx(middle)
+        editor.done()
+    finally:
+        comfy.do_js("window.ResizeObserver = window.observer")
 
 
 def test_nonsense_is_a_message_and_an_empty_canvas(comfy: ComfyPage) -> None:

@@ -12,6 +12,8 @@ export class Scene {
     this.view = new View(editor.canvas);
     /** What advice points at. @type {Box | null} */
     this.spot = null;
+    // An observer answers with a frame of the page, and whoever is faster than that would see his view fitted away.
+    this.#resized();
     this.watch = new ResizeObserver(() => this.#resized());
     this.watch.observe(editor.canvas);
   }

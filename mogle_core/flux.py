@@ -88,10 +88,21 @@ def rope(ids: Tensor, axes_dim: tuple[int, ...], theta: int) -> Tensor:
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
-    """Turn each pair of channels of x (B, heads, Q, D) by its position's matrix (B, 1, S >= Q, D/2, 2, 2)."""
-    pairs = x.float().reshape(*x.shape[:-1], -1, 1, 2)
+    """Turn each pair of channels of x (B, heads, Q, D) by its position's matrix (B, 1, S >= Q, D/2, 2, 2).
+
+    x is a norm's fresh output and is overwritten, except under autograd.
+    """
     turn = rotary[:, :, : x.shape[2]]
-    return (turn[..., 0] * pairs[..., 0] + turn[..., 1] * pairs[..., 1]).reshape(x.shape).type_as(x)
+    if torch.compiler.is_compiling():  # which cannot fuse complex numbers
+        pairs = x.float().reshape(*x.shape[:-1], -1, 1, 2)
+        return (turn[..., 0] * pairs[..., 0] + turn[..., 1] * pairs[..., 1]).reshape(x.shape).type_as(x)
+    # A turn by cos and sin is a product with cos + i sin, which takes a fifth of the time.
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    factors = torch.view_as_complex(turn[..., 0].contiguous())
+    if torch.is_grad_enabled():
+        return torch.view_as_real(pairs * factors).flatten(-2).type_as(x)
+    turned = torch.view_as_real(pairs.mul_(factors)).flatten(-2)
+    return turned if turned.dtype == x.dtype else x.copy_(turned)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor | ByStream | None) -> Tensor:
@@ -325,8 +336,9 @@ class Flux(nn.Module):
 
         for block in self.double_blocks:
             img, txt = block(img, txt, vec, rotary, stream)
-        x = torch.cat((txt, img), dim=1)
+        count, x = img.shape[1], torch.cat((txt, img), dim=1)
+        del txt, img
         for block in self.single_blocks:
             x = block(x, vec, rotary, stream)
-        out: Tensor = self.final_layer(x[:, txt.shape[1] :], vec)
+        out: Tensor = self.final_layer(x[:, -count:], vec)
         return out

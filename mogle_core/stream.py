@@ -74,9 +74,11 @@ class MaskStream:
 
     def join(self, others: Tensor) -> Tensor:
         """The host's tokens (B, N, H) and the mask's as one tensor (B, N + M, H)."""
-        if self._joint is not None and others is self._handed_out:
-            return self._joint
-        return torch.cat((others, self.tokens), dim=1)
+        if self._joint is None or others is not self._handed_out:
+            joint = torch.cat((others, self.tokens), dim=1)
+            self.part(joint, others.shape[1])  # lets go of what the last block left behind
+            return joint
+        return self._joint
 
     def part(self, joint: Tensor, others: int) -> Tensor:
         """Keep a block's result (B, N + M, H); returns the host's part of it, a view (B, N, H)."""
@@ -157,19 +159,11 @@ def double_block(
     theirs = (None, None) if mask is None else double(mask.modulation(f"{name}.img_mod.lin", 6))
     x = img if mask is None else mask.join(img)
 
-    normed = affine(block.img_norm1(x), count, own[0], theirs[0])
-    qkv = linear(block.img_attn.qkv, normed, count, mask, f"{name}.img_attn.qkv")
-    q, k, v = split_heads(qkv, block.num_heads, block.img_attn.norm)
-    text_qkv = block.txt_attn.qkv(affine(block.txt_norm1(txt), txt.shape[1], text[0]))
-    text_q, text_k, text_v = split_heads(text_qkv, block.num_heads, block.txt_attn.norm)
-    q, k, v = (torch.cat(pair, dim=2) for pair in ((text_q, q), (text_k, k), (text_v, v)))
-    sights: Tensor | ByStream | None = attn_mask
     if stream is not None:
         stream.text = txt.shape[1]
-        k, v = stream.keys(name, k, v, txt.shape[1] + count)
-        rotary = stream.extend_rotary(rotary)
-        sights = of_queries(q, stream.extend_mask(attn_mask, q, txt.shape[1] + count))
-    attention = attend(q, k, v, rotary, sights)
+    heads = _double_heads(block, name, x, txt, count, (own[0], theirs[0], text[0]), mask)
+    attention = attended(*heads, name, txt.shape[1] + count, rotary, attend, attn_mask, stream)
+    del heads  # before the MLP's wide hidden layer is made
     text_attention, attention = attention[:, : txt.shape[1]], attention[:, txt.shape[1] :]
 
     update = linear(block.img_attn.proj, attention, count, mask, f"{name}.img_attn.proj")
@@ -213,25 +207,62 @@ def single_block(
     theirs = None if mask is None else Modulation(*mask.modulation(f"{name}.modulation.lin", 3))
     x = x if mask is None else mask.join(x)
 
-    normed = affine(block.pre_norm(x), count, own, theirs)
-    qkv, hidden = linear(block.linear1, normed, count, mask, f"{name}.linear1").tensor_split(
-        [3 * block.hidden_size], dim=-1
-    )
+    fused = linear(block.linear1, affine(block.pre_norm(x), count, own, theirs), count, mask, f"{name}.linear1")
+    qkv, hidden = fused.tensor_split([3 * block.hidden_size], dim=-1)
     q, k, v = split_heads(qkv, block.num_heads, block.norm)
-    sights: Tensor | ByStream | None = attn_mask
-    if stream is not None:
-        k, v = stream.keys(name, k, v, count)
-        rotary = stream.extend_rotary(rotary)
-        if last:
-            q, hidden, x, theirs = q[:, :, :count], hidden[:, :count], x[:, :count], None
-            mask = mask if stream.options.latent_lora else None
-        sights = of_queries(q, stream.extend_mask(attn_mask, q, count))
-    attention = attend(q, k, v, rotary, sights)
-
-    joined = torch.cat((attention, block.mlp_act(hidden)), dim=2)
-    update = linear(block.linear2, joined, count, mask, f"{name}.linear2")
+    if stream is not None and last:
+        q, hidden, x, theirs = q[:, :, :count], hidden[:, :count], x[:, :count], None
+        mask = mask if stream.options.latent_lora else None
+    attention = attended(q, k, v, name, count, rotary, attend, attn_mask, stream)
+    del q, k
+    hidden = block.mlp_act(hidden)
+    # Views of linear1's output: what is widest in the transformer is gone before the next wide one is made.
+    del fused, qkv, v
+    hidden = torch.cat((attention, hidden), dim=2)
+    update = linear(block.linear2, hidden, count, mask, f"{name}.linear2")
     x = finite(x + gated(update, count, own, theirs))
     return x if theirs is None or mask is None else mask.part(x, count)
+
+
+def _double_heads(
+    block: Block,
+    name: str,
+    x: Tensor,
+    txt: Tensor,
+    count: int,
+    modulations: tuple[Modulation, Modulation | None, Modulation],
+    mask: MaskStream | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v (B, heads, S, D) of a double block's [text | image | mask]; modulations: image's, mask's, text's."""
+    own, theirs, text = modulations
+    normed = affine(block.img_norm1(x), count, own, theirs)
+    qkv = linear(block.img_attn.qkv, normed, count, mask, f"{name}.img_attn.qkv")
+    text_qkv = block.txt_attn.qkv(affine(block.txt_norm1(txt), txt.shape[1], text))
+    parts = (
+        split_heads(text_qkv, block.num_heads, block.txt_attn.norm),
+        split_heads(qkv, block.num_heads, block.img_attn.norm),
+    )
+    q, k, v = (torch.cat(pair, dim=2) for pair in zip(*parts, strict=True))
+    return q, k, v
+
+
+def attended(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    name: str,
+    others: int,
+    rotary: Tensor | None,
+    attend: Attend,
+    attn_mask: Tensor | None,
+    stream: MaskStream | None,
+) -> Tensor:
+    """The block's attention (B, Q, H), the host's rotary embedding and mask grown by the stream's."""
+    if stream is None:
+        return attend(q, k, v, rotary, attn_mask)
+    k, v = stream.keys(name, k, v, others)
+    sights = of_queries(q, stream.extend_mask(attn_mask, q, others))
+    return attend(q, k, v, stream.extend_rotary(rotary), sights)
 
 
 def of_queries(q: Tensor, sights: Tensor | ByStream | None) -> Tensor | ByStream | None:

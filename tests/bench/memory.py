@@ -2,6 +2,7 @@
 
     python tests/bench/memory.py                  FLUX.1-dev's geometry in bf16, at 512 x 512 and 1024 x 1024
     python tests/bench/memory.py --check          the walk against the same walk on real tensors, reduced geometry
+    python tests/bench/memory.py --official CHECKOUT    the official code's step, too
 
 Nothing here is measured on a GPU: a library's workspaces and the allocator's rounding come on top. Attention is
 counted as a fused one, which has no (tokens, tokens).
@@ -16,12 +17,14 @@ from unittest import mock
 import torch
 from counting import Bytes
 from models import REDUCED, Inputs, random_flux, random_lora
+from official import Asked, Official, add_options
 from torch import Tensor
 
 from mogle_core import flux as core
 from mogle_core.flux import Flux, FluxParams, MaskCondition
 from mogle_core.lora import LowRank
 from mogle_core.mask_tokens import mask_grid
+from mogle_core.network import MoGLE
 from mogle_core.reuse import Kept, kept_bytes
 
 GIB = 2**30
@@ -34,16 +37,29 @@ def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     return q.new_empty(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
 
 
-def peaks(params: FluxParams, side: int, text: int, dtype: torch.dtype, device: torch.device) -> dict[str, int]:
+def peaks(
+    params: FluxParams,
+    side: int,
+    text: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    options: argparse.Namespace,
+) -> dict[str, int]:
     """Bytes alive at once in a step, beside weights and inputs, of each kind of step."""
     model = random_flux(params, dtype, device)
-    lora = {name: LowRank(*pair) for name, pair in random_lora(model, dtype, device).low_rank().items()}
+    pairs = random_lora(model, dtype, device)
+    lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}
     x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
     mask, half = MaskCondition(x.image, x.grid, lora), mask_grid("half", x.grid)
     kept: Kept = {}
     peak(model, x, replace(mask, keep=kept))
     doubled = replace(x, image=torch.cat((x.image, x.image), 1), grid=(side, 2 * side))
-    return {
+    official = {}
+    if options.official:
+        process = Official(options.official, options.official_python, model, MoGLE().to(device, dtype), pairs, x)
+        official["official code"] = Asked(process, "step").count().peak
+        process.close()
+    return official | {
         "plain FLUX": peak(model, x, None),
         "floor: as many more tokens": peak(model, doubled, None),
         "mask stream": peak(model, x, mask),
@@ -64,10 +80,10 @@ def told(side: int, batch: int, extra: float) -> float:
     return batch * (2 * side) ** 2 * (1 + extra) * 2 * 0.01 * HOST_FACTOR * 2**20
 
 
-def print_walk(params: FluxParams, sizes: list[int]) -> None:
-    for size in sizes:
+def print_walk(params: FluxParams, options: argparse.Namespace) -> None:
+    for size in options.sizes:
         side = size // 16
-        found = peaks(params, side, 512, torch.bfloat16, torch.device("meta"))
+        found = peaks(params, side, 512, torch.bfloat16, torch.device("meta"), options)
         kept = kept_bytes(params.depth + params.depth_single_blocks, 1, side * side, params.hidden_size, 2)
         print(f"\n{size} px, bf16, walked on shapes; refresh_every keeps {kept / GIB:.2f} GiB")
         for name, size_of in found.items():
@@ -93,12 +109,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024])
+    add_options(parser)
     options = parser.parse_args()
     if not options.check:
-        print_walk(FluxParams(), options.sizes)
+        print_walk(FluxParams(), options)
         return
     for device in ("meta", "cpu"):
-        found = peaks(REDUCED, 16, 64, torch.float32, torch.device(device))
+        found = peaks(REDUCED, 16, 64, torch.float32, torch.device(device), options)
         print(device, {name.strip(): f"{size / 2**20:.1f} MB" for name, size in found.items()})
 
 

@@ -4,6 +4,7 @@
     python tests/bench/step.py --full --device cuda    FLUX.1-dev's geometry in bf16, random weights
     python tests/bench/step.py --sizes 256 512 768     time against counted operations, size by size
     python tests/bench/step.py --compile               every row compiled by torch, too
+    python tests/bench/step.py --official CHECKOUT     the official code on the same weights, too
 
 Every variant runs once in each round, so that the ratios hold while the machine's speed drifts. The floor is
 plain FLUX with the mask's tokens as more image tokens: an exact third stream cannot cost less. A row of an option
@@ -19,6 +20,7 @@ from dataclasses import replace
 import torch
 from counting import Counted, Run, count, in_rounds, matrix_rate, ratio
 from models import REDUCED, Inputs, random_flux, random_lora
+from official import Asked, Official, add_options
 from torch import Tensor, nn
 
 from mogle_core.attention import StreamOptions
@@ -29,6 +31,7 @@ from mogle_core.network import MoGLE
 from mogle_core.reuse import Kept
 
 FLOOR, PLAIN, OURS = "floor: FLUX with as many more tokens", "plain FLUX", "mask stream"
+OFFICIAL = "official code"
 REUSING = "  a step that reuses keys"
 
 
@@ -131,20 +134,38 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
     rate = matrix_rate(dtype, device, params.hidden_size)
     print(f"\n{16 * side} px: {text} text, {side * side} image and mask tokens; {rate / 1e9:.0f} GFLOP/s in products")
     found = {}
+    official = start_official(options, model, network, lora, x) if options.official else None
     for make, first in ((variants, FLOOR), (small_parts, "20 experts in a loop")):
         runs = make(model, network, lora, x)
         if options.exact:
             runs = {name: run for name, run in runs.items() if name in (FLOOR, PLAIN, OURS)}
-        counted = {name: count(run) for name, run in runs.items()}  # also the warm-up
+        if official and make is variants:
+            runs |= {OFFICIAL: Asked(official, "step"), "  its experts and gate": Asked(official, "network")}
+        # Also the warm-up.
+        counted = {name: run.count() if isinstance(run, Asked) else count(run) for name, run in runs.items()}
         seconds = in_rounds(runs, options.rounds, device)
         if runs:
             print_rows(seconds, counted, rate, first)
         found |= {name: (statistics.median(times), counted[name].operations) for name, times in seconds.items()}
         if REUSING in runs:
             print_refresh(seconds)
+    if official:
+        official.close()
     if options.compile:
         print_compiled(model, variants(model, network, lora, x), options.rounds, device)
     return found
+
+
+def start_official(
+    options: argparse.Namespace, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs
+) -> Official:
+    """Its process, after a look whether it computes what we do."""
+    official = Official(options.official, options.official_python, model, network, lora, x)
+    theirs, ours = official.velocity(), variants(model, network, lora, x)[OURS]()
+    assert isinstance(ours, Tensor)
+    off = float((ours.float().cpu() - theirs).norm() / theirs.norm())
+    print(f"the official code's velocity and ours differ by {off:.1e} of it")
+    return official
 
 
 def print_compiled(model: Flux, runs: dict[str, Run], rounds: int, device: torch.device) -> None:
@@ -176,6 +197,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--exact", action="store_true", help="only plain FLUX, the floor and the exact stream")
     parser.add_argument("--compile", action="store_true", help="measure the transformer compiled by torch, too")
+    add_options(parser)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -153,13 +153,32 @@ def mask_lora_weights(sizes: FluxSizes = TINY, seed: int = 0, rank: int = 4) -> 
         modules = to_diffusers(name) or ()
         if layer_of(name) not in MASK_STREAM_LAYERS or layer_of(name) == "img_mlp.0":
             continue
-        rows = [inputs] * (len(modules) - 1) + [outputs - inputs * (len(modules) - 1)]
-        for module, part in zip(modules, rows, strict=True):
+        for module, part in zip(modules, _rows(len(modules), outputs, inputs), strict=True):
             matrices = {"A": (rank, inputs), "B": (part, rank)}
             for letter, shape in matrices.items():
                 tensor = torch.randn(shape, generator=generator) / math.sqrt(shape[1])
                 weights[f"transformer.{module}.lora_{letter}.weight"] = tensor
     return weights
+
+
+def as_diffusers(weights: Mapping[str, Tensor]) -> Weights:
+    """A transformer under diffusers' names: fused rows apart, the final layer's scale before its shift."""
+    found = {}
+    for name, tensor in weights.items():
+        layer, _, kind = name.rpartition(".")
+        modules = to_diffusers(layer) or ()
+        if layer == "final_layer.adaLN_modulation.1":
+            tensor = torch.cat(tensor.chunk(2)[::-1])
+        inputs = weights[f"{layer}.weight"].shape[1] if len(modules) > 1 else 0
+        rows = tensor.split(_rows(len(modules), len(tensor), inputs))
+        for module, part in zip(modules, rows, strict=True):
+            found[f"{module}.{'weight' if kind == 'scale' else kind}"] = part
+    return found
+
+
+def _rows(parts: int, outputs: int, inputs: int) -> list[int]:
+    """Of a fused layer: q, k and v are as wide as their input, the MLP is the rest."""
+    return [inputs] * (parts - 1) + [outputs - inputs * (parts - 1)]
 
 
 # TAESD as two sequences: where its blocks, its plain convolutions (in, out, bias) are.

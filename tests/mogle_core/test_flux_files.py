@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_weights import FluxSizes, linears
+from small_weights import FluxSizes, as_diffusers, linears
 from torch import Tensor
 
 from mogle_core.flux import Flux, FluxParams
 from mogle_core.flux_files import load, load_flux, read_params
-from mogle_core.names import to_diffusers
 from mogle_core.weights import WeightsError
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "flux_tiny.safetensors"
@@ -41,22 +40,6 @@ def output(model: Flux) -> Tensor:
 def saved(folder: Path, tensors: dict[str, Tensor], name: str = "flux.safetensors") -> Path:
     save_file({key: tensor.contiguous().clone() for key, tensor in tensors.items()}, folder / name)
     return folder / name
-
-
-def as_diffusers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """BFL's tensors under diffusers' names: fused rows apart, the final layer's scale before its shift."""
-    found = {}
-    for name, tensor in tensors.items():
-        layer, _, kind = name.rpartition(".")
-        modules = to_diffusers(layer)
-        sizes = [len(tensor) // len(modules)] * len(modules)
-        if layer.endswith("linear1"):
-            sizes = [HIDDEN, HIDDEN, HIDDEN, 4 * HIDDEN]
-        if layer == "final_layer.adaLN_modulation.1":
-            tensor = torch.cat(tensor.chunk(2)[::-1])
-        for module, rows in zip(modules, tensor.split(sizes), strict=True):
-            found[f"{module}.{'weight' if kind == 'scale' else kind}"] = rows
-    return found
 
 
 def write_diffusers(folder: Path, shards: int, config: dict[str, object] | None = None) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from counting import count, flop_counter
+from torch.utils.flop_counter import FlopCounterMode
 from written_out import flux
 
 from mogle_core.cost import Tokens, network_operations, operations, share_of_whole
@@ -29,14 +30,25 @@ def test_a_pass_costs_what_torch_counts(kind: str) -> None:
         model(image, text, torch.ones(1), pooled, GRID, torch.ones(1), mask)
 
     run(keep=kept)
-    # torch's counter leaves out a CPU's fused attention.
-    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    with FlopCounterMode(
-        display=False, custom_mapping={fused: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v)}
-    ) as counter:
+    with flop_counter() as counter:
         run(reuse=kept if kind == "reused" else None)
     masks = {"plain": {}, "mask": {"mask": IMAGE}, "reused": {"kept": IMAGE}}[kind]
     assert operations(params, Tokens(TEXT, IMAGE, **masks)) == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+@pytest.mark.usefixtures("inference")
+def test_a_pass_needs_hardly_more_memory_than_as_many_image_tokens() -> None:
+    """At the widest moment there is one wide tensor, not two: linear1's output is 7 times as wide as the stream."""
+    model, text, pooled = flux(), torch.randn(1, TEXT, 32), torch.randn(1, 24)
+
+    def peak(columns: int, mask: MaskCondition | None) -> int:
+        image = torch.randn(1, GRID[0] * columns, 64)
+        return count(lambda: model(image, text, torch.ones(1), pooled, (GRID[0], columns), torch.ones(1), mask)).peak
+
+    floor = peak(2 * GRID[1], None)
+    stream = 4 * model.params.hidden_size * (TEXT + 2 * IMAGE)
+    assert peak(GRID[1], MaskCondition(torch.randn(1, IMAGE, 64), GRID)) <= 1.15 * floor
+    assert floor <= 17 * stream
 
 
 def test_the_network_is_less_than_a_hundredth_of_a_step_at_full_size() -> None:

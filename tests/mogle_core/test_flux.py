@@ -131,6 +131,21 @@ def test_rotation_keeps_lengths_and_sees_only_distances() -> None:
     assert product((3, 7), (1, 2)) != pytest.approx(product((3, 7), (2, 2)), abs=1e-2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("way", ["autograd", "inference", "compiled"])
+def test_every_way_of_turning_is_a_product_with_the_matrices(
+    monkeypatch: pytest.MonkeyPatch, way: str, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    rotary, x = rope(torch.randint(9, (1, 7, 3)), AXES, 10_000), torch.randn(2, 3, 5, 16).to(dtype)
+    expected = torch.einsum("bhspi,bspji->bhspj", x.float().unflatten(-1, (8, 2)), rotary[:, 0, :5]).flatten(-2)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: way == "compiled")
+    with torch.set_grad_enabled(way != "inference"):
+        turned = rotate(x.clone(), rotary)
+    assert turned.dtype == dtype
+    torch.testing.assert_close(turned, expected.to(dtype))
+
+
 def test_attention_is_a_softmax_of_products() -> None:
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 4, 5, 16).unbind()

@@ -68,10 +68,10 @@ class Experts(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, E, L, 64) -> (B, E, L, 64)."""
-        # Bias and product in one pass: added afterwards, the batch is slower than a loop over the experts.
-        batch = len(latents)
+        # A batch of products wants the weights once for each picture; for one picture nothing is copied.
+        layers = (self.weight_in, self.bias_in, self.weight_out, self.bias_out)
         weight_in, bias_in, weight_out, bias_out = (
-            tensor.repeat(batch, *[1] * (tensor.ndim - 1)) for tensor in self.parameters()
+            layer.expand(len(latents), *layer.shape).flatten(0, 1) for layer in layers
         )
         hidden = torch.baddbmm(bias_in[:, None], latents.flatten(0, 1), weight_in.mT).relu_()
         return torch.baddbmm(bias_out[:, None], hidden, weight_out.mT).reshape(latents.shape)

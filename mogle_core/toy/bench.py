@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..generation.sample import sample as denoise
 from ..labels import CLASS_NAMES
+from ..network import pack
 from ..region_text import PROMPT_STRENGTH
 from ..regions import Region
+from ..reuse import Refresh
 from .attributes import HAIR_COLOURS
 from .captions import without_hair
 from .drawing import IDS
 from .faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score
-from .world import World, generate
+from .world import World, decode, encode_masks, generate, noise_of
 
 
 def remake(
@@ -185,3 +189,39 @@ def hair_controls() -> tuple[Region, ...]:
     """Hair at strength 0, 0.5 and 1, and at 0 from the start on for a quarter, a half, ... of the sampling."""
     windows = (Region("hair", 0.0, 0.0, end) for end in (0.25, 0.5, 0.75, 1.0))
     return (*(Region("hair", strength) for strength in (0.0, 0.5, 1.0)), *windows)
+
+
+SPEED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    **{f"`refresh_every` {every}": {"refresh": Refresh(every)} for every in (2, 4, 8)},
+    "`refresh_every` 4, `dense early`": {"refresh": Refresh(4, "dense early")},
+    "`mask_tokens` half": {"mask_tokens": "half"},
+}
+
+
+def speed_prices(
+    world: World, held: FaceSet, options: Mapping[str, Mapping[str, Any]] = SPEED_OPTIONS, steps: int = 20
+) -> dict[str, dict[str, float]]:
+    """What each speed option costs: the exact pictures' scores, then its own, and how far it moves their colours.
+
+    "colour" is the mean over pictures and channels of a picture's change in mean colour, of 255.
+    """
+    exact = _sampled(world, held, steps)
+    rows = {"exact": score_pictures(world, exact, held) | {"colour": 0.0}}
+    for name, chosen in options.items():
+        made = _sampled(world, held, steps, **chosen)
+        moved = (made.float() - exact.float()).mean(dim=(1, 2)).abs().mean()
+        rows[name] = score_pictures(world, made, held) | {"colour": float(moved)}
+    return rows
+
+
+@torch.no_grad()
+def _sampled(world: World, faces: FaceSet, steps: int, batch: int = 20, **options: Any) -> Tensor:
+    """Pictures (N, H, W, 3) uint8 of the faces, sampled with these options of `generation.sample`."""
+    pictures = []
+    for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False):
+        ids = torch.from_numpy(faces.ids[first : first + batch])
+        text = world.text.encode(faces.captions[first : first + batch])
+        noise = noise_of(range(first, first + len(ids)), *ids.shape[1:]).to(world.device)
+        latents = denoise(world, pack(encode_masks(world, ids)), text, noise, steps, **options)
+        pictures.append(decode(world, latents))
+    return torch.cat(pictures)

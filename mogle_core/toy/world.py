@@ -142,6 +142,12 @@ def generate(
         regions,
         region_texts(world, ids, region_prompts, prompt_strength) if ids is not None and region_prompts else (),
     )
+    return decode(world, latents)
+
+
+@torch.no_grad()
+def decode(world: World, latents: Tensor) -> Tensor:
+    """Latents (B, 16, h, w) to pictures (B, H, W, 3) uint8 on the CPU."""
     pictures = world.vae.decode(latents).clamp(0, 1).movedim(1, -1)
     return (pictures * 255).round().to(torch.uint8).cpu()
 

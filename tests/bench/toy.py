@@ -1,8 +1,9 @@
 """What the embedded toy world holds: its faces against their masks and words, class by class, and what is local.
 
-    python tests/bench/toy.py [--faces 200] [--weights DIR] [--regions]
+    python tests/bench/toy.py [--faces 200] [--weights DIR] [--regions] [--speed]
 
-Prints Markdown tables; docs/toy_world.md has them for 200 faces. About 2 s a face on one CPU core.
+Prints Markdown tables; docs/toy_world.md has them for 200 faces, docs/speed.md what the speed options cost. About
+1 s a face on one CPU core.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mogle_core.toy.bench import (
     region_control,
     score_classes,
     score_pictures,
+    speed_prices,
 )
 from mogle_core.toy.build.scores import pictures_of
 from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
@@ -30,12 +32,16 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=200, help="how many held-out faces (default: 200)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="another world's folder")
     parser.add_argument("--regions", action="store_true", help="Region Control and Region Prompt, too")
+    parser.add_argument("--speed", action="store_true", help="the price of the speed options, too")
     options = parser.parse_args()
     world = load_world(options.weights)
     held = draw_faces(range(HELD_OUT, HELD_OUT + options.faces), workers=os.cpu_count() or 1)
     faces(world, held)
     if options.regions:
         regions(world, held)
+    if options.speed:
+        prices = speed_prices(world, held.first(50))
+        table(["setting", *prices["exact"]], ((name, *row.values()) for name, row in prices.items()))
 
 
 def faces(world: World, held: FaceSet) -> None:

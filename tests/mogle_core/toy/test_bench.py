@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mogle_core.regions import Region
+from mogle_core.reuse import Refresh
 from mogle_core.toy import bench
 from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.world import World, load_world
@@ -62,3 +63,12 @@ def test_hairs_controls_are_strengths_and_growing_windows() -> None:
     controls = bench.hair_controls()
     assert [one.strength for one in controls[:3]] == [0.0, 0.5, 1.0]
     assert [one.end_percent for one in controls[3:]] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_speed_option_that_saves_nothing_costs_nothing(world: World, held: FaceSet) -> None:
+    """With two steps of which each refreshes; and half the tokens are others, so that the pictures differ."""
+    options = {"none": {"refresh": Refresh(2, "dense early")}, "half": {"mask_tokens": "half"}}
+    rows = bench.speed_prices(world, held.first(2), options, steps=2)
+    assert list(rows) == ["exact", "none", "half"]
+    assert rows["none"] == rows["exact"] == {**bench.measure(world, held.first(2), steps=2), "colour": 0.0}
+    assert rows["half"]["colour"] > 0

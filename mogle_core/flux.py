@@ -277,7 +277,8 @@ class Flux(nn.Module):
         """The mask stream of one pass with `text` text tokens, over a picture of `grid`; None is the mask's own."""
         grid = grid or mask.grid
         ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=pooled.device)
-        tokens, modulations = mask.tokens.new_empty(len(pooled), 0, self.params.hidden_size), dict[str, Tensor]()
+        tokens = mask.tokens.new_empty(len(pooled), 0, self.params.hidden_size)
+        modulations: dict[str, Tensor] = {}
         if mask.reuse is None:
             tokens = embed_tokens(self, mask.tokens, mask.lora)
             modulations = mask_modulations(self, self._mask_vector(mask, timestep, pooled, guidance), mask.lora)

@@ -1,7 +1,8 @@
 """FLUX's modulation: shift, scale and gate from a vector, on one span of tokens or on two.
 
 Mask tokens stand behind the others in one tensor and have a modulation of their own. Without autograd a
-layer's fresh output is overwritten span by span; under autograd the spans are concatenated anew.
+layer's fresh output is overwritten span by span; under autograd, and where a compiled graph wants it, the spans are
+concatenated anew.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def affine(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = 
     if theirs is None:
         return torch.addcmul(own.shift, x, 1 + own.scale)
     spans = ((x[:, :others], own), (x[:, others:], theirs))
-    if torch.is_grad_enabled():
+    # Neither autograd nor a compiled graph takes a part of a tensor as `out`; a graph fuses the copies away.
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return torch.cat([torch.addcmul(m.shift, span, 1 + m.scale) for span, m in spans], dim=1)
     for span, m in spans:
         torch.addcmul(m.shift, span, 1 + m.scale, out=span)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -166,6 +167,22 @@ def test_attention_is_a_softmax_of_products() -> None:
 def test_sizes_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="rope axes"):
         FluxParams(**wrong)
+
+
+@pytest.mark.usefixtures("inference")
+@pytest.mark.parametrize("kind", ["exact", "weaker", "keeping", "reusing"])
+def test_a_step_with_a_mask_is_one_graph(kind: str) -> None:
+    model, kept = read_transformer(), {}
+    model(**inputs(), grid=GRID, mask=replace(condition(), keep=kept))
+    mask = {
+        "exact": condition(),
+        "weaker": condition(StreamOptions(strength=0.7)),
+        "keeping": replace(condition(), keep={}),
+        "reusing": replace(condition(), reuse=kept),
+    }[kind]
+    expected = model(**inputs(), grid=GRID, mask=mask)
+    compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
+    torch.testing.assert_close(compiled(**inputs(), grid=GRID, mask=mask), expected)
 
 
 def test_runs_in_bfloat16() -> None:

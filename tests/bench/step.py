@@ -125,15 +125,20 @@ def print_refresh(seconds: dict[str, list[float]]) -> None:
         print(f"refresh_every {every}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
 
 
-def measure(params: FluxParams, side: int, text: int, options: argparse.Namespace) -> dict[str, tuple[float, int]]:
-    """One size's tables; returns each row's median seconds and operations."""
-    dtype, device = (torch.bfloat16 if options.full else torch.float32), options.device
-    model = random_flux(params, dtype, device)
-    network, lora = MoGLE().to(device, dtype).requires_grad_(False), random_lora(model, dtype, device)
-    x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
+def random_models(params: FluxParams, options: argparse.Namespace) -> tuple[Flux, MoGLE, MaskLoRA, Tensor]:
+    """Transformer, network and LoRA, and a tensor of their dtype and device."""
+    like = torch.empty(0, dtype=torch.bfloat16 if options.full else torch.float32, device=options.device)
+    model = random_flux(params, like.dtype, like.device)
+    return model, MoGLE().to(like).requires_grad_(False), random_lora(model, like.dtype, like.device), like
+
+
+def measure(params: FluxParams, side: int, text: int, options: argparse.Namespace) -> None:
+    """One size's tables."""
+    model, network, lora, like = random_models(params, options)
+    dtype, device = like.dtype, like.device
+    x = Inputs.random(params, side, text, like)
     rate = matrix_rate(dtype, device, params.hidden_size)
     print(f"\n{16 * side} px: {text} text, {side * side} image and mask tokens; {rate / 1e9:.0f} GFLOP/s in products")
-    found = {}
     official = start_official(options, model, network, lora, x) if options.official else None
     for make, first in ((variants, FLOOR), (small_parts, "20 experts in a loop")):
         runs = make(model, network, lora, x)
@@ -146,14 +151,12 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
         seconds = in_rounds(runs, options.rounds, device)
         if runs:
             print_rows(seconds, counted, rate, first)
-        found |= {name: (statistics.median(times), counted[name].operations) for name, times in seconds.items()}
         if REUSING in runs:
             print_refresh(seconds)
     if official:
         official.close()
     if options.compile:
         print_compiled(model, variants(model, network, lora, x), options.rounds, device)
-    return found
 
 
 def start_official(
@@ -179,20 +182,35 @@ def print_compiled(model: Flux, runs: dict[str, Run], rounds: int, device: torch
         print(f"compiled {name:38}{statistics.median(times):10.4f}{ratio(times, seconds[FLOOR]):9.3f}")
 
 
-def print_sizes(found: dict[int, dict[str, tuple[float, int]]]) -> None:
-    """Whether time follows the counted operations: each size's time by operation, against the sizes' mean."""
-    print("\ntime by operation against the mean over the sizes")
-    for name in (FLOOR, PLAIN, OURS):
-        rates = {size: seconds / operations for size, rows in found.items() for seconds, operations in [rows[name]]}
-        mean = statistics.mean(rates.values())
-        print(f"{name:38}" + "".join(f"{size:>6} px {rate / mean - 1:+.1%}" for size, rate in rates.items()))
+def compare_sizes(params: FluxParams, sizes: list[int], text: int, options: argparse.Namespace) -> None:
+    """Whether time follows the counted operations: each size's time by operation, against the round's mean.
+
+    All sizes run in each round: the machine's speed may drift while they do.
+    """
+    model, network, lora, like = random_models(params, options)
+    inputs = {size: Inputs.random(params, size // 16, text, like) for size in sizes}
+    made = {size: variants(model, network, lora, x) for size, x in inputs.items()}
+    for row in (PLAIN, OURS):
+        runs = {str(size): made[size][row] for size in sizes}
+        operations = {name: count(run).operations for name, run in runs.items()}
+        seconds = in_rounds(runs, options.rounds, like.device)
+        by_operation = {name: [time / operations[name] for time in times] for name, times in seconds.items()}
+        means = [statistics.mean(each) for each in zip(*by_operation.values(), strict=True)]
+        print(f"\n{row}: time by operation, against the mean over the sizes")
+        for name, times in by_operation.items():
+            spread = [time / mean - 1 for time, mean in zip(times, means, strict=True)]
+            print(
+                f"{name:>6} px{statistics.median(seconds[name]):10.3f} s{operations[name] / 1e9:10.1f} GFLOP"
+                f"{statistics.median(spread):+8.1%} ({min(spread):+.1%} to {max(spread):+.1%})"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="FLUX.1-dev's geometry: 19 + 38 blocks, 3072 wide")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--sizes", type=int, nargs="+", help="pixels a side (default: 256 reduced, 512 and 1024 full)")
+    sizes_help = "pixels a side (default: 256 reduced, 512 and 1024 full); of several, only how time follows size"
+    parser.add_argument("--sizes", type=int, nargs="+", help=sizes_help)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--exact", action="store_true", help="only plain FLUX, the floor and the exact stream")
@@ -205,9 +223,11 @@ def main() -> None:
     params, text, sizes = (FluxParams(), 512, [512, 1024]) if options.full else (REDUCED, 64, [256])
     print(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads, {options.rounds} rounds")
     with torch.inference_mode():
-        found = {size: measure(params, size // 16, text, options) for size in options.sizes or sizes}
-    if len(found) > 1:
-        print_sizes(found)
+        if options.sizes and len(options.sizes) > 1:
+            compare_sizes(params, options.sizes, text, options)
+            return
+        for size in options.sizes or sizes:
+            measure(params, size // 16, text, options)
 
 
 if __name__ == "__main__":

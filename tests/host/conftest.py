@@ -5,9 +5,10 @@ the end of the run."""
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,19 @@ def base() -> Any:
     import tiny
 
     return tiny.golden_flux()
+
+
+@pytest.fixture
+def compiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """(model): it runs compiled, by core's own wrapper, which checks arguments but no transformer_options.
+
+    On a CPU the host's attention asks the system for its free memory, which breaks every graph: here it is told.
+    """
+    import torch
+
+    memory = importlib.import_module("comfy.model_management")
+    wrap = pytest.importorskip("comfy_api.torch_helpers").set_torch_compile_wrapper
+    monkeypatch.setattr(memory, "get_free_memory", lambda device=None, both=False: (8e9, 8e9) if both else 8e9)
+    torch._dynamo.reset()
+    options = {"guard_filter_fn": lambda guards: ["transformer_options" not in guard.name for guard in guards]}
+    return lambda model: wrap(model=model, backend="eager", options=options)

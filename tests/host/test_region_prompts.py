@@ -215,16 +215,13 @@ def test_text_that_another_extension_puts_first(base, gated, prompted, mapped) -
     torch.testing.assert_close(tiny.velocity(model, noise(), 0.6, positive), expected, atol=1e-5, rtol=0)
 
 
-def test_torch_compile(base, gated, prompted, mapped, comfy) -> None:
+def test_torch_compile(base, gated, prompted, mapped, compiling) -> None:
     """A compiled model hears it where it is, and forgets it where it is not."""
-    compile_model = pytest.importorskip("comfy_api.torch_helpers").set_torch_compile_wrapper
     masks = mapped(hair_above())
     model, positive, _, _ = gated(base, POSITIVE, masks)
     _, prompted_positive, _, _ = gated(base, POSITIVE, masks, region_prompts=prompted())
     expected = run(model, positive), run(model, prompted_positive)
-    torch._dynamo.reset()
-    options = {"guard_filter_fn": lambda guards: ["transformer_options" not in guard.name for guard in guards]}
-    compile_model(model=model, backend="eager", options=options)
+    compiling(model)
     for _ in range(2):
         torch.testing.assert_close(run(model, positive), expected[0], atol=1e-5, rtol=0)
         torch.testing.assert_close(run(model, prompted_positive), expected[1], atol=1e-5, rtol=0)

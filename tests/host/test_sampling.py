@@ -99,23 +99,19 @@ def test_experts_and_modulations_are_computed_once_a_run(base, gated, latents, c
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_torch_compile(when: str, base, gated, latents, comfy) -> None:
-    """Through core's own wrapper, which checks arguments but no transformer_options."""
-    compile_model = pytest.importorskip("comfy_api.torch_helpers").set_torch_compile_wrapper
+def test_torch_compile(when: str, base, gated, latents, compiling) -> None:
     expected = {}
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     expected["masked"], expected["plain"] = run(model, positive), run(base, POSITIVE)
 
-    torch._dynamo.reset()
-    options = {"guard_filter_fn": lambda guards: ["transformer_options" not in guard.name for guard in guards]}
     compiled = base.clone()
     if when == "before":
-        compile_model(model=compiled, backend="eager", options=options)
+        compiling(compiled)
         run(compiled, POSITIVE)  # so that a plain pass is compiled first
         compiled, positive, _, _ = gated(compiled, POSITIVE, latents(1))
     else:
         compiled, positive, _, _ = gated(compiled, POSITIVE, latents(1))
-        compile_model(model=compiled, backend="eager", options=options)
+        compiling(compiled)
     torch.testing.assert_close(run(compiled, positive), expected["masked"], atol=1e-5, rtol=0)
     torch.testing.assert_close(run(compiled, POSITIVE), expected["plain"], atol=1e-5, rtol=0)
     torch.testing.assert_close(run(compiled, positive), expected["masked"], atol=1e-5, rtol=0)

@@ -7,7 +7,6 @@ from typing import Any
 
 import comfy.ldm.flux.math as host_math
 import comfy.ldm.modules.attention as host_attention
-import comfy.model_management as host_memory
 import pytest
 import tiny
 import torch
@@ -182,26 +181,17 @@ def test_every_backend_takes_a_bias_for_each_stream(strength: float, backend: st
     )
 
 
-
-def test_a_compiled_model_reuses_keys_too(base, gated, latents) -> None:
-    compile_model = pytest.importorskip("comfy_api.torch_helpers").set_torch_compile_wrapper
+def test_a_compiled_model_reuses_keys_too(base, gated, latents, compiling) -> None:
     model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2)
     expected = run(model, positive, steps=4)
-    torch._dynamo.reset()
-    options = {"guard_filter_fn": lambda guards: ["transformer_options" not in guard.name for guard in guards]}
-    compile_model(model=model, backend="eager", options=options)
+    compiling(model)
     torch.testing.assert_close(run(model, positive, steps=4), expected, atol=1e-5, rtol=0)
 
 
-def test_a_compiled_step_with_a_mask_is_one_graph(base, gated, latents, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU the host's attention asks the system for free memory, which no graph holds: here it is told."""
-    compile_model = pytest.importorskip("comfy_api.torch_helpers").set_torch_compile_wrapper
-    monkeypatch.setattr(host_memory, "get_free_memory", lambda device=None, both=False: (8e9, 8e9) if both else 8e9)
+def test_a_compiled_step_with_a_mask_is_one_graph(base, gated, latents, compiling) -> None:
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
-    torch._dynamo.reset()
+    compiling(model)
     counters.clear()
-    options = {"guard_filter_fn": lambda guards: ["transformer_options" not in guard.name for guard in guards]}
-    compile_model(model=model, backend="eager", options=options)
     run(model, positive, batch=2)
     assert not counters["graph_break"]
     assert counters["stats"]["unique_graphs"] == 1

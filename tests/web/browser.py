@@ -7,14 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from comfy_server import Server
 from console import is_of_the_host
 from editing import Editor
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, TimeoutError, sync_playwright
 from torch import Tensor
 
 from mogle_core.painting import read_painting
@@ -113,15 +113,24 @@ class ComfyPage:
         }""")
 
     def click_title(self, node: str = PAINTER) -> None:
-        """Selects a node as a user does."""
+        """Selects a node as a user does: by another click where the page had not drawn it there yet."""
+        is_selected = f"() => Object.values(app.canvas.selected_nodes).some((one) => one.id == ({node}).id)"
+        for _ in range(12):
+            self.page.mouse.click(*self._title(node))
+            with suppress(TimeoutError):
+                self.page.wait_for_function(is_selected, timeout=5_000)
+                return
+        raise AssertionError(f"A click on the title did not select {node}.")
+
+    def _title(self, node: str) -> tuple[float, float]:
+        """A pixel of the page in a node's title."""
         x, y = self.js(f"""(() => {{
             const {{ scale, offset }} = app.canvas.ds;
             const box = app.canvas.canvas.getBoundingClientRect();
             const [x, y] = ({node}).pos;
             return [box.left + (x + 90 + offset[0]) * scale, box.top + (y - 15 + offset[1]) * scale];
         }})()""")
-        self.page.mouse.click(x, y)
-        self.wait(f"Object.values(app.canvas.selected_nodes).some((one) => one.id == ({node}).id)")
+        return x, y
 
     def drop(self, file: Path) -> None:
         """A real file dropped on the empty graph."""

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..generation.sample import sample as denoise
 from ..labels import CLASS_NAMES
-from ..network import pack
 from ..region_text import PROMPT_STRENGTH
 from ..regions import Region
 from ..reuse import Refresh
@@ -23,7 +21,7 @@ from .drawing import IDS
 from .faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score
-from .world import World, decode, encode_masks, generate, noise_of
+from .world import World, generate
 
 
 def remake(
@@ -36,11 +34,13 @@ def remake(
     regions: tuple[Region, ...] = (),
     hair_prompts: Sequence[str] = (),
     prompt_strength: float = PROMPT_STRENGTH,
+    refresh: Refresh | None = None,
+    mask_tokens: str = "full",
 ) -> Tensor:
     """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
 
     regions: strengths and time windows of single regions. hair_prompts: one for each face's hair, or none;
-    prompt_strength: how much of the caption that hair still sees.
+    prompt_strength: how much of the caption that hair still sees. refresh, mask_tokens: as in `generation.sample`.
     """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False):
@@ -59,6 +59,8 @@ def remake(
                 regions=regions,
                 region_prompts=own,
                 prompt_strength=prompt_strength,
+                refresh=refresh,
+                mask_tokens=mask_tokens,
             )
         )
     return torch.cat(pictures)
@@ -205,23 +207,10 @@ def speed_prices(
 
     "colour" is the mean over pictures and channels of a picture's change in mean colour, of 255.
     """
-    exact = _sampled(world, held, steps)
+    exact = remake(world, held, steps=steps)
     rows = {"exact": score_pictures(world, exact, held) | {"colour": 0.0}}
     for name, chosen in options.items():
-        made = _sampled(world, held, steps, **chosen)
+        made = remake(world, held, steps=steps, **chosen)
         moved = (made.float() - exact.float()).mean(dim=(1, 2)).abs().mean()
         rows[name] = score_pictures(world, made, held) | {"colour": float(moved)}
     return rows
-
-
-@torch.no_grad()
-def _sampled(world: World, faces: FaceSet, steps: int, batch: int = 20, **options: Any) -> Tensor:
-    """Pictures (N, H, W, 3) uint8 of the faces, sampled with these options of `generation.sample`."""
-    pictures = []
-    for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False):
-        ids = torch.from_numpy(faces.ids[first : first + batch])
-        text = world.text.encode(faces.captions[first : first + batch])
-        noise = noise_of(range(first, first + len(ids)), *ids.shape[1:]).to(world.device)
-        latents = denoise(world, pack(encode_masks(world, ids)), text, noise, steps, **options)
-        pictures.append(decode(world, latents))
-    return torch.cat(pictures)

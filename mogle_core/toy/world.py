@@ -21,6 +21,7 @@ from ..masks import Decoupled
 from ..network import MoGLE, pack
 from ..region_text import PROMPT_STRENGTH, RegionText, area_of
 from ..regions import Region
+from ..reuse import Refresh
 from ..weights import Recipe, WeightsError, read, read_tensors
 from .judge import Judge
 from .text import ToyText
@@ -109,6 +110,8 @@ def generate(
     regions: tuple[Region, ...] = (),
     region_prompts: Mapping[str, str | Sequence[str]] | None = None,
     prompt_strength: float = PROMPT_STRENGTH,
+    refresh: Refresh | None = None,
+    mask_tokens: str = "full",
 ) -> Tensor:
     """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt; none depends on the others of its batch.
 
@@ -122,6 +125,7 @@ def generate(
         regions: strengths and time windows of single regions' masks.
         region_prompts: by class name, the text of that region alone: one for all pictures, or one for each.
         prompt_strength: how much of `prompts` such a region still sees.
+        refresh, mask_tokens: as in `generation.sample`; exact by default.
 
     Raises:
         ValueError: regions or their prompts without a mask.
@@ -141,13 +145,9 @@ def generate(
         record,
         regions,
         region_texts(world, ids, region_prompts, prompt_strength) if ids is not None and region_prompts else (),
+        refresh,
+        mask_tokens,
     )
-    return decode(world, latents)
-
-
-@torch.no_grad()
-def decode(world: World, latents: Tensor) -> Tensor:
-    """Latents (B, 16, h, w) to pictures (B, H, W, 3) uint8 on the CPU."""
     pictures = world.vae.decode(latents).clamp(0, 1).movedim(1, -1)
     return (pictures * 255).round().to(torch.uint8).cpu()
 
@@ -180,6 +180,8 @@ def sample(
     record: Callable[[Moment], None] | None = None,
     regions: tuple[Region, ...] = (),
     texts: tuple[RegionText, ...] = (),
+    refresh: Refresh | None = None,
+    mask_tokens: str = "full",
 ) -> Tensor:
     """As `mogle_core.generation.sample.sample`, in this world: noise (B, 16, h, w) to latents of the same shape.
 
@@ -192,4 +194,7 @@ def sample(
     if cfg != 1:
         context, pooled = world.text.encode([""])
         empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
-    return denoise(world, masks, text, noise, steps, guidance, cfg, record, regions, texts, empty)
+    return denoise(
+        world, masks, text, noise, steps, guidance, cfg, record, regions, texts, empty,
+        refresh=refresh, mask_tokens=mask_tokens,
+    )  # fmt: skip

@@ -9,7 +9,6 @@ import torch
 
 from mogle_core.generation.backend import BackendError
 from mogle_core.generation.backoff import in_batches
-from mogle_core.memory import is_out_of_memory
 
 
 def limited(limit: int, sizes: list[int], bad: int | None = None):
@@ -49,8 +48,3 @@ def test_what_ends_the_run_is_raised() -> None:
 
     with pytest.raises(BackendError):
         list(in_batches(make, [1, 2], 2))
-
-
-def test_who_runs_out_of_memory() -> None:
-    assert is_out_of_memory(MemoryError()) and is_out_of_memory(RuntimeError("MPS backend out of memory"))
-    assert not is_out_of_memory(RuntimeError("shape mismatch"))

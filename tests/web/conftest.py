@@ -48,14 +48,18 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture(scope="session")
-def visit(browser: object) -> Iterator[Callable]:
+def server_options() -> list[str]:
+    """FRONT_END_ROOT tries another frontend than the host's own."""
+    return ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
+
+
+@pytest.fixture(scope="session")
+def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
     """(vue, language="en") -> ComfyPage, of one server."""
     from browser import visit
     from comfy_server import Server
 
-    # FRONT_END_ROOT tries another frontend than the host's own.
-    options = ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
-    with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, options, 400) as server:
+    with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, server_options, 400) as server:
         yield functools.partial(visit, browser, server)
 
 
@@ -63,11 +67,17 @@ def visit(browser: object) -> Iterator[Callable]:
 
 
 @pytest.fixture(scope="module", params=["classic", "vue"])
-def opened(request: pytest.FixtureRequest, visit: Callable) -> Iterator[object]:
-    """ComfyUI's page with a painter, in each renderer that shows DOM widgets. Afterwards nothing complained."""
+def vue(request: pytest.FixtureRequest) -> bool:
+    """Whether the page is shown by the newer renderer: a test runs in each that shows DOM widgets."""
     if request.param == "vue" and hosts.choose().version < (0, 8):
         pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
-    comfy = visit(request.param == "vue")
+    return request.param == "vue"
+
+
+@pytest.fixture(scope="module")
+def opened(vue: bool, visit: Callable) -> Iterator[object]:
+    """ComfyUI's page with a painter. Afterwards nothing complained."""
+    comfy = visit(vue)
     yield comfy
     comfy.leave()
 

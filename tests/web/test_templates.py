@@ -24,18 +24,14 @@ TOYS = sorted(EXAMPLES.glob("toy_*.json"))
 FULL = EXAMPLES / "mask_and_text.json"
 MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
 PACK = "ComfyUI-MoGLE"
-
-
-RENDERERS = ("classic", "vue")
 SHORT = EXAMPLES / "toy_paint_from_scratch.json"
 
 
 @pytest.fixture(scope="module")
-def stocked() -> Iterator[Server]:
+def stocked(server_options: list[str]) -> Iterator[Server]:
     """A server after `mogle toy install`; with the tests' pack old hosts load the toy, too."""
-    options = ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
     packs = {PACK: hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
-    with Server(hosts.choose(), packs, options, 400) as server:
+    with Server(hosts.choose(), packs, server_options, 400) as server:
         install(server.base)
         yield server
 
@@ -45,11 +41,9 @@ def definitions(stocked: Server) -> dict[str, Definition]:
     return stocked.get("/object_info")
 
 
-@pytest.fixture(scope="module", params=RENDERERS)
-def toys(request: pytest.FixtureRequest, browser: Browser, stocked: Server) -> Iterator[ComfyPage]:
-    if request.param == "vue" and hosts.choose().version < (0, 8):
-        pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
-    comfy = visit(browser, stocked, request.param == "vue")
+@pytest.fixture(scope="module")
+def toys(vue: bool, browser: Browser, stocked: Server) -> Iterator[ComfyPage]:
+    comfy = visit(browser, stocked, vue)
     yield comfy
     comfy.leave()
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
@@ -21,7 +24,7 @@ Run = Callable[[], object]
 @dataclass(frozen=True)
 class Counted:
     """operations: floating-point ones. moved: bytes that operations read and wrote. peak: bytes alive at once,
-    beside what was there before."""
+    beside what was there before: by the device's allocator, or on no device (`meta`) the results of operations."""
 
     operations: int
     moved: int
@@ -70,16 +73,39 @@ def _cpu_attention(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...], *
     return int(sdpa_flop_count(q, k, v))
 
 
+def _added_product(_: object, a: tuple[int, ...], b: tuple[int, ...], **__: object) -> int:
+    return 2 * math.prod(a) * b[-1]
+
+
 def flop_counter() -> FlopCounterMode:
-    """torch's own, which leaves out a CPU's fused attention."""
-    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    return FlopCounterMode(display=False, custom_mapping={fused: _cpu_attention})
+    """torch's own, which leaves out a CPU's fused attention and a product added in place."""
+    left_out = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention,
+        torch.ops.aten.baddbmm_: _added_product,
+    }
+    return FlopCounterMode(display=False, custom_mapping=left_out)
 
 
-def count(run: Run) -> Counted:
+def count(run: Run, device: torch.device) -> Counted:
     with flop_counter() as flops, Bytes() as counted:
         run()
-    return Counted(flops.get_total_flops(), counted.moved, counted.peak)
+    peak = counted.peak if device.type == "meta" else allocated(run, device)
+    return Counted(flops.get_total_flops(), counted.moved, peak)
+
+
+def allocated(run: Run, device: torch.device) -> int:
+    """The most bytes that the allocator had given out at once during the call, kernels' own included."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    assert profiler.profiler is not None and profiler.profiler.kineto_results is not None
+    changes = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes.sort(key=lambda event: event.start_ns())
+    return max(accumulate(change.nbytes() for change in changes), default=0)
 
 
 def timed(run: Run, device: torch.device) -> float:

@@ -102,7 +102,7 @@ def main() -> None:
         what, _, name = line.rpartition(" ")
         answer: dict[str, Any] = {}
         if what == "count":
-            answer = asdict(count(known[name]))
+            answer = asdict(count(known[name], given["image"].device))
         elif name == "velocity":
             answer = {"velocity": known["step"]().float().tolist()}
         else:

@@ -37,7 +37,7 @@ REUSING = "  a step that reuses keys"
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
     """Every way to compute a step, by its name in the table."""
-    low_rank = lora.low_rank()
+    low_rank, vec = lora.low_rank(), x.text.new_zeros(1, model.params.hidden_size)
     conditions = (x.text, x.time, x.pooled)
     outputs, full_mask = network.expert_outputs(x.masks), x.masks[:, 0]
     half = mask_grid("half", x.grid)
@@ -71,6 +71,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank)),
         "gate and blend alone": tokens,
         "experts, once a mask": lambda: network.expert_outputs(x.masks),
+        "modulations, once a run": lambda: mask_modulations(model, vec, low_rank),
     }
 
 
@@ -92,26 +93,34 @@ class Loop(nn.Module):
         return torch.stack([expert(latents[:, i]) for i, expert in enumerate(self.experts)], 1)
 
 
-def small_parts(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
-    """What is done once a mask or once a run."""
-    loop, vec, low_rank = Loop(network).to(x.image), x.text.new_zeros(1, model.params.hidden_size), lora.low_rank()
-    assert network.experts is not None
-    torch.testing.assert_close(loop(x.masks), network.experts(x.masks), atol=1e-2, rtol=1e-2)
-    return {
-        "20 experts in a loop": lambda: loop(x.masks),
-        "20 experts as one batch": lambda: network.experts(x.masks),
-        "the stream's modulations, once a run": lambda: mask_modulations(model, vec, low_rank),
-    }
+def compare_experts(tokens: int, dtype: torch.dtype, device: torch.device, rounds: int) -> float:
+    """How many times as long a loop over 20 modules takes as our batch of 20, once their results agree."""
+    network = MoGLE().to(device, dtype).requires_grad_(False)
+    loop, batch = Loop(network).to(device, dtype), network.experts
+    assert batch is not None
+    masks = torch.randn(1, 20, tokens, 64, device=device, dtype=dtype)
+    torch.testing.assert_close(loop(masks), batch(masks), atol=2e-2, rtol=2e-2)
+    seconds = in_rounds({"loop": lambda: loop(masks), "batch": lambda: batch(masks)}, rounds, device)
+    return ratio(seconds["loop"], seconds["batch"])
 
 
-def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rate: float, first: str) -> None:
-    heads = (("median s", 10), ("min", 9), ("max", 9), ("/ first", 9), ("GFLOP", 10), ("GB", 8), ("peak MB", 9))
+def print_experts(device: torch.device, rounds: int) -> None:
+    counts = (16, 64, 256, 1024, 4096)
+    print("\n20 experts in a loop, as many times as long as in one batch, at so many mask tokens")
+    print(" " * 16 + "".join(f"{tokens:>8}" for tokens in counts))
+    for dtype in (torch.float32, torch.bfloat16):
+        ratios = [compare_experts(tokens, dtype, device, 5 * rounds) for tokens in counts]
+        print(f"{str(dtype):16}" + "".join(f"{each:8.1f}" for each in ratios))
+
+
+def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rate: float) -> None:
+    heads = (("median s", 10), ("min", 9), ("max", 9), ("/ floor", 9), ("GFLOP", 10), ("GB", 8), ("peak MiB", 9))
     print(" " * 38 + "".join(f"{head:>{width}}" for head, width in heads) + f"{'of rate':>9}")
     for name, times in seconds.items():
         middle, found = statistics.median(times), counted[name]
         share = found.operations / middle / rate
         print(
-            f"{name:38}{middle:10.4f}{min(times):9.4f}{max(times):9.4f}{ratio(times, seconds[first]):9.3f}"
+            f"{name:38}{middle:10.4f}{min(times):9.4f}{max(times):9.4f}{ratio(times, seconds[FLOOR]):9.3f}"
             f"{found.operations / 1e9:10.2f}{found.moved / 1e9:8.2f}{found.peak / 2**20:9.0f}{share:9.0%}"
         )
 
@@ -140,19 +149,17 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
     rate = matrix_rate(dtype, device, params.hidden_size)
     print(f"\n{16 * side} px: {text} text, {side * side} image and mask tokens; {rate / 1e9:.0f} GFLOP/s in products")
     official = start_official(options, model, network, lora, x) if options.official else None
-    for make, first in ((variants, FLOOR), (small_parts, "20 experts in a loop")):
-        runs = make(model, network, lora, x)
-        if options.exact:
-            runs = {name: run for name, run in runs.items() if name in (FLOOR, PLAIN, OURS)}
-        if official and make is variants:
-            runs |= {OFFICIAL: Asked(official, "step"), "  its experts and gate": Asked(official, "network")}
-        # Also the warm-up.
-        counted = {name: run.count() if isinstance(run, Asked) else count(run) for name, run in runs.items()}
-        seconds = in_rounds(runs, options.rounds, device)
-        if runs:
-            print_rows(seconds, counted, rate, first)
-        if REUSING in runs:
-            print_refresh(seconds)
+    runs = variants(model, network, lora, x)
+    if options.exact:
+        runs = {name: run for name, run in runs.items() if name in (FLOOR, PLAIN, OURS)}
+    if official:
+        runs |= {OFFICIAL: Asked(official, "step"), "  its experts and gate": Asked(official, "network")}
+    # Also the warm-up.
+    counted = {name: run.count() if isinstance(run, Asked) else count(run, device) for name, run in runs.items()}
+    seconds = in_rounds(runs, options.rounds, device)
+    print_rows(seconds, counted, rate)
+    if REUSING in runs:
+        print_refresh(seconds)
     if official:
         official.close()
     if options.compile:
@@ -192,7 +199,7 @@ def compare_sizes(params: FluxParams, sizes: list[int], text: int, options: argp
     made = {size: variants(model, network, lora, x) for size, x in inputs.items()}
     for row in (PLAIN, OURS):
         runs = {str(size): made[size][row] for size in sizes}
-        operations = {name: count(run).operations for name, run in runs.items()}
+        operations = {name: count(run, like.device).operations for name, run in runs.items()}
         seconds = in_rounds(runs, options.rounds, like.device)
         by_operation = {name: [time / operations[name] for time in times] for name, times in seconds.items()}
         means = [statistics.mean(each) for each in zip(*by_operation.values(), strict=True)]
@@ -228,6 +235,8 @@ def main() -> None:
             return
         for size in options.sizes or sizes:
             measure(params, size // 16, text, options)
+        if not options.exact:
+            print_experts(options.device, options.rounds)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ def printed(script: str, *options: str) -> str:
 
 def test_a_step_of_every_kind_is_in_the_table() -> None:
     table = printed("step.py", "--sizes", "32", "--rounds", "1", "--threads", "1")
-    for row in ("floor", "plain FLUX", "mask stream", "  at strength 0.7", "mask_tokens half", "20 experts in a loop"):
+    for row in ("floor", "plain FLUX", "mask stream", "  at strength 0.7", "mask_tokens half", "modulations"):
         assert re.search(rf"^{row}.*\d\.\d{{3}}", table, re.MULTILINE), row
     assert "refresh_every 4: " in table
+    assert re.search(r"^torch.bfloat16( +\d+\.\d){5}$", table, re.MULTILINE)
 
 
 def test_memory_walked_on_shapes_is_memory_counted() -> None:

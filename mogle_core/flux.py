@@ -145,8 +145,7 @@ class RMSNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = F.rms_norm(x.float(), (x.shape[-1],), eps=1e-6)
-        return normed.to(x.dtype) * self.scale
+        return F.rms_norm(x, (x.shape[-1],), eps=1e-6) * self.scale
 
 
 class QKNorm(nn.Module):

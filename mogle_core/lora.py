@@ -31,7 +31,19 @@ class LowRank(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        return F.linear(F.linear(x, self.down), self.up)
+        return F.linear(self.inner(x), self.up)
+
+    def inner(self, x: Tensor) -> Tensor:
+        """down(x): (..., in) -> (..., R)."""
+        return F.linear(x, self.down)
+
+    def add_to(self, out: Tensor, inner: Tensor) -> None:
+        """Add up(inner), of `inner` (B, S, R), to a Linear's fresh output (B, S, >= out)."""
+        rows = out[..., : self.up.shape[0]]
+        if torch.is_grad_enabled() or not rows.dtype == inner.dtype == self.up.dtype:
+            rows.add_(F.linear(inner, self.up))
+        else:  # as one operation: nothing as wide as `out` in between
+            rows.baddbmm_(inner, self.up.mT.expand(len(out), -1, -1))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .overwrite import may_overwrite
+
 
 class Modulation(NamedTuple):
     """One layer's shift, scale and gate, each (B, 1, H)."""
@@ -35,7 +37,7 @@ def affine(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = 
         return torch.addcmul(own.shift, x, 1 + own.scale)
     spans = ((x[:, :others], own), (x[:, others:], theirs))
     # Neither autograd nor a compiled graph takes a part of a tensor as `out`; a graph fuses the copies away.
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if not may_overwrite():
         return torch.cat([torch.addcmul(m.shift, span, 1 + m.scale) for span, m in spans], dim=1)
     for span, m in spans:
         torch.addcmul(m.shift, span, 1 + m.scale, out=span)

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import Attend, ByStream, StreamOptions, who_sees_whom
+from .heads import beside_hidden, heads_first, split_heads
 from .lora import LowRank
 from .modulation import Modulation, affine, double, finite, gated
+from .overwrite import overwrite
 from .region_text import RegionText
 from .reuse import Kept
 
@@ -85,20 +86,6 @@ class MaskStream:
         self._joint, self._handed_out = joint, joint[:, :others]
         self.tokens = joint[:, others:]
         return self._handed_out
-
-    def update(self, layer: str, x: Tensor, others: int) -> tuple[Tensor, int] | None:
-        """The LoRA's addition to a Linear's output, computed before the Linear is called.
-
-        x: the Linear's input (B, N + M, in), whose first `others` tokens are not the mask's.
-
-        Returns:
-            the addition and the first token to which it belongs; None where the LoRA has nothing.
-        """
-        low_rank = self.lora.get(layer)
-        if low_rank is None:
-            return None
-        first = 0 if self.options.latent_lora else others
-        return low_rank(x[:, first:]), first
 
     def modulation(self, layer: str, chunks: int) -> tuple[Tensor, ...]:
         return self.modulations[layer].chunk(chunks, dim=-1)
@@ -163,18 +150,18 @@ def double_block(
         stream.text = txt.shape[1]
     heads = _double_heads(block, name, x, txt, count, (own[0], theirs[0], text[0]), mask)
     attention = attended(*heads, name, txt.shape[1] + count, rotary, attend, attn_mask, stream)
-    del heads  # before the MLP's wide hidden layer is made
     text_attention, attention = attention[:, : txt.shape[1]], attention[:, txt.shape[1] :]
-
+    text_update = block.txt_attn.proj(text_attention) * text[0].gate
     update = linear(block.img_attn.proj, attention, count, mask, f"{name}.img_attn.proj")
+    del heads, attention, text_attention  # before the MLP's wide hidden layer is made
     update = gated(update, count, own[0], theirs[0])
     if mask is not None and mask.options.add_condition_attention:
         update = _add_to_image(update, count)
+
     x = x + update
     normed = affine(block.img_norm2(x), count, own[1], theirs[1])
     x = x + gated(mlp(block.img_mlp, normed, count, mask, f"{name}.img_mlp"), count, own[1], theirs[1])
-
-    txt = txt + block.txt_attn.proj(text_attention) * text[0].gate
+    txt = txt + text_update
     normed = affine(block.txt_norm2(txt), txt.shape[1], text[1])
     txt = txt + block.txt_mlp(normed) * text[1].gate
     return (x if mask is None else mask.part(x, count)), finite(txt)
@@ -208,18 +195,16 @@ def single_block(
     x = x if mask is None else mask.join(x)
 
     fused = linear(block.linear1, affine(block.pre_norm(x), count, own, theirs), count, mask, f"{name}.linear1")
-    qkv, hidden = fused.tensor_split([3 * block.hidden_size], dim=-1)
-    q, k, v = split_heads(qkv, block.num_heads, block.norm)
+    q, k, v = heads_first(*split_heads(fused[..., : 3 * block.hidden_size], block.num_heads, block.norm))
     if stream is not None and last:
-        q, hidden, x, theirs = q[:, :, :count], hidden[:, :count], x[:, :count], None
+        q, fused, x, theirs = q[:, :, :count], fused[:, :count], x[:, :count], None
         mask = mask if stream.options.latent_lora else None
     attention = attended(q, k, v, name, count, rotary, attend, attn_mask, stream)
-    del q, k
-    hidden = block.mlp_act(hidden)
-    # Views of linear1's output: what is widest in the transformer is gone before the next wide one is made.
-    del fused, qkv, v
-    hidden = torch.cat((attention, hidden), dim=2)
+    del q, k, v
+    hidden = beside_hidden(attention, fused, block.mlp_act)
+    del attention, fused
     update = linear(block.linear2, hidden, count, mask, f"{name}.linear2")
+    del hidden
     x = finite(x + gated(update, count, own, theirs))
     return x if theirs is None or mask is None else mask.part(x, count)
 
@@ -242,8 +227,7 @@ def _double_heads(
         split_heads(text_qkv, block.num_heads, block.txt_attn.norm),
         split_heads(qkv, block.num_heads, block.img_attn.norm),
     )
-    q, k, v = (torch.cat(pair, dim=2) for pair in zip(*parts, strict=True))
-    return q, k, v
+    return heads_first(*(torch.cat(pair, dim=1) for pair in zip(*parts, strict=True)))
 
 
 def attended(
@@ -275,12 +259,11 @@ def modulate(
 ) -> tuple[Modulation, ...]:
     """The shifts, scales and gates that `vec` (B, H) gives: two triples for 6 chunks, one for 3."""
     activated = F.silu(vec[:, None])
-    update = None
-    if mask is not None and mask.options.latent_lora:
-        update = mask.update(layer, activated, 0)
+    low_rank = mask.lora.get(layer) if mask is not None and mask.options.latent_lora else None
+    update = None if low_rank is None else low_rank(activated)
     out = lin(activated)
     if update is not None:
-        out = out + update[0]
+        out = out + update
     parts = out.chunk(chunks, dim=-1)
     return tuple(Modulation(*parts[i : i + 3]) for i in range(0, chunks, 3))
 
@@ -290,18 +273,30 @@ def linear(
 ) -> Tensor:
     """A shared Linear over [others | mask tokens], with the LoRA's addition on the mask tokens.
 
-    The addition is computed first: ComfyUI's legacy fp8 product clamps its input in place.
+    The LoRA reads the input first: ComfyUI's legacy fp8 product clamps it in place.
     """
-    update = None if mask is None else mask.update(layer, x, others)
-    out: Tensor
+    low_rank = None if mask is None else mask.lora.get(layer)
+    first = 0 if mask is not None and mask.options.latent_lora else others
+    inner = None if low_rank is None else low_rank.inner(x[:, first:])
     if mask is not None and mask.separate_calls and x.shape[1] > others:
-        out = torch.cat((module(x[:, :others]), module(x[:, others:])), dim=1)
+        out = torch.cat((call_linear(module, x[:, :others]), call_linear(module, x[:, others:])), dim=1)
     else:
-        out = module(x)
-    if update is not None:
-        addition, first = update
-        span = out[:, first:] if addition.shape[-1] == out.shape[-1] else out[:, first:, : addition.shape[-1]]
-        span.add_(addition)
+        out = call_linear(module, x)
+    if low_rank is not None and inner is not None:
+        low_rank.add_to(out[:, first:], inner)
+    return out
+
+
+def call_linear(module: Block, x: Tensor) -> Tensor:
+    """module(x); x (B, S, in) may be a part of wider rows."""
+    weight: Any = getattr(module, "weight", None)
+    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype.itemsize > 1
+    out: Tensor
+    if plain and not x.is_contiguous():
+        # torch takes such rows and the bias in one product only where there is no dimension of the batch.
+        out = module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    else:
+        out = module(x.contiguous())  # kernels for quantised weights may count on whole rows
     return out
 
 
@@ -310,15 +305,9 @@ def mlp(layers: Block, x: Tensor, others: int, mask: MaskStream | None, name: st
     if mask is None:
         plain: Tensor = layers(x)
         return plain
-    hidden = layers[1](linear(layers[0], x, others, mask, f"{name}.0"))
+    hidden = linear(layers[0], x, others, mask, f"{name}.0")
+    (hidden,) = overwrite(lambda part: (layers[1](part),), hidden)
     return linear(layers[2], hidden, others, mask, f"{name}.2")
-
-
-def split_heads(qkv: Tensor, heads: int, norm: Block) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, S, 3 H) -> normalised q and k, and v: (B, heads, S, D) each."""
-    q, k, v = rearrange(qkv, "b s (three h d) -> three b h s d", three=3, h=heads)
-    q, k = norm(q, k, v)
-    return q, k, v
 
 
 def _add_to_image(update: Tensor, count: int) -> Tensor:

@@ -84,6 +84,8 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
         patched = patches.get("attn1_patch", ())
         if patched and isinstance(mask, ByStream):
             mask = mask.dense(q)  # what such a patch knows how to change
+        if patched or "optimized_attention_override" in options:
+            v = v.clone()  # who sees it may keep it, and the block writes over its place
         for patch in patched:
             out = patch(q, k, v, pe=pe, attn_mask=mask, extra_options=options)
             q, k, v = out.get("q", q), out.get("k", k), out.get("v", v)

@@ -133,6 +133,21 @@ def test_equal_to_the_bit_beside(neighbour, when: str, as_mask) -> None:
     assert not torch.equal(expected, one_step(neighbour(tiny.tiny_flux()), positive))
 
 
+def test_what_an_extension_keeps_of_the_attentions_input_stays(as_mask) -> None:
+    """The block writes the attention where v was."""
+    kept = []
+
+    def keeping(attention: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, *args: Any, **more: Any) -> Tensor:
+        kept.extend((tensor, tensor.clone()) for tensor in (q, k, v))
+        return attention(q, k, v, *args, **more)
+
+    positive, reference = tiny.conditioning(1), noise(5)
+    model, masked = as_mask(tiny.tiny_flux(), positive, reference)
+    model.model_options["transformer_options"]["optimized_attention_override"] = keeping
+    one_step(model, masked)
+    assert len(kept) > 0 and all(torch.equal(tensor, at_first) for tensor, at_first in kept)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_equal_to_the_bit_in_half_precision(dtype: torch.dtype, as_mask) -> None:
     positive, reference = tiny.conditioning(1), noise(5)

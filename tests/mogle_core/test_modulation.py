@@ -6,9 +6,7 @@ import math
 
 import torch
 
-from mogle_core.stream import (
-    finite,
-)
+from mogle_core.modulation import finite
 
 
 def test_float16_is_kept_finite() -> None:

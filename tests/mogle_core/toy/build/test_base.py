@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from mogle_core.flux import Flux, FluxParams, rotate
+from mogle_core.heads import split_heads
 from mogle_core.mask_tokens import mask_positions
-from mogle_core.stream import split_heads
 from mogle_core.toy.build.base import TOY_FLUX, Painter, look_near, train_base
 from mogle_core.toy.build.loop import Plan
 from mogle_core.toy.text import ToyText, collect_vocabulary

@@ -55,6 +55,7 @@ class MaskCondition:
     tokens: (B, M, 64), MoGLE's output. grid: the mask's, rows * columns = M; the picture's, or a smaller one.
     guidance: the mask stream's guidance embedding; None takes the image's.
     texts: texts of single regions, beside the text of the pass.
+    modulations: what `Flux.modulate_mask` gives, the same at every step of a run; None computes it.
     keep, reuse: as in `MaskStream`; a pass that reuses keys looks at no tokens.
     """
 
@@ -64,6 +65,7 @@ class MaskCondition:
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
     texts: tuple[RegionText, ...] = ()
+    modulations: Mapping[str, Tensor] | None = None
     keep: Kept | None = None
     reuse: Kept | None = None
 
@@ -264,10 +266,18 @@ class Flux(nn.Module):
         """Position ids (B, S, 3) -> (B, 1, S, D/2, 2, 2)."""
         return rope(ids, self.params.axes_dim, self.params.theta)
 
+    def modulate_mask(
+        self, pooled: Tensor, guidance: Tensor | None, lora: Mapping[str, LowRank] | None = None
+    ) -> dict[str, Tensor]:
+        """All blocks' modulations of the mask tokens (B, 1, 6H or 3H), whose time is always 0.
+
+        pooled: (B, P). guidance: the mask's own (B,), or None.
+        """
+        return mask_modulations(self, self.vector(pooled.new_zeros(len(pooled)), pooled, guidance), lora)
+
     def open_stream(
         self,
         mask: MaskCondition,
-        timestep: Tensor,
         pooled: Tensor,
         guidance: Tensor | None,
         text: int = 0,
@@ -277,10 +287,12 @@ class Flux(nn.Module):
         grid = grid or mask.grid
         ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=pooled.device)
         tokens = mask.tokens.new_empty(len(pooled), 0, self.params.hidden_size)
-        modulations: dict[str, Tensor] = {}
+        modulations = mask.modulations or {}
         if mask.reuse is None:
             tokens = embed_tokens(self, mask.tokens, mask.lora)
-            modulations = mask_modulations(self, self._mask_vector(mask, timestep, pooled, guidance), mask.lora)
+            if guidance is not None and mask.guidance is not None:
+                guidance = torch.full_like(guidance, mask.guidance)
+            modulations = modulations or self.modulate_mask(pooled, guidance, mask.lora)
         return MaskStream(
             tokens=tokens,
             modulations=modulations,
@@ -292,14 +304,6 @@ class Flux(nn.Module):
             keep=mask.keep,
             reuse=mask.reuse,
         )
-
-    def _mask_vector(
-        self, mask: MaskCondition, timestep: Tensor, pooled: Tensor, guidance: Tensor | None
-    ) -> Tensor:
-        """The mask stream's modulation vector (B, H): timestep 0, whatever the image's."""
-        if guidance is not None and mask.guidance is not None:
-            guidance = torch.full_like(guidance, mask.guidance)
-        return self.vector(torch.zeros_like(timestep), pooled, guidance)
 
     def forward(
         self,
@@ -332,7 +336,7 @@ class Flux(nn.Module):
         txt = self.txt_in(txt)
         ids = mask_positions(*grid, axes=len(self.params.axes_dim), device=img.device)
         rotary = self.rotary(torch.cat((ids.new_zeros(1, txt.shape[1], ids.shape[-1]), ids), dim=1))
-        stream = None if mask is None else self.open_stream(mask, timestep, pooled, guidance, txt.shape[1], grid)
+        stream = None if mask is None else self.open_stream(mask, pooled, guidance, txt.shape[1], grid)
 
         for block in self.double_blocks:
             img, txt = block(img, txt, vec, rotary, stream)

@@ -105,22 +105,24 @@ def sample(
         stream = _Stream(models, masks, grid, mask_grid(mask_tokens, grid), regions, options, mask_guidance)
     reuse = _reuse(models, refresh or Refresh())
     dtype = models.flux.img_in.weight.dtype
+    level = noise.new_full((len(noise),), guidance)
+    told = _conditioning(models.flux, text, noise, level, stream, texts)
+    blank = None if cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, level, stream)
 
     step = 0
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
         mask = None if stream is None else stream.condition(x.to(dtype), sigma)
-        told = mask if mask is None or not texts else replace(mask, texts=texts)
-        with_text = _forward(models.flux, x, text, sigma, grid, guidance, kept(told, "text"))
-        if cfg == 1 or empty is None:
-            return with_text
-        return guided(with_text, _forward(models.flux, x, empty, sigma, grid, guidance, kept(mask, "empty")), cfg)
+        with_text = predict(told, x, sigma, mask)
+        return with_text if blank is None else guided(with_text, predict(blank, x, sigma, mask), cfg)
 
-    def kept(mask: MaskCondition | None, conditioning: str) -> MaskCondition | None:
-        if mask is None or reuse is None:
-            return mask
-        known, place = reuse.at(conditioning, step, steps)
-        return replace(mask, reuse=known, keep=place)
+    def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
+        """The velocity in the noise's own type: a latent that is rounded at every step would drift."""
+        if mask is not None:
+            known, place = (None, None) if reuse is None else reuse.at(given, step, steps)
+            mask = replace(mask, texts=given.texts, modulations=given.modulations, reuse=known, keep=place)
+        found: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, level, mask)
+        return found.to(x.dtype)
 
     latents = noise
     for tokens in euler(velocity, pack(noise), sigmas):
@@ -139,20 +141,29 @@ def _reuse(models: Models, refresh: Refresh) -> Reuse | None:
     return Reuse(refresh, len(models.flux.double_blocks) + len(models.flux.single_blocks))
 
 
-def _forward(
+@dataclass(frozen=True, eq=False)
+class _Conditioning:
+    """What the transformer is told at every step alike. modulations: the mask stream's, if there is one."""
+
+    context: Tensor
+    pooled: Tensor
+    texts: tuple[RegionText, ...]
+    modulations: dict[str, Tensor] | None
+
+
+def _conditioning(
     flux: Flux,
-    x: Tensor,
     text: Text,
-    sigma: Tensor,
-    grid: tuple[int, int],
-    guidance: float,
-    mask: MaskCondition | None,
-) -> Tensor:
-    """The velocity in the noise's own type: a latent that is rounded at every step would drift."""
-    dtype = flux.img_in.weight.dtype
-    context, pooled = (part.to(x.device, dtype) for part in text)
-    found: Tensor = flux(x.to(dtype), context, sigma, pooled, grid, torch.full_like(sigma, guidance), mask)
-    return found.to(x.dtype)
+    noise: Tensor,
+    guidance: Tensor,
+    stream: _Stream | None,
+    texts: tuple[RegionText, ...] = (),
+) -> _Conditioning:
+    context, pooled = (part.to(noise.device, flux.img_in.weight.dtype) for part in text)
+    if stream is None:
+        return _Conditioning(context, pooled, texts, None)
+    own = guidance if stream.guidance is None else torch.full_like(guidance, stream.guidance)
+    return _Conditioning(context, pooled, texts, flux.modulate_mask(pooled, own, stream.lora))
 
 
 class _Stream:
@@ -186,7 +197,7 @@ class _Stream:
         noisy = thin_tokens(noisy, self.grid, self.own)
         self.gates = self.network.gate_weights(self.full_mask, noisy, time)
         tokens = self.network.blend(self.outputs, self.gates, self.factors(float(sigma.max())))
-        return MaskCondition(tokens, self.own, self.lora, self.options, self.guidance)
+        return MaskCondition(tokens, self.own, self.lora, self.options)
 
     def factors(self, sigma: float) -> Tensor | None:
         """The regions' strengths at this step, (20,); None if all are 1."""

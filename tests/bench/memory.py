@@ -50,7 +50,8 @@ def peaks(
     pairs = random_lora(model, dtype, device)
     lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}
     x = Inputs.random(params, side, text, torch.empty(0, dtype=dtype, device=device))
-    mask, half = MaskCondition(x.image, x.grid, lora), mask_grid("half", x.grid)
+    mask = MaskCondition(x.image, x.grid, lora, modulations=model.modulate_mask(x.pooled, x.guidance, lora))
+    half = mask_grid("half", x.grid)
     kept: Kept = {}
     peak(model, x, replace(mask, keep=kept))
     doubled = replace(x, image=torch.cat((x.image, x.image), 1), grid=(side, 2 * side))

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition
 from mogle_core.lora import MaskLoRA
-from mogle_core.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
+from mogle_core.mask_tokens import mask_grid, resize_tokens, thin_tokens
 from mogle_core.network import MoGLE
 from mogle_core.reuse import Kept
 
@@ -37,7 +37,8 @@ REUSING = "  a step that reuses keys"
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
     """Every way to compute a step, by its name in the table."""
-    low_rank, vec = lora.low_rank(), x.text.new_zeros(1, model.params.hidden_size)
+    low_rank = lora.low_rank()
+    modulations = model.modulate_mask(x.pooled, x.guidance, low_rank)
     conditions = (x.text, x.time, x.pooled)
     outputs, full_mask = network.expert_outputs(x.masks), x.masks[:, 0]
     half = mask_grid("half", x.grid)
@@ -55,7 +56,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         return model(x.image, *conditions, x.grid, x.guidance, mask)
 
     def exact(**options: float | bool) -> MaskCondition:
-        return MaskCondition(tokens(), x.grid, low_rank, StreamOptions(**options))
+        return MaskCondition(tokens(), x.grid, low_rank, StreamOptions(**options), modulations=modulations)
 
     kept: Kept = {}
     run(replace(exact(), keep=kept))
@@ -68,10 +69,10 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         "  at strength 0.7": lambda: run(exact(strength=0.7)),
         "  that keeps its keys": lambda: run(replace(exact(), keep={})),
         REUSING: lambda: run(MaskCondition(x.image, x.grid, reuse=kept)),
-        "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank)),
+        "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank, modulations=modulations)),
         "gate and blend alone": tokens,
         "experts, once a mask": lambda: network.expert_outputs(x.masks),
-        "modulations, once a run": lambda: mask_modulations(model, vec, low_rank),
+        "modulations, once a run": lambda: model.modulate_mask(x.pooled, x.guidance, low_rank),
     }
 
 

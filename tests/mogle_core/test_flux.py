@@ -14,7 +14,7 @@ from torch import Tensor
 from mogle_core.attention import StreamOptions
 from mogle_core.flux import Flux, FluxParams, MaskCondition, attend, rope, rotate, timestep_embedding
 from mogle_core.flux_files import load, read_params
-from mogle_core.mask_tokens import mask_positions
+from mogle_core.mask_tokens import mask_modulations, mask_positions
 
 GRID = (2, 3)
 
@@ -72,13 +72,13 @@ def test_a_weaker_mask_goes_to_plain_flux(model: Flux) -> None:
 
 def test_the_masks_vector_has_time_zero_and_its_own_guidance(model: Flux) -> None:
     given = inputs()
-    rest = given["timestep"], given["pooled"], given["guidance"]
-    stream = model.open_stream(condition(), *rest)
-    zero = model.open_stream(condition(), torch.zeros(2), *rest[1:])
-    one = model.open_stream(condition(guidance=1.0), *rest)
-    told = model.open_stream(condition(), *rest[:2], torch.ones(2))
+    pooled, guidance = given["pooled"], given["guidance"]
+    stream = model.open_stream(condition(), pooled, guidance)
+    one = model.open_stream(condition(guidance=1.0), pooled, guidance)
+    told = model.open_stream(condition(), pooled, torch.ones(2))
+    zero = mask_modulations(model, model.vector(torch.zeros(2), pooled, guidance), condition().lora)
     for name, modulation in stream.modulations.items():
-        assert torch.equal(modulation, zero.modulations[name])
+        assert torch.equal(modulation, zero[name])
         assert torch.equal(one.modulations[name], told.modulations[name])
         assert not torch.equal(one.modulations[name], modulation)
     assert torch.equal(stream.rotary, model.rotary(mask_positions(*GRID)))

@@ -98,21 +98,22 @@ def sample(
     check_texts(mask_tokens, texts)
     height, width = noise.shape[-2:]
     grid = (height // 2, width // 2)
-    sigmas = flux_sigmas(steps, grid[0] * grid[1]).to(noise)
+    sigmas = flux_sigmas(steps, grid[0] * grid[1])
+    levels = sigmas.tolist()  # before they are on the device, which a step must not wait for
     stream = None
     if masks is not None and strength != 0:
         options = replace(models.recipe.options, strength=strength)
         stream = _Stream(models, masks, grid, mask_grid(mask_tokens, grid), regions, options, mask_guidance)
     reuse = _reuse(models, refresh or Refresh())
     dtype = models.flux.img_in.weight.dtype
-    level = noise.new_full((len(noise),), guidance)
-    told = _conditioning(models.flux, text, noise, level, stream, texts)
-    blank = None if cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, level, stream)
+    guidances = noise.new_full((len(noise),), guidance)
+    told = _conditioning(models.flux, text, noise, guidances, stream, texts)
+    blank = None if cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, guidances, stream)
 
     step = 0
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
-        mask = None if stream is None else stream.condition(x.to(dtype), sigma)
+        mask = None if stream is None else stream.condition(x.to(dtype), sigma, levels[step])
         with_text = predict(told, x, sigma, mask)
         return with_text if blank is None else guided(with_text, predict(blank, x, sigma, mask), cfg)
 
@@ -121,15 +122,15 @@ def sample(
         if mask is not None:
             known, place = (None, None) if reuse is None else reuse.at(given, step, steps)
             mask = replace(mask, texts=given.texts, modulations=given.modulations, reuse=known, keep=place)
-        found: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, level, mask)
+        found: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, guidances, mask)
         return found.to(x.dtype)
 
     latents = noise
-    for tokens in euler(velocity, pack(noise), sigmas):
+    for tokens in euler(velocity, pack(noise), sigmas.to(noise)):
         latents = unpack(tokens, height, width)
         if record is not None:
             gates = None if stream is None else stream.gates
-            record(Moment(step, float(sigmas[step]), latents, gates))
+            record(Moment(step, levels[step], latents, gates))
         step += 1
     return latents
 
@@ -192,11 +193,12 @@ class _Stream:
         self.lora: dict[str, LowRank] = models.lora.low_rank()
         self.gates: Tensor | None = None
 
-    def condition(self, noisy: Tensor, sigma: Tensor) -> MaskCondition:
+    def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
+        """At the noisy tokens (B, L, 64) and sigma (B,), which is the number `level`."""
         time = sigma * 1000 if self.recipe.gate_timestep == "sampling" else sigma
         noisy = thin_tokens(noisy, self.grid, self.own)
         self.gates = self.network.gate_weights(self.full_mask, noisy, time)
-        tokens = self.network.blend(self.outputs, self.gates, self.factors(float(sigma.max())))
+        tokens = self.network.blend(self.outputs, self.gates, self.factors(level))
         return MaskCondition(tokens, self.own, self.lora, self.options)
 
     def factors(self, sigma: float) -> Tensor | None:

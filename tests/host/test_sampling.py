@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from masked import HEIGHT, POSITIVE, WIDTH, as_file, run
+from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, as_file, run
 from small_weights import TINY, lora_weights
+from waits import waits_in
 
 
 def test_queueing_twice_gives_the_same(base, gated, latents) -> None:
@@ -96,6 +97,15 @@ def test_experts_and_modulations_are_computed_once_a_run(base, gated, latents, c
     run(model, positive, steps=6)
     assert calls.count("mask_modulations") == calls.count("expert_outputs") == 1
     assert calls.count("gate_weights") == 6
+
+
+def test_no_step_waits_for_the_device(base, gated, latents) -> None:
+    def waits(steps: int, **inputs: Any) -> list[str]:
+        model, positive, negative, _ = gated(base, POSITIVE, latents(1), negative=NEGATIVE, **inputs)
+        return waits_in(lambda: run(model, positive, negative, steps=steps, cfg=2.0))
+
+    assert waits(5) == waits(2)
+    assert len(waits(2, end_percent=0.5)) >= 2  # a time window asks each step for its sigma
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from waits import waits_in
 from written_out import flux
 
+from mogle_core.decode import decode_tensor
 from mogle_core.flux import Flux
 from mogle_core.generation.sample import noise_of, sample
 from mogle_core.lora import MaskLoRA
 from mogle_core.network import MoGLE
+from mogle_core.regions import Region
+from mogle_core.reuse import Refresh
 from mogle_core.training.start import fresh_lora
 from mogle_core.weights import Recipe
 
@@ -52,8 +56,9 @@ def run(models: Small) -> Callable[..., Tensor]:
         (random(2, 3, params.context_in_dim), random(2, params.vec_in_dim)) for _ in range(2)
     )
 
-    def run(**options: Any) -> Tensor:
-        return sample(models, masks, text, noise_of([3, 4], 16 * SIDE, 16 * SIDE), 3, GUIDANCE, empty=empty, **options)
+    def run(steps: int = 3, **options: Any) -> Tensor:
+        noise = noise_of([3, 4], 16 * SIDE, 16 * SIDE)
+        return sample(models, masks, text, noise, steps, GUIDANCE, empty=empty, **options)
 
     return run
 
@@ -77,6 +82,21 @@ def test_modulations_are_made_once_a_run_and_conditioning(
     monkeypatch.setattr(Flux, "forward", forgetful)
     assert torch.equal(run(**options), once)
     assert len(made) > 3
+
+
+REGIONS = (Region("hair", strength=0.5, end_percent=0.5),)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"cfg": 2.0}, {"refresh": Refresh(2)}, {"regions": REGIONS}], ids=lambda chosen: " ".join(chosen)
+)
+def test_no_step_waits_for_the_device(options: dict[str, Any], run: Callable[..., Tensor]) -> None:
+    assert waits_in(lambda: run(steps=4, **options)) == waits_in(lambda: run(steps=2, **options))
+
+
+def test_reading_a_value_is_seen() -> None:
+    """Decoding a mask does it, and may: it is done once."""
+    assert any("decode.py" in line for line in waits_in(lambda: decode_tensor(torch.zeros(1, 4, 4, 3))))
 
 
 def test_the_masks_own_guidance_counts(run: Callable[..., Tensor]) -> None:

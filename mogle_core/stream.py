@@ -200,11 +200,9 @@ def single_block(
         q, fused, x, theirs = q[:, :, :count], fused[:, :count], x[:, :count], None
         mask = mask if stream.options.latent_lora else None
     attention = attended(q, k, v, name, count, rotary, attend, attn_mask, stream)
-    del q, k, v
     hidden = beside_hidden(attention, fused, block.mlp_act)
-    del attention, fused
+    del attention  # which is in `hidden`
     update = linear(block.linear2, hidden, count, mask, f"{name}.linear2")
-    del hidden
     x = finite(x + gated(update, count, own, theirs))
     return x if theirs is None or mask is None else mask.part(x, count)
 

@@ -3,7 +3,7 @@
     COMFYUI_PATH=~/ComfyUI python tests/bench/host.py [--size 256] [--steps 8] [--rounds 5]
 
 Whole sampling runs with random weights at the reduced geometry, all of ComfyUI's own work included; `floor` is
-plain FLUX on a picture twice as wide.
+plain FLUX on a picture twice as wide, for which ComfyUI is told to need as much memory as for the mask stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import in_rounds, ratio
+from counting import allocated, in_rounds, ratio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
 
@@ -75,14 +75,17 @@ def main() -> None:
     }
     for name, (model, conditioning) in patched(comfy, base, positive, options.size // 16).items():
         runs[name] = lambda model=model, conditioning=conditioning: sample(model, conditioning)
+    cpu = torch.device("cpu")
     for run in runs.values():
         run()
-    seconds = in_rounds(runs, options.rounds, torch.device("cpu"))
+    peaks = {name: allocated(run, cpu) for name, run in runs.items()}
+    seconds = in_rounds(runs, options.rounds, cpu)
     floor, exact = next(iter(seconds.values())), seconds["mask stream"]
     print(f"{comfy.host.name}, {options.size} px, {options.steps} steps, {torch.get_num_threads()} threads")
-    print(f"{'':38}{'median s':>10}{'/ floor':>9}{'/ exact':>9}")
+    print(f"{'':38}{'median s':>10}{'/ floor':>9}{'/ exact':>9}{'peak MiB':>10}")
     for name, times in seconds.items():
-        print(f"{name:38}{statistics.median(times):10.3f}{ratio(times, floor):9.3f}{ratio(times, exact):9.3f}")
+        ratios = f"{ratio(times, floor):9.3f}{ratio(times, exact):9.3f}"
+        print(f"{name:38}{statistics.median(times):10.3f}{ratios}{peaks[name] / 2**20:10.1f}")
 
 
 if __name__ == "__main__":

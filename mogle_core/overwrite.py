@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 PARTS = 4
+SMALL = 2**16
+"""Numbers in a part below which its calls cost more time than its memory is worth."""
 
 
 def may_overwrite() -> bool:
@@ -28,7 +30,8 @@ def overwrite(function: Callable[..., Sequence[Tensor]], *tensors: Tensor) -> Se
     """
     if not may_overwrite():
         return function(*tensors)
-    for parts in zip(*(tensor.chunk(PARTS, dim=1) for tensor in tensors), strict=True):
+    count = max(1, min(PARTS, tensors[0].numel() // SMALL))
+    for parts in zip(*(tensor.chunk(count, dim=1) for tensor in tensors), strict=True):
         _store(function(*parts), parts)
     return tensors
 

@@ -37,8 +37,9 @@ def test_a_pass_costs_what_torch_counts(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("inference")
-def test_a_pass_needs_hardly_more_memory_than_as_many_image_tokens() -> None:
+def test_a_pass_needs_hardly_more_memory_than_as_many_image_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing wide stands beside a block's widest tensor, linear1's output, 7 times as wide as the stream."""
+    monkeypatch.setattr("mogle_core.overwrite.SMALL", 2)  # in parts, as a model of FLUX.1's size
     model, text, pooled = flux(), torch.randn(1, TEXT, 32), torch.randn(1, 24)
 
     def peak(columns: int, mask: MaskCondition | None) -> int:

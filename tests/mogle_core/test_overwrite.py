@@ -15,7 +15,8 @@ def swapped(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.usefixtures("inference")
 @pytest.mark.parametrize("tokens", [1, 3, 4, 9])
-def test_the_result_is_in_the_arguments_memory(tokens: int) -> None:
+def test_the_result_is_in_the_arguments_memory(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mogle_core.overwrite.SMALL", 2)
     wide = torch.randn(2, tokens, 10)
     a, b = wide[..., :4], wide[..., 6:]
     expected, between = swapped(a, b), wide[..., 4:6].clone()

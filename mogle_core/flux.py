@@ -267,12 +267,18 @@ class Flux(nn.Module):
         return rope(ids, self.params.axes_dim, self.params.theta)
 
     def modulate_mask(
-        self, pooled: Tensor, guidance: Tensor | None, lora: Mapping[str, LowRank] | None = None
+        self,
+        pooled: Tensor,
+        guidance: Tensor | None,
+        lora: Mapping[str, LowRank] | None = None,
+        own_guidance: float | None = None,
     ) -> dict[str, Tensor]:
         """All blocks' modulations of the mask tokens (B, 1, 6H or 3H), whose time is always 0.
 
-        pooled: (B, P). guidance: the mask's own (B,), or None.
+        pooled: (B, P). guidance: the image's (B,), or None. own_guidance: the mask's in its place.
         """
+        if guidance is not None and own_guidance is not None:
+            guidance = torch.full_like(guidance, own_guidance)
         return mask_modulations(self, self.vector(pooled.new_zeros(len(pooled)), pooled, guidance), lora)
 
     def open_stream(
@@ -290,9 +296,7 @@ class Flux(nn.Module):
         modulations = mask.modulations or {}
         if mask.reuse is None:
             tokens = embed_tokens(self, mask.tokens, mask.lora)
-            if guidance is not None and mask.guidance is not None:
-                guidance = torch.full_like(guidance, mask.guidance)
-            modulations = modulations or self.modulate_mask(pooled, guidance, mask.lora)
+            modulations = modulations or self.modulate_mask(pooled, guidance, mask.lora, mask.guidance)
         return MaskStream(
             tokens=tokens,
             modulations=modulations,

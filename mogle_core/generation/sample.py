@@ -161,10 +161,8 @@ def _conditioning(
     texts: tuple[RegionText, ...] = (),
 ) -> _Conditioning:
     context, pooled = (part.to(noise.device, flux.img_in.weight.dtype) for part in text)
-    if stream is None:
-        return _Conditioning(context, pooled, texts, None)
-    own = guidance if stream.guidance is None else torch.full_like(guidance, stream.guidance)
-    return _Conditioning(context, pooled, texts, flux.modulate_mask(pooled, own, stream.lora))
+    modulations = None if stream is None else flux.modulate_mask(pooled, guidance, stream.lora, stream.guidance)
+    return _Conditioning(context, pooled, texts, modulations)
 
 
 class _Stream:

@@ -86,6 +86,12 @@ def flop_counter() -> FlopCounterMode:
     return FlopCounterMode(display=False, custom_mapping=left_out)
 
 
+def operations(run: Run) -> int:
+    with flop_counter() as flops:
+        run()
+    return int(flops.get_total_flops())
+
+
 def count(run: Run, device: torch.device) -> Counted:
     with flop_counter() as flops, Bytes() as counted:
         run()

@@ -18,7 +18,7 @@ import statistics
 from dataclasses import replace
 
 import torch
-from counting import Counted, Run, count, in_rounds, matrix_rate, ratio
+from counting import Counted, Run, count, in_rounds, matrix_rate, operations, ratio
 from models import REDUCED, Inputs, random_flux, random_lora
 from official import Asked, Official, add_options
 from torch import Tensor, nn
@@ -200,15 +200,15 @@ def compare_sizes(params: FluxParams, sizes: list[int], text: int, options: argp
     made = {size: variants(model, network, lora, x) for size, x in inputs.items()}
     for row in (PLAIN, OURS):
         runs = {str(size): made[size][row] for size in sizes}
-        operations = {name: count(run, like.device).operations for name, run in runs.items()}
+        counted = {name: operations(run) for name, run in runs.items()}
         seconds = in_rounds(runs, options.rounds, like.device)
-        by_operation = {name: [time / operations[name] for time in times] for name, times in seconds.items()}
+        by_operation = {name: [time / counted[name] for time in times] for name, times in seconds.items()}
         means = [statistics.mean(each) for each in zip(*by_operation.values(), strict=True)]
         print(f"\n{row}: time by operation, against the mean over the sizes")
         for name, times in by_operation.items():
             spread = [time / mean - 1 for time, mean in zip(times, means, strict=True)]
             print(
-                f"{name:>6} px{statistics.median(seconds[name]):10.3f} s{operations[name] / 1e9:10.1f} GFLOP"
+                f"{name:>6} px{statistics.median(seconds[name]):10.3f} s{counted[name] / 1e9:10.1f} GFLOP"
                 f"{statistics.median(spread):+8.1%} ({min(spread):+.1%} to {max(spread):+.1%})"
             )
 

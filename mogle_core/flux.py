@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .attention import ByStream, StreamOptions, by_stream
-from .lora import LowRank
+from .lora import LowRank, adapted
 from .mask_tokens import Grid, embed_tokens, mask_modulations, mask_positions, spread_positions
 from .region_text import RegionText, join_context
 from .reuse import Kept
@@ -330,10 +330,8 @@ class Flux(nn.Module):
         Returns:
             (B, N, 64).
         """
-        image_in = img
-        img = self.img_in(img)
-        if mask is not None and mask.options.latent_lora and "img_in" in mask.lora:
-            img = img + mask.lora["img_in"](image_in)
+        low_rank = mask.lora.get("img_in") if mask is not None and mask.options.latent_lora else None
+        img = adapted(self.img_in, img, low_rank)
         vec = self.vector(timestep, pooled, guidance)
         if mask is not None and mask.texts:
             txt = join_context(txt, mask.texts)

@@ -8,7 +8,7 @@ matrices stacked, their `up` matrices on a block diagonal. That is exact.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,6 +44,16 @@ class LowRank(NamedTuple):
             rows.add_(F.linear(inner, self.up))
         else:  # as one operation: nothing as wide as `out` in between
             rows.baddbmm_(inner, self.up.mT.expand(len(out), -1, -1))
+
+
+def adapted(linear: Callable[[Tensor], Tensor], x: Tensor, low_rank: LowRank | None) -> Tensor:
+    """linear(x) with its update, if there is one.
+
+    The update reads x first: ComfyUI's legacy fp8 product clamps it in place.
+    """
+    update = None if low_rank is None else low_rank(x)
+    out = linear(x)
+    return out if update is None else out + update
 
 
 @dataclass(frozen=True)

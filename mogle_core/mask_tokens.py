@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .lora import LowRank
+from .lora import LowRank, adapted
 from .network import pack, unpack
 
 MASK_TOKENS = ("full", "half")
@@ -79,7 +79,7 @@ def mask_modulations(
         flux: the transformer, with `double_blocks` and `single_blocks`.
         vec: the mask stream's vector (B, H): timestep 0, guidance and pooled text.
     """
-    activated = F.silu(vec[:, None])
+    activated, known = F.silu(vec[:, None]), lora or {}
     linears = {
         **{f"double_blocks.{i}.img_mod.lin": block.img_mod.lin for i, block in enumerate(flux.double_blocks)},
         **{
@@ -87,16 +87,9 @@ def mask_modulations(
             for i, block in enumerate(flux.single_blocks)
         },
     }
-    modulations = {}
-    for name, lin in linears.items():
-        update = lora[name](activated) if lora and name in lora else None
-        out = lin(activated)
-        modulations[name] = out if update is None else out + update
-    return modulations
+    return {name: adapted(lin, activated, known.get(name)) for name, lin in linears.items()}
 
 
 def embed_tokens(flux: Any, tokens: Tensor, lora: Mapping[str, LowRank] | None = None) -> Tensor:
     """Mask tokens (B, M, 64) through the image's `img_in` and its LoRA -> (B, M, H)."""
-    update = lora["img_in"](tokens) if lora and "img_in" in lora else None
-    out: Tensor = flux.img_in(tokens)
-    return out if update is None else out + update
+    return adapted(flux.img_in, tokens, (lora or {}).get("img_in"))

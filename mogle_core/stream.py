@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from .attention import Attend, ByStream, StreamOptions, who_sees_whom
 from .heads import beside_hidden, heads_first, split_heads
-from .lora import LowRank
+from .lora import LowRank, adapted
 from .modulation import Modulation, affine, double, finite, gated
 from .overwrite import overwrite
 from .region_text import RegionText
@@ -258,11 +258,7 @@ def modulate(
     """The shifts, scales and gates that `vec` (B, H) gives: two triples for 6 chunks, one for 3."""
     activated = F.silu(vec[:, None])
     low_rank = mask.lora.get(layer) if mask is not None and mask.options.latent_lora else None
-    update = None if low_rank is None else low_rank(activated)
-    out = lin(activated)
-    if update is not None:
-        out = out + update
-    parts = out.chunk(chunks, dim=-1)
+    parts = adapted(lin, activated, low_rank).chunk(chunks, dim=-1)
     return tuple(Modulation(*parts[i : i + 3]) for i in range(0, chunks, 3))
 
 

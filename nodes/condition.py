@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..mogle_core.encode import MaskLatents
-from ..mogle_core.gates import GateRecord
-from ..mogle_core.mask_tokens import MASK_TOKENS, check_texts
-from ..mogle_core.region_text import RegionPrompt
-from ..mogle_core.regions import REGION_NAMES, Region, check_window
-from ..mogle_core.reuse import SCHEDULES, Refresh
+from ..mogle_core.model.mixture.gate_record import GateRecord
+from ..mogle_core.model.mixture.mask_latents import MaskLatents
+from ..mogle_core.model.mixture.regions import REGION_NAMES, Region, check_window
+from ..mogle_core.model.stream.kept_keys import SCHEDULES, Refresh
+from ..mogle_core.model.stream.mask_tokens import MASK_TOKENS, check_texts
+from ..mogle_core.model.stream.region_text import RegionPrompt
 from . import host, inputs, sockets
 
 SAME_GUIDANCE = "same as image"

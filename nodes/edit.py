@@ -7,10 +7,10 @@ import logging
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..mogle_core.edit import ALL, OPERATIONS, STYLES, edit, morph, set_region
-from ..mogle_core.labels import CLASS_NAMES
-from ..mogle_core.masks import colours, decode_tensor
-from ..mogle_core.masks import region as region_of
+from ..mogle_core.masks.decouple import colours, decode_tensor
+from ..mogle_core.masks.decouple import region as region_of
+from ..mogle_core.masks.edit import ALL, OPERATIONS, STYLES, edit, morph, set_region
+from ..mogle_core.masks.labels import CLASS_NAMES
 from . import host
 
 logger = logging.getLogger(__name__)
@@ -157,9 +157,7 @@ class SetRegion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, mask: Tensor, region: str, area: Tensor, keep: bool = True, locked: str = ""
-    ) -> io.NodeOutput:
+    def execute(cls, mask: Tensor, region: str, area: Tensor, keep: bool = True, locked: str = "") -> io.NodeOutput:
         ids = decode_tensor(mask, "auto").ids
         return io.NodeOutput(colours(set_region(ids, region, area, keep=keep, locked=locked)))
 

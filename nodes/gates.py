@@ -5,9 +5,9 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..mogle_core import gate_sheet
-from ..mogle_core.gate_maps import ALL, STRONGEST, chosen, read_gates, spread
-from ..mogle_core.gates import GateRecord
+from ..mogle_core.model.mixture import gate_sheet
+from ..mogle_core.model.mixture.gate_maps import ALL, STRONGEST, chosen, read_gates, spread
+from ..mogle_core.model.mixture.gate_record import GateRecord
 from . import host, sockets
 
 

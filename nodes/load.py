@@ -5,7 +5,7 @@ from __future__ import annotations
 import folder_paths
 from comfy_api.latest import io
 
-from ..mogle_core import weights
+from ..mogle_core.model.checkpoints import files as weights
 from . import host, sockets
 
 
@@ -34,9 +34,7 @@ class LoadMoGLE(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Mogle.Output(
-                    display_name="mogle", tooltip="Network and its settings, for Gated Condition."
-                )
+                sockets.Mogle.Output(display_name="mogle", tooltip="Network and its settings, for Gated Condition.")
             ],
             **host.newer_fields(search_aliases=["face mask", "semantic mask", "face mogle"]),
         )
@@ -63,9 +61,7 @@ class LoRAApply(io.ComfyNode):
             description="Gives the mask stream its LoRA. It acts on the mask tokens only and is never merged "
             "into the model, so other LoRAs work beside it.",
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="FLUX.1 from any loader, before or after Gated Condition."
-                ),
+                io.Model.Input("model", tooltip="FLUX.1 from any loader, before or after Gated Condition."),
                 io.Combo.Input(
                     "lora_name",
                     options=folder_paths.get_filename_list("loras"),

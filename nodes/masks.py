@@ -7,9 +7,9 @@ import logging
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..mogle_core import encode
-from ..mogle_core.labels import LABEL_SPACES
-from ..mogle_core.masks import Decoupled, LocalMasks, colours, decode_tensor, regions
+from ..mogle_core.masks.decouple import Decoupled, LocalMasks, colours, decode_tensor, regions
+from ..mogle_core.masks.labels import LABEL_SPACES
+from ..mogle_core.model.mixture import mask_latents as encode
 from . import host, sockets
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,5 @@ class Encode(io.ComfyNode):
         width, height = width or masks.width, height or masks.height
         encode.check_size(width, height)
         return io.NodeOutput(
-            encode.encode(
-                masks.resized(height, width), host.mask_encoder(vae), LATENTS, host.identity(vae)
-            )
+            encode.encode(masks.resized(height, width), host.mask_encoder(vae), LATENTS, host.identity(vae))
         )

@@ -8,9 +8,9 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..mogle_core.decode import MaskError
-from ..mogle_core.masks import colours, decode_tensor
-from ..mogle_core.painting import on_grid, read_painting, write_painting
+from ..mogle_core.masks.decode import MaskError
+from ..mogle_core.masks.decouple import colours, decode_tensor
+from ..mogle_core.masks.painting import on_grid, read_painting, write_painting
 from . import host, sockets
 
 NOTHING = (

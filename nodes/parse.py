@@ -8,8 +8,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..mogle_core import score
-from ..mogle_core.masks import colours, decode_tensor
+from ..mogle_core.masks import score
+from ..mogle_core.masks.decouple import colours, decode_tensor
 from ..mogle_core.parse import align
 from ..mogle_core.parse.sides import fix_left_right as repaired
 from . import host, sockets
@@ -110,9 +110,7 @@ class AlignFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, image: Tensor, size: int, mask: Tensor | None = None, detector: str = "auto"
-    ) -> io.NodeOutput:
+    def execute(cls, image: Tensor, size: int, mask: Tensor | None = None, detector: str = "auto") -> io.NodeOutput:
         background = torch.zeros(image.shape[:3], dtype=torch.uint8)
         ids = background if mask is None else align.fitted(decode_tensor(mask).ids, image)
         landmarks = None if detector == "mask" else host.detected_landmarks(image)
@@ -146,9 +144,7 @@ class UnalignFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, image: Tensor, crop: tuple[align.Crop, ...], photo: Tensor, feather: float
-    ) -> io.NodeOutput:
+    def execute(cls, image: Tensor, crop: tuple[align.Crop, ...], photo: Tensor, feather: float) -> io.NodeOutput:
         return io.NodeOutput(align.unalign(*align.matched(image[..., :3], photo[..., :3], crop), feather))
 
 

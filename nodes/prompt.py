@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..mogle_core.labels import CLASS_NAMES
-from ..mogle_core.region_text import PROMPT_STRENGTH, RegionPrompt
+from ..mogle_core.masks.labels import CLASS_NAMES
+from ..mogle_core.model.stream.region_text import PROMPT_STRENGTH, RegionPrompt
 from . import host, inputs, sockets
 
 

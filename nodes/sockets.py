@@ -5,10 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 Mogle = io.Custom("MOGLE")  # host.LoadedMoGLE
-Masks = io.Custom("MOGLE_MASKS")  # mogle_core.masks.Decoupled
-MaskLatents = io.Custom("MOGLE_LATENTS")  # mogle_core.encode.MaskLatents
-Regions = io.Custom("MOGLE_REGIONS")  # tuple of mogle_core.regions.Region
-RegionPrompts = io.Custom("MOGLE_REGION_PROMPTS")  # tuple of mogle_core.region_text.RegionPrompt
-Gates = io.Custom("MOGLE_GATES")  # mogle_core.gates.GateRecord
-Painting = io.Custom("MOGLE_PAINTING")  # str: a label map's text, mogle_core.painting
+Masks = io.Custom("MOGLE_MASKS")  # mogle_core.masks.decouple.Decoupled
+MaskLatents = io.Custom("MOGLE_LATENTS")  # mogle_core.model.mixture.mask_latents.MaskLatents
+Regions = io.Custom("MOGLE_REGIONS")  # tuple of mogle_core.model.mixture.regions.Region
+RegionPrompts = io.Custom("MOGLE_REGION_PROMPTS")  # tuple of mogle_core.model.stream.region_text.RegionPrompt
+Gates = io.Custom("MOGLE_GATES")  # mogle_core.model.mixture.gate_record.GateRecord
+Painting = io.Custom("MOGLE_PAINTING")  # str: a label map's text, mogle_core.masks.painting
 Crop = io.Custom("MOGLE_CROP")  # tuple of mogle_core.parse.align.Crop, one for each picture

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from comfy_api.latest import io
 
+from ..mogle_core.model.checkpoints.files import read_tensors
+from ..mogle_core.support.errors import WeightsError
+from ..mogle_core.toy.places import FILES, WEIGHTS
 from ..mogle_core.toy.text import ToyText, words_of
-from ..mogle_core.toy.world import FILES, WEIGHTS
-from ..mogle_core.weights import WeightsError, read_tensors
 from . import host
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,7 @@ class ToyPrompt(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(
-                    display_name="conditioning", tooltip="For Gated Condition, or for a sampler."
-                )
+                io.Conditioning.Output(display_name="conditioning", tooltip="For Gated Condition, or for a sampler.")
             ],
             **host.newer_fields(search_aliases=["toy text encode", "toy clip"]),
         )

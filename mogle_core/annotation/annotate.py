@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from ..dataset.errors import DatasetError
 from ..evaluation.pictures import list_pictures, read_picture
+from ..masks.decouple import index_image
+from ..masks.score import pixel_accuracy, score
 from ..parse.parser import Parser
-from ..score import pixel_accuracy, score
-from ..toy.sheet import index_image
 from .workflow import repair_workflow
 
 logger = logging.getLogger(__name__)

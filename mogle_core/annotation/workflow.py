@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dataset.reading import read_mask
-from ..painting import on_grid, write_painting
+from ..masks.painting import on_grid, write_painting
 
 Node = dict[str, Any]
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..labels import CLASS_NAMES, CLASSES, NUM_CLASSES
-from ..parse.sides import PAIRS
+from ..masks.labels import CLASS_NAMES, CLASSES, NUM_CLASSES, PAIRS
 from .errors import DatasetError
 from .frames import SAME_ASPECT
 from .pairs import Listing, Pair
@@ -68,7 +67,7 @@ def check(listing: Listing, label_space: str = "celebamask", held_out: Iterable[
     Args:
         listing: of all its splits. held_out: names that validation keeps from training.
     """
-    logger = logging.getLogger("mogle_core.decode")
+    logger = logging.getLogger("mogle_core.masks.decode")
     before, level = logger.level, logging.ERROR  # it would say of each file what is said below of all
     logger.setLevel(level)
     try:
@@ -166,9 +165,7 @@ def _order(seen: Sequence[Seen]) -> tuple[list[str], list[str]]:
     return facts, warnings
 
 
-def _duplicates(
-    pairs: Sequence[Pair], seen: Sequence[Seen], splits: dict[str, str]
-) -> tuple[list[str], list[str]]:
+def _duplicates(pairs: Sequence[Pair], seen: Sequence[Seen], splits: dict[str, str]) -> tuple[list[str], list[str]]:
     """Pictures that are in two splits, and pictures or masks that are there twice."""
     leaks, doubles = [], []
     for kind in ("picture", "mask"):
@@ -230,5 +227,3 @@ def _told(pairs: Sequence[Pair]) -> str:
         f"{len(texts)} captions, {len(set(texts))} of them different, {words.mean():.0f} words on average, "
         f"{words.max()} at most"
     )
-
-

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..encode import TOKEN_PIXELS
-from ..masks import resize
+from ..masks.decouple import resize
+from ..model.flux_latents import TOKEN_PIXELS
 from .errors import DatasetError
 
 ASPECTS = 2.0

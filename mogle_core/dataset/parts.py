@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ..labels import CLASS_NAMES, PALETTE
+from ..masks.labels import CLASS_NAMES, PALETTE
 from .errors import DatasetError
 
 FOLDER = "CelebAMask-HQ-mask-anno"

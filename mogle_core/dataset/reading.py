@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..decode import LabelMap, MaskError, decode_image
-from ..labels import LABEL_SPACES, NUM_CLASSES, PALETTE
+from ..masks.decode import LabelMap, MaskError, decode_image
+from ..masks.labels import LABEL_SPACES, NUM_CLASSES, PALETTE
 from .errors import DatasetError
 
 

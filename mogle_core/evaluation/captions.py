@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..dataset.captions import read_captions
 from ..dataset.errors import DatasetError
-from ..generation.tables import rows
+from ..dataset.tables import rows
 from .pictures import subject
 
 CaptionOf = Callable[[str], str | None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..dataset.errors import DatasetError
 from .captions import captions_from
-from .extractors import Kind
+from .networks.extractors import Kind
 from .pictures import list_pictures, match, readable
 
 logger = logging.getLogger(__name__)

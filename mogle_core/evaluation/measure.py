@@ -11,23 +11,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..dataset.reading import read_mask
-from ..generation.tables import rows
-from ..labels import CLASS_NAMES
-from ..score import Score
-from . import detection as detectors
+from ..dataset.tables import rows
+from ..masks.labels import CLASS_NAMES
+from ..masks.score import Score
+from ..support.frechet import Gaussian, frechet_distance
 from .checksums import sha256, versions
-from .clip_score import clip_scores
-from .cmmd import cmmd
-from .diversity import by_subject, diversity
-from .extractors import Extractor, Kind
 from .features import features
-from .frechet import Gaussian, frechet_distance
-from .kernel import kernel_distance
-from .masks import mask_scores
 from .material import Material, Settings
+from .metrics import detection as detectors
+from .metrics.clip_score import clip_scores
+from .metrics.cmmd import cmmd
+from .metrics.diversity import by_subject, diversity
+from .metrics.kernel import kernel_distance
+from .metrics.masks import mask_scores
+from .metrics.structure import distances_of, official, per_picture
+from .networks.extractors import Extractor, Kind
 from .pictures import batches, read_picture
 from .result import Result
-from .structure import distances_of, official, per_picture
 
 
 def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:
@@ -163,8 +163,6 @@ def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extra
         "caption_rule": "the first of each picture",
         "kid": {"subsets": settings.kid_subsets, "subset_size": settings.kid_subset_size, "seed": settings.seed},
         "label_space": settings.label_space,
-        "score_files": {
-            path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None
-        },
+        "score_files": {path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None},
         "versions": versions(),
     }

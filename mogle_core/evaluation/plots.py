@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..dataset.reading import read_mask
-from ..labels import CLASSES
-from ..masks import colours
+from ..masks.decouple import colours
+from ..masks.labels import CLASSES
 from .pictures import read_picture
 from .result import Result
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .extractors import load_extractor
 from .material import Settings, gather
 from .measure import measure
+from .networks.extractors import load_extractor
 from .plots import contact_sheet, plot
 from .result import Result, markdown, write_json
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from ..memory import is_out_of_memory
+from ..support.memory import is_out_of_memory
 from .backend import BackendError
 
 logger = logging.getLogger(__name__)

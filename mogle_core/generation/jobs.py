@@ -14,7 +14,7 @@ from ..dataset.captions import read_captions
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import LAYOUTS, MANIFESTS, PICTURE_SUFFIXES
 from ..dataset.pairs import natural
-from .tables import rows
+from ..dataset.tables import rows
 
 Mode = Literal["both", "mask", "text"]
 

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..encode import LatentCache, encode
-from ..masks import Decoupled
-from ..network import pack
+from ..masks.decouple import Decoupled
+from ..model.flux_latents import pack
+from ..model.mixture.mask_latents import LatentCache, encode
+from ..model.sampling.sampler import noise_of, sample
+from ..toy.places import TOY
 from .backend import BackendError, Order
 from .backoff import in_batches
 from .comfy import TOY_FILES, ComfyFiles, comfy_prompt
-from .models import TOY, Disk, Sources
-from .sample import noise_of, sample
+from .models import Disk, Sources
 from .settings import Settings
 from .texts import TextStore
 

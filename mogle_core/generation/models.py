@@ -10,17 +10,18 @@ from typing import Any
 
 import torch
 
-from ..encoders.api import VAE, TextEncoder
-from ..encoders.files import file_fingerprint
-from ..encoders.opening import open_text, open_vae
-from ..flux import Flux
-from ..lora import MaskLoRA
-from ..network import MoGLE
-from ..toy.world import FILES, WEIGHTS
-from ..training.base import BaseDtype, load_base
-from ..weights import Recipe, WeightsError, read_lora, read_network
-
-TOY = "toy"
+from ..model.checkpoints.files import Recipe, read_lora, read_network
+from ..model.encoders.api import VAE, TextEncoder
+from ..model.encoders.files import file_fingerprint
+from ..model.encoders.opening import open_text, open_vae
+from ..model.encoders.registry import transformer_file
+from ..model.flux.frozen import BaseDtype, load_base
+from ..model.flux.model import Flux
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import MaskLoRA
+from ..support.errors import WeightsError
+from ..toy.places import FILES, TOY, WEIGHTS
+from ..toy.registration import register_toy
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Sources:
 
 def toy_sources(mogle: Path | None = None, base_dtype: BaseDtype = "float32") -> Sources:
     """The embedded world, with another network and LoRA if given."""
+    register_toy()
     own = mogle or WEIGHTS / FILES["mogle"]
     return Sources(TOY, TOY, TOY, TOY, mogle=own, lora=own, base_dtype=base_dtype)
 
@@ -77,7 +79,7 @@ class Disk:
     def models(self) -> Loaded:
         network, lora, recipe = self._checkpoints
         flux = load_base(
-            self.sources.transformer,
+            transformer_file(self.sources.transformer),
             self.sources.base_dtype,
             self.device,
             self.sources.offload_blocks,
@@ -92,9 +94,11 @@ class Disk:
 
     def facts(self) -> Mapping[str, Any]:
         """The fingerprint of every file that a picture depends on, without reading them whole."""
-        files = {"transformer": Path(self.sources.transformer), "mogle": self.sources.mogle, "lora": self.sources.lora}
-        if self.sources.transformer == TOY:
-            files["transformer"] = WEIGHTS / FILES["flux"]
+        files = {
+            "transformer": transformer_file(self.sources.transformer),
+            "mogle": self.sources.mogle,
+            "lora": self.sources.lora,
+        }
         found = {name: _fingerprint(path) for name, path in files.items() if path is not None}
         return {
             **found,
@@ -117,4 +121,3 @@ def _checkpoints(sources: Sources) -> tuple[MoGLE | None, MaskLoRA | None, Recip
 
 def _fingerprint(path: Path) -> str:
     return file_fingerprint(sorted(path.rglob("*.safetensors")) if path.is_dir() else (path,))
-

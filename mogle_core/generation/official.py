@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..encode import DOWNSCALE, LATENT_CHANNELS
+from ..model.flux_latents import DOWNSCALE, LATENT_CHANNELS
 from .settings import Settings
 
 SEED = 42

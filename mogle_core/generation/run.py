@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..dataset.errors import DatasetError
 from ..dataset.reading import read_mask
-from ..masks import resize
+from ..masks.decouple import resize
 from .backend import Backend, BackendError, Order
 from .jobs import Job, shard
 from .manifest import Outcome, append, manifest_name, outcomes
@@ -131,9 +131,7 @@ def read_ids(job: Job, settings: Settings) -> Tensor | None:
     return ids
 
 
-def _made(
-    pending: Sequence[Pending], settings: Settings, backend: Backend, output: Output
-) -> Iterator[Outcome]:
+def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, output: Output) -> Iterator[Outcome]:
     orders = _ordered(pending, settings)
     left = list(pending)
     with tqdm(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:

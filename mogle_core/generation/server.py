@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..masks import colours
+from ..masks.decouple import colours
 from .backend import BackendError, Order
 from .client import Client, PromptError, UnreachableError
 from .comfy import ComfyFiles, comfy_prompt

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..encode import TOKEN_PIXELS
-from ..masks import LocalMasks
+from ..masks.decouple import LocalMasks
+from ..model.flux_latents import TOKEN_PIXELS
 from .jobs import Job
 
 

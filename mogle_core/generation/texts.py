@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from ..encoders.api import TextEncoder
-from .sample import Text
+from ..model.encoders.api import TextEncoder
+from ..model.sampling.sampler import Text
 
 
 class TextStore:

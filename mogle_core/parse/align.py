@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..decode import MaskError
-from ..labels import CLASSES
-from ..masks import resize
+from ..masks.decode import MaskError
+from ..masks.decouple import resize
+from ..masks.labels import CLASSES
 
 YUNET = "OpenCV's face_detection_yunet_2023mar.onnx (github.com/opencv/opencv_zoo) into models/face_detection"
 
@@ -88,9 +88,7 @@ def crop_of_mask(ids: Tensor) -> Crop:
     return Crop((centre[0], centre[1] - 0.06 * side), side, 0.0, width, height)
 
 
-def find_crops(
-    landmarks: Sequence[Landmarks | None] | None, ids: Tensor | None, photos: Tensor
-) -> tuple[Crop, ...]:
+def find_crops(landmarks: Sequence[Landmarks | None] | None, ids: Tensor | None, photos: Tensor) -> tuple[Crop, ...]:
     """The framing of each photo (B, H, W, C): by its landmarks, else by its label map.
 
     landmarks: of each, None where no face was found; None altogether without a detector.
@@ -129,9 +127,7 @@ def fitted(ids: Tensor, photos: Tensor) -> Tensor:
     return resize(ids, *photos.shape[1:3]).expand(len(photos), -1, -1)
 
 
-def matched(
-    pictures: Tensor, photos: Tensor, crops: tuple[Crop, ...]
-) -> tuple[Tensor, Tensor, tuple[Crop, ...]]:
+def matched(pictures: Tensor, photos: Tensor, crops: tuple[Crop, ...]) -> tuple[Tensor, Tensor, tuple[Crop, ...]]:
     """New faces, photos and crops as many as each other, single ones repeated; photos at the crops' sizes.
 
     Raises MaskError if they cannot belong together.
@@ -223,9 +219,7 @@ def sample(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
     columns = [(left + step).long().clamp(0, width - 1) for step in (0, 1)]
     rows = [(top + step).long().clamp(0, height - 1) for step in (0, 1)]
     across, down = ((x - left)[..., None].to(picture), (y - top)[..., None].to(picture))
-    upper, lower = (
-        picture[row, columns[0]] * (1 - across) + picture[row, columns[1]] * across for row in rows
-    )
+    upper, lower = (picture[row, columns[0]] * (1 - across) + picture[row, columns[1]] * across for row in rows)
     return upper * (1 - down) + lower * down
 
 

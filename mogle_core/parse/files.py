@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from ..weights import WeightsError, read_tensors
+from ..model.checkpoints.files import read_tensors
+from ..support.errors import WeightsError
 from .judge import is_judge, read_judge
 from .parser import Parser
 from .segformer import PUBLISHED, read_segformer

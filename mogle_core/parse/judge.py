@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..support.errors import WeightsError
 from ..toy.judge import Judge
-from ..weights import WeightsError
 from .parser import as_levels, likeliest
 
 SIDE = 128

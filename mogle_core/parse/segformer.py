@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..labels import CLASS_NAMES, NUM_CLASSES
-from ..weights import WeightsError
+from ..masks.labels import CLASS_NAMES, NUM_CLASSES
+from ..support.errors import WeightsError
 from .parser import as_levels, likeliest
 
 PUBLISHED = "huggingface.co/jonathandinu/face-parsing"

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..labels import CLASSES, FLIPPED, NUM_CLASSES
-
-PAIRS: tuple[tuple[int, int], ...] = tuple((left, right) for left, right in enumerate(FLIPPED) if left < right)
-"""(left, right) ids of eyes, brows and ears."""
+from ..masks.labels import CLASSES, NUM_CLASSES, PAIRS
 
 APART = 0.15
 """The gap between two parts of a pair, in units of the face's size, from which they are two and not one."""

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..labels import CLASS_NAMES
-from ..region_text import PROMPT_STRENGTH
-from ..regions import Region
-from ..reuse import Refresh
-from .attributes import HAIR_COLOURS
-from .captions import without_hair
-from .drawing import IDS
-from .faceset import FaceSet
+from ..masks.labels import CLASS_NAMES
+from ..model.mixture.regions import Region
+from ..model.stream.kept_keys import Refresh
+from ..model.stream.region_text import PROMPT_STRENGTH
+from .drawer.attributes import HAIR_COLOURS
+from .drawer.captions import without_hair
+from .drawer.drawing import IDS
+from .drawer.faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score
 from .world import World, generate
@@ -66,9 +66,7 @@ def remake(
     return torch.cat(pictures)
 
 
-def measure(
-    world: World, faces: FaceSet, masked: bool = True, steps: int = 20, cfg: float = 1.0
-) -> dict[str, float]:
+def measure(world: World, faces: FaceSet, masked: bool = True, steps: int = 20, cfg: float = 1.0) -> dict[str, float]:
     """Mask score, hair colour and Fréchet distance of the remade faces."""
     return score_pictures(world, remake(world, faces, masked, steps, cfg), faces)
 
@@ -146,9 +144,7 @@ def region_colour(
     colours = [list(HAIR_COLOURS)[number % len(HAIR_COLOURS)] for number in range(len(held))]
     silent, ids = hairless(held), torch.from_numpy(held.ids)
     prompts = recoloured(held, colours) if prompt is None else [prompt.format(each) for each in colours]
-    asked = remake(
-        world, silent, steps=steps, cfg=cfg, hair_prompts=prompts, prompt_strength=prompt_strength
-    )
+    asked = remake(world, silent, steps=steps, cfg=cfg, hair_prompts=prompts, prompt_strength=prompt_strength)
     unasked = remake(world, silent, steps=steps, cfg=cfg)
     change, hair = (asked.float() - unasked.float()).abs().mean(dim=-1), ids == IDS["hair"]
     return {

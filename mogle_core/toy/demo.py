@@ -12,19 +12,20 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ..labels import CLASSES
-from ..masks import decode_image, resize
-from .attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
-from .captions import write_caption
-from .drawing import IDS
-from .faces import draw_label_map, draw_portrait
-from .faceset import HELD_OUT
+from ..masks.decouple import decode_image, index_image, resize
+from ..masks.labels import CLASSES
+from .drawer.attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
+from .drawer.captions import write_caption
+from .drawer.drawing import IDS
+from .drawer.faces import draw_label_map, draw_portrait
+from .drawer.faceset import HELD_OUT
 from .judge import parse
+from .places import WEIGHTS
 from .repaint import repaint_hair
 from .score import mask_score
-from .sheet import GateMap, Row, contact_sheet, index_image, overlay
+from .sheet import GateMap, Row, contact_sheet, overlay
 from .text import words_of
-from .world import WEIGHTS, Moment, World, generate, load_world
+from .world import Moment, World, generate, load_world
 
 STRIDE = 16
 _SHOWN = ("full mask", "skin", "hair", "mouth", "u_lip", "nose", "cloth", "background")
@@ -209,8 +210,7 @@ def _save(result: Result, name: str, settings: Settings) -> None:
 
 def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:
     rows = [
-        Row(r.run.title, f"mask score {r.score:.2f}\n{r.run.prompt}", r.run.ids, r.picture, r.measured)
-        for r in results
+        Row(r.run.title, f"mask score {r.score:.2f}\n{r.run.prompt}", r.run.ids, r.picture, r.measured) for r in results
     ]
     steps = [f"step {moment.step + 1}, noise {moment.sigma:.2f}" for moment in moments]
     return contact_sheet(rows, steps, gate_maps(results[0].measured, moments))

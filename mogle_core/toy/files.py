@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ..lora import MaskLoRA
-from ..network import MoGLE
-from ..weights import Recipe, save
+from ..model.checkpoints.files import Recipe, save
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import MaskLoRA
+from .places import FILES
 from .text import ToyText
-from .world import FILES, World
+from .world import World
 
 RECIPE = Recipe(gate_timestep="training", resolution=128)
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .world import FILES, WEIGHTS
+from .places import FILES, WEIGHTS
 
 EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
 EXAMPLE_PHOTO = Path(__file__).parent / "example_photo.png"

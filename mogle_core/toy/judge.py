@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..labels import NUM_CLASSES
+from ..masks.labels import NUM_CLASSES
 
 WIDTHS = (16, 32, 48, 64)
 
@@ -34,9 +34,7 @@ class Judge(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.down = nn.ModuleList(Step(i, o) for i, o in zip((5, *WIDTHS[:-1]), WIDTHS, strict=True))
-        self.up = nn.ModuleList(
-            Step(low + high, high) for low, high in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
-        )
+        self.up = nn.ModuleList(Step(low + high, high) for low, high in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True))
         self.head = nn.Conv2d(WIDTHS[0], NUM_CLASSES, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:

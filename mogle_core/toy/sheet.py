@@ -9,9 +9,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..labels import PALETTE
-from ..masks import colours
-from ..sheets import FAINT, GAP, beside, framed, heads, heat, label, picture_of, stack
+from ..masks.decouple import colours
+from ..support.sheets import FAINT, GAP, beside, framed, heads, heat, label, picture_of, stack
 
 CELL = 256
 """Pictures are shown about this long, in whole multiples of their size."""
@@ -54,13 +53,6 @@ def overlay(picture: Tensor, ids: Tensor) -> Tensor:
     border[1:] |= ids[1:] != ids[:-1]
     share = torch.where(border, 0.85, 0.3)[..., None]
     return (picture * (1 - share) + tint * share).round().to(torch.uint8)
-
-
-def index_image(ids: Tensor) -> Image.Image:
-    """The label map (H, W) as an indexed picture: ids to read, the palette's colours to look at."""
-    image = Image.fromarray(ids.numpy())
-    image.putpalette([level for rgb in PALETTE for level in rgb])
-    return image
 
 
 def _run(row: Row) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..encode import LATENT_CHANNELS
+from ..model.flux_latents import LATENT_CHANNELS
 
 WIDTH = 64
 

@@ -10,34 +10,25 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..encode import LatentCache, class_shares, encode
-from ..flux import Flux
-from ..flux_files import load_flux
-from ..generation.sample import Moment as Moment
-from ..generation.sample import noise_of as noise_of
-from ..generation.sample import sample as denoise
-from ..lora import MaskLoRA
-from ..masks import Decoupled
-from ..network import MoGLE, pack
-from ..region_text import PROMPT_STRENGTH, RegionText, area_of
-from ..regions import Region
-from ..reuse import Refresh
-from ..weights import Recipe, WeightsError, read, read_tensors
+from ..masks.decouple import Decoupled
+from ..model.checkpoints.files import Recipe, read, read_tensors
+from ..model.flux.files import load_flux
+from ..model.flux.model import Flux
+from ..model.flux_latents import pack
+from ..model.mixture.mask_latents import LatentCache, class_shares, encode
+from ..model.mixture.network import MoGLE
+from ..model.mixture.regions import Region
+from ..model.sampling.sampler import Moment as Moment
+from ..model.sampling.sampler import noise_of as noise_of
+from ..model.sampling.sampler import sample as denoise
+from ..model.stream.kept_keys import Refresh
+from ..model.stream.lora import MaskLoRA
+from ..model.stream.region_text import PROMPT_STRENGTH, RegionText, area_of
+from ..support.errors import WeightsError
 from .judge import Judge
+from .places import FILES, WEIGHTS
 from .text import ToyText
 from .vae import ToyVAE
-
-WEIGHTS = Path(__file__).parent / "weights"
-"""The embedded world's folder, made by `mogle toy build`."""
-
-FILES: Mapping[str, str] = {
-    "flux": "toy_flux.safetensors",
-    "vae": "toy_vae.safetensors",
-    "text": "toy_text.safetensors",
-    "judge": "toy_judge.safetensors",
-    "mogle": "toy_mogle.safetensors",
-}
-"""The files of a world's folder; ComfyUI's stock loaders take `flux` and `vae`, its MoGLE nodes `mogle`."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +55,10 @@ def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Wo
         WeightsError: a file is missing or is not what its name says.
     """
     if missing := [name for name in FILES.values() if not (folder / name).is_file()]:
-        raise WeightsError(f"The toy's weights are not whole in {folder}: {missing[0]} is missing. Make them by "
-                           "`mogle toy build`, and give their folder.")
+        raise WeightsError(
+            f"The toy's weights are not whole in {folder}: {missing[0]} is missing. Make them by "
+            "`mogle toy build`, and give their folder."
+        )
     checkpoint = read(folder / FILES["mogle"])
     if checkpoint.network is None or checkpoint.lora is None:
         raise WeightsError(f"{FILES['mogle']} must hold network and LoRA: make it again with `mogle toy build`.")
@@ -183,7 +176,7 @@ def sample(
     refresh: Refresh | None = None,
     mask_tokens: str = "full",
 ) -> Tensor:
-    """As `mogle_core.generation.sample.sample`, in this world: noise (B, 16, h, w) to latents of the same shape.
+    """As `mogle_core.model.sampling.sampler.sample`, in this world: noise (B, 16, h, w) to latents of the same shape.
 
     Args:
         masks: the mask latents as tokens (B, 20, L, 64), or None for the base model.

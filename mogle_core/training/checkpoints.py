@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..support.whole_files import PARTIAL, written_aside
+
 logger = logging.getLogger(__name__)
 
-PARTIAL = ".partial"
 _NAME = re.compile(r"step_(\d{8})\.pt")
 
 
@@ -42,21 +40,6 @@ class State:
     config: str
     fingerprint: str
     versions: dict[str, str]
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """A path to write to; on leaving, what is there is on the disk and under the name `path`, or nothing is."""
-    partial = path.with_name(path.name + PARTIAL)
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def write(folder: Path, state: State, keep: int) -> Path:
@@ -117,14 +100,3 @@ def bytes_of(state: State) -> int:
     for entry in state.optimiser.get("state", {}).values():
         tensors += [value for value in entry.values() if isinstance(value, Tensor)]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors) + 2**16
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk once its folder is; Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from ..dataset import DatasetError
-from ..flux import Flux, FluxParams, MaskCondition
-from ..labels import NUM_MASKS
-from ..lora import LowRank, MaskLoRA
-from ..network import TOKEN_WIDTH, MoGLE
-from .blocks import blocks_of, spread, travelling
-from .config import TrainingConfig
-from .draws import generator
+from ..masks.labels import NUM_MASKS
+from ..model.encoders.registry import named_models
+from ..model.flux.model import Flux, FluxParams, MaskCondition
+from ..model.flux.offload import blocks_of, spread, travelling
+from ..model.flux_latents import TOKEN_WIDTH
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import LowRank, MaskLoRA
+from .config.reading import TrainingConfig
+from .data.draws import generator
 from .start import fresh_lora, fresh_network
 
 _BYTES = {"float32": 4.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5625}  # nf4: with a scale for each 64
@@ -52,18 +54,16 @@ class Sizes:
 
 
 def params_of(config: TrainingConfig) -> FluxParams:
-    if config.model.transformer != "toy":
-        return FluxParams()
-    from ..toy.build.base import TOY_FLUX
-
-    return TOY_FLUX
+    """Sizes of the transformer; a path is taken for FLUX.1-dev, whose file need not be there."""
+    models = named_models(config.model.transformer)
+    return FluxParams() if models is None else models.params
 
 
 def sizes_of(config: TrainingConfig, processes: int = 1) -> Sizes:
     side = max(config.data.resolution) // 16
     samples = -(-config.loop.batch // (processes * config.loop.accumulate))
-    toy = config.model.transformer == "toy"
-    return Sizes(samples, (side, side), 16 if toy else config.model.t5_tokens)
+    models = named_models(config.model.transformer)
+    return Sizes(samples, (side, side), config.model.t5_tokens if models is None else models.text_tokens)
 
 
 def trained(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
@@ -205,8 +205,8 @@ PRESENT = 13
 
 def _cache(config: TrainingConfig, params: FluxParams, sizes: Sizes) -> Iterator[str]:
     """What the cache of this run takes, at most: the same pictures and captions are kept once."""
-    from .cache.plan import needs_of
-    from .items import find_items
+    from .data.cache.plan import needs_of
+    from .data.items import find_items
 
     size = 2 if config.cache.dtype == "bf16" else 4
     latent = sizes.tokens * TOKEN_WIDTH * size
@@ -221,8 +221,10 @@ def _cache(config: TrainingConfig, params: FluxParams, sizes: Sizes) -> Iterator
         yield f"cache        no data set to count ({error})"
     else:
         sides, texts = int(wanted.sides.sum()), int(wanted.texts.sum())
-    yield f"cache        at most {sides:,} faces, {sides * (2 + PRESENT) * latent / GIB:.1f} GiB with their masks, "\
+    yield (
+        f"cache        at most {sides:,} faces, {sides * (2 + PRESENT) * latent / GIB:.1f} GiB with their masks, "
         f"and {texts:,} texts, {texts * text / GIB:.1f} GiB"
+    )
 
 
 def checkpoint_bytes(config: TrainingConfig, network: nn.Module, lora: nn.Module) -> int:

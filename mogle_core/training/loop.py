@@ -16,19 +16,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..flux import Flux
+from ..model.flux.model import Flux
+from ..support.versions import versions
 from . import checkpoints
 from .checkpoints import State
-from .config import TrainingConfig, config_toml
-from .draws import DropRates, Times, draw_samples
+from .config.reading import TrainingConfig, config_toml
+from .data.draws import DropRates, Times, draw_samples
+from .data.samples import Samples
+from .data.schedule import Pick, Schedule
 from .ema import decay_at, follow, fresh_average
 from .optimisers import careful_step, make_optimiser, set_rate, share_of_rate, step_size
 from .processes import Processes, StopRequest
-from .samples import Samples
-from .schedule import Pick, Schedule
 from .step import Batch, Blanks, step_loss
 from .trainables import Trainables
-from .versions import versions
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from .sections import Optimiser
+    from .config.sections import Optimiser
 
 Course = Literal["constant", "cosine", "linear"]
 

@@ -13,13 +13,13 @@ from ..dataset import DatasetError, list_pairs
 from ..dataset.check import check
 from ..dataset.layouts import LAYOUTS
 from ..dataset.parts import FOLDER, merge_parts
-from ..encoders import Encoders
-from .cache import DiskStore, Plan, fill
-from .cache.shards import sole_writer
-from .items import find_items, split_items
-from .rows import DTYPES
-from .samples import check_space, kept_plan, open_encoders_of
-from .sections import Data, TrainingConfig
+from ..model.encoders import Encoders
+from .config.sections import Data, TrainingConfig
+from .data.cache import DiskStore, Plan, fill
+from .data.cache.shards import sole_writer
+from .data.items import find_items, split_items
+from .data.rows import DTYPES
+from .data.samples import check_space, kept_plan, open_encoders_of
 
 Action = Literal["fill", "check", "plan", "verify"]
 

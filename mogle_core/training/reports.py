@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from .config import TrainingConfig
+from .config.reading import TrainingConfig
 
 logger = logging.getLogger(__name__)
 

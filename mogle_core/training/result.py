@@ -10,13 +10,13 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ..lora import MaskLoRA
-from ..network import MoGLE
-from ..weights import Recipe, save
-from .checkpoints import written_aside
-from .config import TrainingConfig, config_toml
+from ..model.checkpoints.files import Recipe, save
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import MaskLoRA
+from ..support.versions import versions
+from ..support.whole_files import written_aside
+from .config.reading import TrainingConfig, config_toml
 from .step import GUIDANCE
-from .versions import versions
 
 
 def write_result(
@@ -26,9 +26,7 @@ def write_result(
 
     step: how many were taken. fingerprint: of the data.
     """
-    recipe = Recipe(
-        gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution)
-    )
+    recipe = Recipe(gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution))
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as partial:
         save(partial, network, lora, recipe, notes(config, step, fingerprint))

@@ -11,24 +11,25 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..encoders import Encoders
-from ..flux import Flux
-from ..lora import MaskLoRA
-from ..masks import colours, flip
-from ..memory import is_out_of_memory
-from ..network import MoGLE
-from ..weights import read
+from ..masks.decouple import colours, flip
+from ..model.checkpoints.files import read
+from ..model.encoders import Encoders
+from ..model.encoders.registry import transformer_file
+from ..model.flux.frozen import load_base
+from ..model.flux.model import Flux
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import MaskLoRA
+from ..support.memory import is_out_of_memory
 from . import checkpoints
-from .base import load_base
 from .checkpoints import State
-from .config import TrainingConfig, config_toml
-from .draws import generator
-from .items import choose
+from .config.reading import TrainingConfig, config_toml
+from .data.draws import generator
+from .data.items import choose
+from .data.samples import EncodedSamples, open_encoders_of, open_samples
 from .loop import Due, Trainer, fit
 from .processes import Processes, join_processes, stoppable
 from .reports import Reports, Silence, check_trackers
 from .result import write_result
-from .samples import EncodedSamples, open_encoders_of, open_samples
 from .start import fresh_lora, fresh_network
 from .trainables import Trainables
 from .validation import Models, contact_sheet, measure, write_sheet
@@ -92,7 +93,11 @@ def models(config: TrainingConfig, device: torch.device) -> tuple[Flux, Trainabl
     """The frozen base, and network and LoRA fresh or from `model.init`."""
     model = config.model
     flux = load_base(
-        model.transformer, model.base_dtype, device, model.offload_blocks, model.gradient_checkpointing
+        transformer_file(model.transformer),
+        model.base_dtype,
+        device,
+        model.offload_blocks,
+        model.gradient_checkpointing,
     )
     network, lora = _initial(config, flux)
     if lora.width != flux.params.hidden_size:

@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
-from ..flux import Flux
-from ..lora import LoRAPart, MaskLoRA
-from ..names import MASK_STREAM_LAYERS, layer_of, to_diffusers
-from ..network import MoGLE, MoGLEConfig
-from .draws import generator
+from ..model.flux.model import Flux
+from ..model.mixture.network import MoGLE, MoGLEConfig
+from ..model.stream.layer_names import MASK_STREAM_LAYERS, layer_of, to_diffusers
+from ..model.stream.lora import LoRAPart, MaskLoRA
+from .data.draws import generator
 
 Targets = Literal["official", "attention", "query_key"]
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..attention import StreamOptions
-from ..flux import Flux, MaskCondition
-from ..lora import MaskLoRA
-from ..network import MoGLE
-from .draws import Draws
+from ..model.flux.model import Flux, MaskCondition
+from ..model.mixture.network import MoGLE
+from ..model.stream.attention import StreamOptions
+from ..model.stream.lora import MaskLoRA
+from .data.draws import Draws
 
 GUIDANCE = 1.0
 """The guidance embedding in training."""

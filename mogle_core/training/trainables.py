@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from ..lora import LoRAPart, MaskLoRA
-from ..network import MoGLE
+from ..model.mixture.network import MoGLE
+from ..model.stream.lora import LoRAPart, MaskLoRA
 
 
 class Trainables:
@@ -75,10 +75,12 @@ class Trainables:
     @torch.no_grad()
     def filled(self, vectors: Mapping[str, Tensor]) -> tuple[MoGLE, MaskLoRA]:
         """Frozen copies of network and LoRA with the values of other vectors, such as the running average's."""
-        lora = MaskLoRA({
-            name: [LoRAPart(p.start, p.down.clone(), p.up.clone(), p.alpha) for p in self.lora.parts(name)]
-            for name in self.lora.rows
-        })
+        lora = MaskLoRA(
+            {
+                name: [LoRAPart(p.start, p.down.clone(), p.up.clone(), p.alpha) for p in self.lora.parts(name)]
+                for name in self.lora.rows
+            }
+        )
         network = MoGLE(self.network.config)
         for group, module in (("network", network), ("lora", lora)):
             module.requires_grad_(False).eval()

@@ -12,16 +12,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..encode import DOWNSCALE
-from ..flux import Flux
-from ..generation.sample import noise_of, sample
-from ..labels import CLASS_NAMES
-from ..lora import MaskLoRA
-from ..network import MoGLE
-from ..weights import Recipe
-from .draws import DropRates, Times, draw_samples
-from .samples import Samples
-from .schedule import Pick
+from ..masks.labels import CLASS_NAMES
+from ..model.checkpoints.files import Recipe
+from ..model.flux.model import Flux
+from ..model.flux_latents import DOWNSCALE
+from ..model.mixture.network import MoGLE
+from ..model.sampling.sampler import noise_of, sample
+from ..model.stream.lora import MaskLoRA
+from .data.draws import DropRates, Times, draw_samples
+from .data.samples import Samples
+from .data.schedule import Pick
 from .step import flow_loss, masked_velocity, noised
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ def gate_numbers(gates: Sequence[Tensor], masks: slice) -> dict[str, float]:
         logger.warning(
             "The gate gives %s %.0f %% of all weight: it has collapsed, and the other masks say nothing any more. A "
             "lower optimiser.lr (or lr_network), or an earlier checkpoint, helps.",
-            names[means.index(max(means))], 100 * max(means),
+            names[means.index(max(means))],
+            100 * max(means),
         )
     return {"gate_entropy": entropy} | {f"gate_{name}": mean for name, mean in zip(names, means, strict=True)}
 

@@ -24,9 +24,9 @@ from .files import (
     pixel_size,
     register_models_folders,
 )
+from .gate_output import asks_for_gates, mark_prompts
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint
-from .prompts import text_of, with_region_prompts
-from .recording import asks_for_gates, mark_prompts
+from .region_texts import text_of, with_region_prompts
 from .routes import add_routes
 from .runs import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from comfy.patcher_extension import WrappersMP
 
-from ...mogle_core.lora import FusedLoRA, MaskLoRA
-from ...mogle_core.weights import read_lora
+from ...mogle_core.model.checkpoints.files import read_lora
+from ...mogle_core.model.stream.lora import FusedLoRA, MaskLoRA
 from .models import check_lora, refuse_other_models
 from .passes import LORA, NETWORK
 from .runs import MaskSettings
@@ -55,9 +55,7 @@ def attach_lora(model: ModelPatcher, lora: MaskLoRA, strength: float, path: str)
     return patched
 
 
-def lora_patcher(
-    path: str, dtype: torch.dtype, strength: float, disable_dynamic: bool = False
-) -> ModelPatcher:
+def lora_patcher(path: str, dtype: torch.dtype, strength: float, disable_dynamic: bool = False) -> ModelPatcher:
     """The LoRA once more, for another device."""
     loader = (lora_patcher, (path, dtype, strength))
     return patcher(FusedLoRA(read_lora(path).lora, dtype, strength), loader)

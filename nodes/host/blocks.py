@@ -9,8 +9,8 @@ from typing import Any
 import comfy.ldm.flux.math
 from torch import Tensor
 
-from ...mogle_core.attention import Attend, ByStream, by_stream
-from ...mogle_core.stream import MaskStream, double_block, single_block
+from ...mogle_core.model.stream.attention import Attend, ByStream, by_stream
+from ...mogle_core.model.stream.blocks import MaskStream, double_block, single_block
 from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, rotate
 
 
@@ -43,9 +43,7 @@ def _double_block(block: Any, name: str, stream: MaskStream, args: Any, extra: A
     options = {**(args.get("transformer_options") or {})}
     options["img_slice"] = [txt.shape[1], txt.shape[1] + img.shape[1]]
     attend = attention(block, options)
-    img, txt = double_block(
-        block, name, img, txt, args["vec"], args["pe"], attend, args.get("attn_mask"), stream
-    )
+    img, txt = double_block(block, name, img, txt, args["vec"], args["pe"], attend, args.get("attn_mask"), stream)
     return {"img": img, "txt": txt}
 
 
@@ -75,9 +73,7 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
     extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}
 
     def plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, pe: Tensor | None = None) -> Tensor:
-        result: Tensor = comfy.ldm.flux.math.attention(
-            q, k, v, pe=pe, mask=mask, transformer_options=options, **extra
-        )
+        result: Tensor = comfy.ldm.flux.math.attention(q, k, v, pe=pe, mask=mask, transformer_options=options, **extra)
         return result
 
     def attend(q: Tensor, k: Tensor, v: Tensor, pe: Tensor | None, mask: Tensor | ByStream | None) -> Tensor:

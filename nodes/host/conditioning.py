@@ -8,7 +8,8 @@ import comfy.conds
 import torch
 from torch import Tensor
 
-from ...mogle_core.encode import DOWNSCALE, MaskLatents
+from ...mogle_core.model.flux_latents import DOWNSCALE
+from ...mogle_core.model.mixture.mask_latents import MaskLatents
 
 Conditioning: TypeAlias = list[list[Any]]
 

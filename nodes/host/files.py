@@ -14,10 +14,10 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ...mogle_core import weights
-from ...mogle_core.encode import DOWNSCALE, LATENT_CHANNELS
-from ...mogle_core.lora import MaskLoRA
-from ...mogle_core.network import MoGLE
+from ...mogle_core.model.checkpoints import files as weights
+from ...mogle_core.model.flux_latents import DOWNSCALE, LATENT_CHANNELS
+from ...mogle_core.model.mixture.network import MoGLE
+from ...mogle_core.model.stream.lora import MaskLoRA
 from ...mogle_core.parse.files import FOLDER as PARSING_FOLDER
 from .versions import ModelPatcher, patcher
 

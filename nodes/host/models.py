@@ -6,7 +6,7 @@ from typing import Any
 
 import comfy.model_base
 
-from ...mogle_core.lora import MaskLoRA
+from ...mogle_core.model.stream.lora import MaskLoRA
 from .versions import ModelPatcher
 
 
@@ -24,9 +24,7 @@ def refuse_other_models(model: ModelPatcher, node: str) -> None:
         raise ValueError(f"This model is {found}, not FLUX.1. {advice}.")
     params = transformer.params
     if getattr(params, "global_modulation", False) or not hasattr(transformer.double_blocks[0], "img_mod"):
-        raise ValueError(
-            f"This model is of FLUX.2's family ({found}): one modulation serves all its blocks. {advice}."
-        )
+        raise ValueError(f"This model is of FLUX.2's family ({found}): one modulation serves all its blocks. {advice}.")
     channels = getattr(transformer.img_in, "in_features", 64)
     if channels != 64:
         raise ValueError(

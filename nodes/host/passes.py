@@ -12,17 +12,18 @@ import torch
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
 
-from ...mogle_core.attention import StreamOptions
-from ...mogle_core.gates import GateStep
-from ...mogle_core.labels import NUM_MASKS
-from ...mogle_core.lora import FusedLoRA, LowRank
-from ...mogle_core.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
-from ...mogle_core.network import TOKEN_WIDTH, MoGLE, pack
-from ...mogle_core.region_text import RegionText
-from ...mogle_core.regions import Region, strengths
-from ...mogle_core.reuse import Kept
-from .prompts import heard_texts
-from .reusing import kept_keys
+from ...mogle_core.masks.labels import NUM_MASKS
+from ...mogle_core.model.flux_latents import TOKEN_WIDTH, pack
+from ...mogle_core.model.mixture.gate_record import GateStep
+from ...mogle_core.model.mixture.network import MoGLE
+from ...mogle_core.model.mixture.regions import Region, strengths
+from ...mogle_core.model.stream.attention import StreamOptions
+from ...mogle_core.model.stream.kept_keys import Kept
+from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
+from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
+from ...mogle_core.model.stream.region_text import RegionText
+from .kept_keys import kept_keys
+from .region_texts import heard_texts
 from .runs import MaskSettings, Run, Step
 from .versions import compute_dtype
 
@@ -117,9 +118,7 @@ def region_factors(regions: tuple[Region, ...], run: Run, step: Step) -> Tensor 
     return run.once(("regions", active, step.x.device), factors)
 
 
-def mask_vector(
-    transformer: Any, batch: int, conds: Mapping[str, Any], like: Tensor, guidance: float | None
-) -> Tensor:
+def mask_vector(transformer: Any, batch: int, conds: Mapping[str, Any], like: Tensor, guidance: float | None) -> Tensor:
     """The mask stream's modulation vector (B, H): timestep 0, guidance and pooled text."""
     vec = transformer.time_in(timestep_embedding(mask_timestep(batch, like), 256).to(like.dtype))
     given = conds.get("guidance")

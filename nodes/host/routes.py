@@ -10,8 +10,8 @@ from aiohttp import web
 from PIL import Image, UnidentifiedImageError
 from server import PromptServer
 
-from ...mogle_core.masks import MaskError, decode_image
-from ...mogle_core.painting import MAX_SIDE, on_grid, write_painting
+from ...mogle_core.masks.decouple import MaskError, decode_image
+from ...mogle_core.masks.painting import MAX_SIDE, on_grid, write_painting
 
 
 def add_routes() -> None:

@@ -7,18 +7,51 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
-from ...mogle_core.attention import StreamOptions
-from ...mogle_core.cost import Shape, Tokens
-from ...mogle_core.gates import GateRecord
-from ...mogle_core.regions import Region
-from ...mogle_core.reuse import Refresh
-from .prompts import JoinedTexts
+from ...mogle_core.model.flux.cost import Shape, Tokens
+from ...mogle_core.model.mixture.gate_record import GateRecord
+from ...mogle_core.model.mixture.regions import Region
+from ...mogle_core.model.stream.attention import StreamOptions
+from ...mogle_core.model.stream.kept_keys import Refresh
+from ...mogle_core.model.stream.region_text import RegionText, area_of
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One region's part of the joined contexts, and when it is heard."""
+
+    tokens: int
+    strength: float
+    prompt_strength: float
+    start_percent: float
+    end_percent: float
+
+
+@dataclass(frozen=True)
+class JoinedTexts:
+    """All regions' texts as the model's arguments bring them.
+
+    contexts: (B, all tokens, C). shares: what each class covers of each latent cell, (B, R, H/8, W/8).
+    """
+
+    contexts: Tensor
+    shares: Tensor
+    parts: tuple[Part, ...]
+
+    def texts(self, device: torch.device) -> tuple[RegionText, ...]:
+        """Each region's text with its area, in the order of `parts`."""
+        contexts = self.contexts.to(device).split([part.tokens for part in self.parts], dim=1)
+        areas = (area_of(shares) for shares in self.shares.to(device).unbind(dim=1))
+        return tuple(
+            RegionText(context, area, part.strength, part.prompt_strength)
+            for context, area, part in zip(contexts, areas, self.parts, strict=True)
+        )
 
 
 @dataclass(frozen=True)

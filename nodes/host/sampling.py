@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
-from ...mogle_core.lora import LowRank
-from ...mogle_core.mask_tokens import embed_tokens, mask_grid, spread_positions
-from ...mogle_core.stream import MaskStream
+from ...mogle_core.model.stream.blocks import MaskStream
+from ...mogle_core.model.stream.lora import LowRank
+from ...mogle_core.model.stream.mask_tokens import embed_tokens, mask_grid, spread_positions
 from .blocks import with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
+from .kept_keys import extra_columns, tell_savings, tokens_of
 from .passes import MaskPass, mask_pass
-from .prompts import join_texts, take_region_texts
-from .reusing import extra_columns, tell_savings, tokens_of
+from .region_texts import join_texts, take_region_texts
 from .runs import MaskSettings, Run, Step
 from .versions import image_positions
 
@@ -100,9 +100,7 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     return result
 
 
-def open_stream(
-    transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int
-) -> MaskStream:
+def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int) -> MaskStream:
     """The mask stream of this pass, at the image's positions; `text` is how many tokens are text."""
     grid = (x.shape[-2] // 2, x.shape[-1] // 2)
     ids = spread_positions(image_positions(transformer, x, options), grid, mask_grid(mask.mask_tokens, grid))

@@ -16,7 +16,7 @@ from comfy.ldm.flux.model import Flux
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...mogle_core import flux as plain_flux
+from ...mogle_core.model.flux import model as plain_flux
 
 ModelPatcher: TypeAlias = Any
 

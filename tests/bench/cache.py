@@ -29,11 +29,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mogle_core.dataset.parts import save_label_map
-from mogle_core.encoders import Encoders, Moments
-from mogle_core.toy.faces import draw_face
-from mogle_core.training.config import TrainingConfig
-from mogle_core.training.samples import open_samples
-from mogle_core.training.schedule import Schedule
+from mogle_core.model.encoders import Encoders, Moments
+from mogle_core.toy.drawer.faces import draw_face
+from mogle_core.training.config.reading import TrainingConfig
+from mogle_core.training.data.samples import open_samples
+from mogle_core.training.data.schedule import Schedule
 
 BASES, SIZE, BATCH, STEPS = 200, 32, 8, 200
 

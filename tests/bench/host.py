@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from counting import allocated, in_rounds, ratio
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "host"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
-import hosts  # noqa: E402
-from in_process import Comfy, boot  # noqa: E402
+from support import hosts  # noqa: E402
+from support.counting import allocated, in_rounds, ratio
+from support.in_process import Comfy, boot  # noqa: E402
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "mask stream": {},
@@ -35,15 +35,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def patched(comfy: Comfy, base: Any, positive: Any, side: int) -> dict[str, tuple[Any, Any]]:
     """Model and conditioning of every row with a mask."""
-    from models import RANK
+    from support.bench_models import RANK
 
     host, versions = comfy.module("nodes.host"), comfy.module("nodes.host.versions")
-    weights, start = comfy.module("mogle_core.weights"), comfy.module("mogle_core.training.start")
-    network = comfy.module("mogle_core.network").MoGLE().requires_grad_(False)
+    weights, start = comfy.module("mogle_core.model.checkpoints.files"), comfy.module("mogle_core.training.start")
+    network = comfy.module("mogle_core.model.mixture.network").MoGLE().requires_grad_(False)
     transformer = base.model.diffusion_model
     lora = start.fresh_lora(transformer, RANK, torch.Generator().manual_seed(0)).requires_grad_(False)
     mogle = host.LoadedMoGLE(versions.patcher(network, None), lora, weights.Recipe(), "sampling", "")
-    masks = comfy.module("mogle_core.encode").MaskLatents(torch.randn(1, 20, 16, 2 * side, 2 * side))
+    masks = comfy.module("mogle_core.model.mixture.mask_latents").MaskLatents(
+        torch.randn(1, 20, 16, 2 * side, 2 * side)
+    )
     node = comfy.node("MoGLEGatedCondition")
     return {
         name: node(model=base, positive=positive, mogle=mogle, mask_latents=masks, **options)[:2]
@@ -59,8 +61,8 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     comfy = boot(hosts.choose())
-    import tiny
-    from small_weights import FluxSizes
+    from support import tiny
+    from support.small_weights import FluxSizes
 
     sizes = FluxSizes(hidden=768, axes=(16, 56, 56), double=3, single=6, context=256, pooled=64)
     base, positive = tiny.tiny_flux(sizes=sizes), tiny.conditioning(1, sizes, tokens=64)

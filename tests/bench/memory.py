@@ -11,21 +11,26 @@ counted as a fused one, which has no (tokens, tokens).
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import torch
-from counting import Bytes
-from models import REDUCED, Inputs, random_flux, random_lora
-from official import Asked, Official, add_options
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
+
+from support.bench_models import REDUCED, Inputs, random_flux, random_lora
+from support.counting import Bytes
+from support.official import Asked, Official, add_options
 from torch import Tensor
 
-from mogle_core import flux as core
-from mogle_core.flux import Flux, FluxParams, MaskCondition
-from mogle_core.lora import LowRank
-from mogle_core.mask_tokens import mask_grid
-from mogle_core.network import MoGLE
-from mogle_core.reuse import Kept, kept_bytes
+from mogle_core.model.flux import model as core
+from mogle_core.model.flux.model import Flux, FluxParams, MaskCondition
+from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.stream.kept_keys import Kept, kept_bytes
+from mogle_core.model.stream.lora import LowRank
+from mogle_core.model.stream.mask_tokens import mask_grid
 
 GIB = 2**30
 HOST_FACTOR = 3.1

@@ -13,11 +13,15 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
-from counting import count, timed
 from safetensors import safe_open
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
+
+from support.counting import count, timed
 from torch import Tensor
 
 

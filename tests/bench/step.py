@@ -15,20 +15,25 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import torch
-from counting import Counted, Run, count, in_rounds, matrix_rate, operations, ratio
-from models import REDUCED, Inputs, random_flux, random_lora
-from official import Asked, Official, add_options
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
+
+from support.bench_models import REDUCED, Inputs, random_flux, random_lora
+from support.counting import Counted, Run, count, in_rounds, matrix_rate, operations, ratio
+from support.official import Asked, Official, add_options
 from torch import Tensor, nn
 
-from mogle_core.attention import StreamOptions
-from mogle_core.flux import Flux, FluxParams, MaskCondition
-from mogle_core.lora import MaskLoRA
-from mogle_core.mask_tokens import mask_grid, resize_tokens, thin_tokens
-from mogle_core.network import MoGLE
-from mogle_core.reuse import Kept
+from mogle_core.model.flux.model import Flux, FluxParams, MaskCondition
+from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.stream.attention import StreamOptions
+from mogle_core.model.stream.kept_keys import Kept
+from mogle_core.model.stream.lora import MaskLoRA
+from mogle_core.model.stream.mask_tokens import mask_grid, resize_tokens, thin_tokens
 
 FLOOR, PLAIN, OURS = "floor: FLUX with as many more tokens", "plain FLUX", "mask stream"
 OFFICIAL = "official code"
@@ -167,9 +172,7 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
         print_compiled(model, variants(model, network, lora, x), options.rounds, device)
 
 
-def start_official(
-    options: argparse.Namespace, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs
-) -> Official:
+def start_official(options: argparse.Namespace, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> Official:
     """Its process, after a look whether it computes what we do."""
     official = Official(options.official, options.official_python, model, network, lora, x)
     theirs, ours = official.velocity(), variants(model, network, lora, x)[OURS]()

@@ -23,8 +23,9 @@ from mogle_core.toy.bench import (
     speed_prices,
 )
 from mogle_core.toy.build.scores import pictures_of
-from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
-from mogle_core.toy.world import WEIGHTS, World, load_world
+from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.places import WEIGHTS
+from mogle_core.toy.world import World, load_world
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hosts
 import pytest
-from comfy_server import Server
-from in_process import TEST_PACK, Comfy, boot
-from without import TESTED_LATER, skipped, why_no_host
+from support import hosts
+from support.comfy_server import Server
+from support.in_process import TEST_PACK, Comfy, boot
+from support.without import TESTED_LATER, skipped, why_no_host
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "data/golden"
@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def vae(comfy: Comfy) -> Any:
-    import tiny
+    from support import tiny
 
     return tiny.tiny_vae()
 
@@ -78,10 +78,10 @@ def vae(comfy: Comfy) -> Any:
 @pytest.fixture
 def latents(comfy, vae):
     """(seed, batch, width, height) -> MOGLE_LATENTS through MoGLE Encode."""
-    from masked import HEIGHT, WIDTH, mask_ids
+    from support.masked import HEIGHT, WIDTH, mask_ids
 
     def encode(seed: int, batch: int = 1, width: int = WIDTH, height: int = HEIGHT) -> Any:
-        masks = comfy.module("mogle_core.masks").Decoupled(mask_ids(seed, width, height, batch))
+        masks = comfy.module("mogle_core.masks.decouple").Decoupled(mask_ids(seed, width, height, batch))
         return comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)[0]
 
     return encode
@@ -106,7 +106,7 @@ def gated(comfy, models_folder):
 
 @pytest.fixture
 def base() -> Any:
-    import tiny
+    from support import tiny
 
     return tiny.golden_flux()
 

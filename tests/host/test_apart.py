@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import tiny
 import torch
-from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support import tiny
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
 
 
 def test_branches_do_not_see_each_other(base, gated, latents) -> None:

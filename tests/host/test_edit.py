@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from support.places import DATA
 from torch import Tensor
 
-MASKS = Path(__file__).resolve().parents[1] / "data/masks"
+MASKS = DATA / "masks"
 
 NODES = {
     "MoGLEMaskEdit": "Mask Edit",
@@ -24,7 +24,7 @@ NODES = {
 @pytest.fixture(scope="module")
 def ids(comfy: Any) -> Tensor:
     """Two portraits (2, 128, 128) without a hat, with both eyes and both ears."""
-    masks = comfy.module("mogle_core.masks")
+    masks = comfy.module("mogle_core.masks.decouple")
     stored = [Image.open(MASKS / f"portrait_{name}.png") for name in ("b", "long_hair")]
     return torch.cat([masks.resize(masks.decode_image(image).ids, 128, 128) for image in stored])
 
@@ -32,12 +32,12 @@ def ids(comfy: Any) -> Tensor:
 @pytest.fixture(scope="module")
 def mask(comfy: Any, ids: Tensor) -> Tensor:
     """Their masks as an IMAGE (2, 128, 128, 3)."""
-    return comfy.module("mogle_core.masks").colours(ids)
+    return comfy.module("mogle_core.masks.decouple").colours(ids)
 
 
 @pytest.fixture
 def read(comfy: Any) -> Any:
-    return lambda image: comfy.module("mogle_core.masks").decode_tensor(image, "celebamask").ids
+    return lambda image: comfy.module("mogle_core.masks.decouple").decode_tensor(image, "celebamask").ids
 
 
 @pytest.mark.parametrize("node_id", NODES)
@@ -49,7 +49,7 @@ def test_inputs_and_outputs_are_explained(comfy: Any, node_id: str) -> None:
 
 def test_defaults_are_those_of_the_core(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
     (edited,) = comfy.node("MoGLEMaskEdit")(mask=mask)
-    expected = comfy.module("mogle_core.edit").edit(ids, "grow", "hair", amount=8)
+    expected = comfy.module("mogle_core.masks.edit").edit(ids, "grow", "hair", amount=8)
     assert edited.dtype == torch.float32 and torch.equal(read(edited), expected)
 
 
@@ -70,12 +70,12 @@ ORDERS = [
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order["operation"])
 def test_every_operation_is_the_cores(comfy: Any, mask: Tensor, ids: Tensor, read: Any, order: Any) -> None:
     (edited,) = comfy.node("MoGLEMaskEdit")(mask=mask, **order)
-    expected = comfy.module("mogle_core.edit").edit(ids, **order)
+    expected = comfy.module("mogle_core.masks.edit").edit(ids, **order)
     assert torch.equal(read(edited), expected) and not expected.equal(ids)
 
 
 def test_each_accessory_takes_its_own_style(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
-    core = comfy.module("mogle_core.edit")
+    core = comfy.module("mogle_core.masks.edit")
     for operation, styles in core.STYLES.items():
         for style in styles:
             name = operation.removeprefix("add ")

@@ -12,8 +12,8 @@ import pytest
 import torch
 from comfy.ldm.modules.diffusionmodules.model import Decoder, Encoder
 from comfy.text_encoders.flux import FluxTokenizer
-from in_process import Comfy
 from safetensors.torch import save_file
+from support.in_process import Comfy
 from torch import Tensor, nn
 
 PROMPTS = ["A woman with long black hair, smiling.", "", "An old man in front of a green background."]
@@ -39,7 +39,7 @@ def test_the_vaes_mean_is_comfyuis(comfy: Comfy, tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "ae.safetensors")
     pictures = torch.rand(1, 32, 48, 3, generator=torch.Generator().manual_seed(1))
     theirs = comfy_vae(tensors).encode(pictures)
-    ours = comfy.module("mogle_core.encoders").open_vae(str(tmp_path / "ae.safetensors"))
+    ours = comfy.module("mogle_core.model.encoders").open_vae(str(tmp_path / "ae.safetensors"))
     torch.testing.assert_close(ours.encode(pictures).mean, (theirs - 0.1159) * 0.3611, rtol=1e-3, atol=1e-3)
 
 
@@ -69,7 +69,7 @@ def text_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, nn
 @torch.no_grad()
 def test_texts_are_comfyuis(comfy: Comfy, text_files: tuple[Path, Path, nn.Module, nn.Module]) -> None:
     clip_path, t5_path, clip, t5 = text_files
-    encoders = comfy.module("mogle_core.encoders")
+    encoders = comfy.module("mogle_core.model.encoders")
     text = encoders.open_text(str(clip_path), str(t5_path), comfy.host.path, 256, dtype=torch.float32)
     context, pooled = text.encode(PROMPTS)
     for number, prompt in enumerate(PROMPTS):

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hosts
 import numpy as np
 import pytest
 import torch
-from comfy_server import PromptFailedError, Server
-from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
 from PIL import Image
-from workflows import as_prompt, read
+from support import hosts
+from support.comfy_server import PromptFailedError, Server
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support.workflows import as_prompt, read
 
 from mogle_core.toy.install import install
 
@@ -34,7 +34,7 @@ def linked(output: int, *others: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_only_a_connected_output_asks(comfy) -> None:
-    recording = comfy.module("nodes.host.recording")
+    recording = comfy.module("nodes.host.gate_output")
     assert recording.asks_for_gates(linked(3), "7")
     assert not recording.asks_for_gates(linked(0), "7")
     assert not recording.asks_for_gates({"7": {}, "8": {"inputs": {"gates": ["17", 3]}}}, "7")
@@ -44,7 +44,7 @@ def test_only_a_connected_output_asks(comfy) -> None:
 
 def test_a_queued_prompt_says_whether_the_gates_are_connected(comfy) -> None:
     """So that the key of a cached Gated Condition is another one once they are."""
-    marked = comfy.module("nodes.host.recording").marked
+    marked = comfy.module("nodes.host.gate_output").marked
     plain, asked = (marked({"prompt": linked(output)})["prompt"] for output in (0, 3))
     assert plain["7"]["inputs"] != asked["7"]["inputs"]
     assert plain[0]["inputs"]["steps"] == 3 and len(plain[0]["inputs"]) == 2
@@ -58,7 +58,7 @@ def test_nothing_is_kept_for_an_output_that_leads_nowhere(base, gated, latents, 
     with_record = run(model, positive, steps=STEPS)
     assert len(gates.steps) == STEPS
     kept: list[Any] = []
-    record = comfy.module("mogle_core.gates").GateRecord
+    record = comfy.module("mogle_core.model.mixture.gate_record").GateRecord
     for name in ("start", "add", "finish"):
         monkeypatch.setattr(record, name, lambda *_: kept.append(_))
     monkeypatch.setattr(comfy.module("nodes.condition").host, "asks_for_gates", lambda *_: False)
@@ -94,7 +94,7 @@ def test_maps_and_winners_are_pictures_of_the_last_run(base, gated, latents, map
         maps(gates=gates, samples=samples, steps=3, batch_index=2)
     # Drawn again without sampling, they are the same.
     assert torch.equal(maps(gates=gates, samples=samples, steps=3)[0], first)
-    frames = comfy.module("mogle_core.gate_maps").read_gates(gates)
+    frames = comfy.module("mogle_core.model.mixture.gate_maps").read_gates(gates)
     assert len(frames) == STEPS
 
 

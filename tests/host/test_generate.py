@@ -6,20 +6,20 @@ import json
 import shutil
 from pathlib import Path
 
-import hosts
 import numpy as np
 import pytest
 import torch
-from comfy_server import Server
 from PIL import Image
-from workflows import as_prompt, read
+from support import hosts
+from support.comfy_server import Server
+from support.workflows import as_prompt, read
 
 from mogle_core.annotation.annotate import annotate
 from mogle_core.cli import main
 from mogle_core.generation.manifest import outcomes
 from mogle_core.parse.files import read_parser
 from mogle_core.toy.install import EXAMPLE_MASK, install
-from mogle_core.toy.world import FILES, WEIGHTS
+from mogle_core.toy.places import FILES, WEIGHTS
 
 pytestmark = pytest.mark.server
 

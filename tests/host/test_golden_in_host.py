@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import tiny
-from golden import CASES, SETTINGS, reference_frequencies
+from support import tiny
+from support.golden import CASES, SETTINGS, reference_frequencies
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def patched(comfy, models_folder):
         (model,) = comfy.node("MoGLELoRAApply")(
             model=tiny.golden_flux(), lora_name="pytorch_lora_weights.safetensors", strength=1.0
         )
-        encode = comfy.module("mogle_core.encode")
+        encode = comfy.module("mogle_core.model.mixture.mask_latents")
         masks = encode.MaskLatents(tiny.unpacked(tensors["condition_latents"].flatten(0, 1), rows, columns)
                                    .unflatten(0, (-1, 20)))  # fmt: skip
         positive = [[tensors["context"], {"pooled_output": tensors["pooled"], "guidance": settings["guidance"]}]]
@@ -32,7 +32,7 @@ def patched(comfy, models_folder):
 
 @pytest.fixture(autouse=True)
 def as_the_reference_rounded(comfy, monkeypatch):
-    network = comfy.module("mogle_core.network")
+    network = comfy.module("mogle_core.model.mixture.network")
     frequencies = reference_frequencies(network)
     monkeypatch.setattr(network, "_frequencies", lambda device: frequencies)
 

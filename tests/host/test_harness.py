@@ -9,12 +9,12 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-import tiny
 import torch
-from comfy_server import PromptFailedError, PromptRefusedError, Server
 from PIL import Image
 from safetensors.torch import load_file
-from small_weights import (
+from support import tiny
+from support.comfy_server import PromptFailedError, PromptRefusedError, Server
+from support.small_weights import (
     STOCK,
     TINY,
     FluxSizes,

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from comfy_server import Server
-from english import LOCALES, english
+from support.comfy_server import Server
+from support.english import LOCALES, english
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def stored(language: str, name: str = "nodeDefs") -> dict[str, Any]:
 
 
 def test_english_is_what_the_nodes_say(own: dict[str, Any]) -> None:
-    assert stored("en") == english(own), "Remake it: python tests/host/english.py; then translate what is new."
+    assert stored("en") == english(own), "Run python tests/shared/support/english.py, then translate."
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

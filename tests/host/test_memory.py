@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tiny
 import torch
-from masked import HEIGHT, POSITIVE, WIDTH, run
-from small_weights import TINY, lora_weights
+from support import tiny
+from support.masked import HEIGHT, POSITIVE, WIDTH, run
+from support.small_weights import TINY, lora_weights
 
 
 def test_memory_estimate_counts_the_mask(base, gated, latents, monkeypatch) -> None:
@@ -52,7 +52,7 @@ def test_a_model_bigger_than_its_memory(share: float, gated, latents, monkeypatc
 def test_what_the_loader_left_behind_is_brought_along(comfy) -> None:
     """On a card without room ComfyUI leaves our modules in host memory; `meta` stands for the card here."""
     resident = comfy.module("nodes.host.passes").resident
-    network = comfy.module("mogle_core.network").MoGLE().requires_grad_(False)
+    network = comfy.module("mogle_core.model.mixture.network").MoGLE().requires_grad_(False)
     assert resident(network, torch.device("cpu")) is network
     copy = resident(network, torch.device("meta"))
     assert {parameter.device.type for parameter in copy.parameters()} == {"meta"}

@@ -9,9 +9,9 @@ import comfy.model_base
 import comfy.model_patcher
 import comfy.supported_models
 import pytest
-import tiny
 import torch
-from small_weights import TINY, FluxSizes, flux_weights, mask_lora_weights
+from support import tiny
+from support.small_weights import TINY, FluxSizes, flux_weights, mask_lora_weights
 
 CPU = torch.device("cpu")
 
@@ -74,22 +74,20 @@ def test_other_models_are_refused_with_what_they_are(make, comfy, models_folder)
         comfy.node("MoGLELoRAApply")(model=model, lora_name="pytorch_lora_weights.safetensors")
     assert "LoRA Apply works with FLUX.1" in str(by_lora.value)
     (mogle,) = comfy.node("MoGLELoader")(mogle_name="global_local_mask_moe.pt")
-    masks = comfy.module("mogle_core.encode").MaskLatents(torch.zeros(1, 20, 16, 8, 8))
+    masks = comfy.module("mogle_core.model.mixture.mask_latents").MaskLatents(torch.zeros(1, 20, 16, 8, 8))
     with pytest.raises(ValueError, match="Gated Condition works with FLUX.1"):
-        comfy.node("MoGLEGatedCondition")(
-            model=model, positive=tiny.conditioning(1), mogle=mogle, mask_latents=masks
-        )
+        comfy.node("MoGLEGatedCondition")(model=model, positive=tiny.conditioning(1), mogle=mogle, mask_latents=masks)
 
 
 def test_a_lora_for_more_blocks_is_refused(comfy) -> None:
-    parse = comfy.module("mogle_core.lora").parse
+    parse = comfy.module("mogle_core.model.stream.lora").parse
     deeper = parse(mask_lora_weights(FluxSizes(double=3)))
     with pytest.raises(ValueError, match=r"acts on double_blocks.2.* \(2 double and 3 single blocks\)"):
         comfy.module("nodes.host.models").check_lora(tiny.tiny_flux().model.diffusion_model, deeper)
 
 
 def test_a_checkpoint_with_latent_lora_is_refused(comfy) -> None:
-    host, attention = comfy.module("nodes.host"), comfy.module("mogle_core.attention")
+    host, attention = comfy.module("nodes.host"), comfy.module("mogle_core.model.stream.attention")
     settings = host.MaskSettings(options=attention.StreamOptions(latent_lora=True))
     with pytest.raises(ValueError, match="trained with `latent_lora`"):
         host.attach(tiny.tiny_flux(), None, settings)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from comfy.controlnet import ControlBase
 from comfy.ldm.flux.model import Flux
-from small_weights import TINY, lora_weights
+from support import tiny
+from support.small_weights import TINY, lora_weights
 from torch import Tensor
 
 ROWS, COLUMNS, TIME = 6, 4, 0.7
@@ -25,8 +25,11 @@ def noise(seed: int, batch: int = 1) -> Tensor:
 @pytest.fixture
 def as_mask(comfy, monkeypatch) -> Callable[[Any, list, Tensor], tuple[Any, list]]:
     """(model, positive, reference) -> both patched so that the mask stream carries the reference's tokens."""
-    sampling, encode = comfy.module("nodes.host.sampling"), comfy.module("mogle_core.encode")
-    network, weights = comfy.module("mogle_core.network"), comfy.module("mogle_core.weights")
+    sampling, encode = comfy.module("nodes.host.sampling"), comfy.module("mogle_core.model.mixture.mask_latents")
+    network, weights = (
+        comfy.module("mogle_core.model.mixture.network"),
+        comfy.module("mogle_core.model.checkpoints.files"),
+    )
     host = comfy.module("nodes.host")
     versions = comfy.module("nodes.host.versions")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mogle_core.masks import MaskError, colours
-from mogle_core.painting import write_painting
+from mogle_core.masks.decouple import MaskError, colours
+from mogle_core.masks.painting import write_painting
 
 
 def ids(seed: int, height: int = 32, width: int = 48) -> torch.Tensor:
@@ -67,6 +67,6 @@ def test_a_mask_file_is_read_as_everywhere(comfy: Any) -> None:
     stored = io.BytesIO()
     Image.fromarray(ids(5).numpy()).save(stored, "PNG")
     assert read(stored.getvalue(), "celebamask")["painting"] == write_painting(ids(5))
-    with pytest.raises(comfy.module("mogle_core.masks").MaskError, match="no picture"):
+    with pytest.raises(comfy.module("mogle_core.masks.decouple").MaskError, match="no picture"):
         read(b"junk", "auto")
     assert issubclass(MaskError, ValueError)

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from support.places import DATA
 from torch import Tensor
 
-MASKS = Path(__file__).resolve().parents[1] / "data/masks"
+MASKS = DATA / "masks"
 JUDGE = "toy_judge.safetensors"
 
 
@@ -37,17 +38,17 @@ def judge(comfy, folder: Path) -> Path:
 @pytest.fixture
 def stored(comfy) -> Tensor:
     """A portrait's ids (1, 512, 512)."""
-    return comfy.module("mogle_core.masks").decode_image(Image.open(MASKS / "mm_celeba_27000.png")).ids
+    return comfy.module("mogle_core.masks.decouple").decode_image(Image.open(MASKS / "mm_celeba_27000.png")).ids
 
 
 @pytest.fixture
 def colours(comfy):
-    return comfy.module("mogle_core.masks").colours
+    return comfy.module("mogle_core.masks.decouple").colours
 
 
 @pytest.fixture
 def decoded(comfy):
-    return lambda mask: comfy.module("mogle_core.masks").decode_tensor(mask).ids
+    return lambda mask: comfy.module("mogle_core.masks.decouple").decode_tensor(mask).ids
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_replaced_file_is_read_again(comfy, judge: Path) -> None:
 
 
 def test_sides_are_repaired_unless_that_is_off(comfy, answers, stored, decoded) -> None:
-    swapped = comfy.module("mogle_core.masks").flip(stored.flip(-1))
+    swapped = comfy.module("mogle_core.masks.decouple").flip(stored.flip(-1))
     answers(swapped)
     run = comfy.node("MoGLEParseFace")
     image = torch.zeros(1, 512, 512, 3)

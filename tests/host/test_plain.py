@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from masked import POSITIVE, run
+from support.masked import POSITIVE, run
 
 
 def test_strength_zero_is_plain_flux_to_the_byte(base, gated, latents) -> None:

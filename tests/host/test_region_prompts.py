@@ -7,11 +7,11 @@ import logging
 from typing import Any
 
 import pytest
-import tiny
 import torch
-from golden import CASES, GOLDEN, SETTINGS
-from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
 from safetensors.torch import load_file
+from support import tiny
+from support.golden import CASES, GOLDEN, SETTINGS
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
 from torch import Tensor
 
 
@@ -35,7 +35,7 @@ def mapped(comfy, vae):
     """(ids,) -> MOGLE_LATENTS through MoGLE Encode."""
 
     def encode(ids: Tensor) -> Any:
-        masks = comfy.module("mogle_core.masks").Decoupled(ids)
+        masks = comfy.module("mogle_core.masks.decouple").Decoupled(ids)
         return comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)[0]
 
     return encode
@@ -107,7 +107,7 @@ def test_the_host_and_the_core_agree(case: str, strength: float, base, comfy, ga
     ids = torch.randint(0, 3, (batch, rows, columns), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     ids = ids.repeat_interleave(16, 1).repeat_interleave(16, 2)
     latents = tiny.unpacked(tensors["condition_latents"].flatten(0, 1), rows, columns).unflatten(0, (-1, 20))
-    masks = comfy.module("mogle_core.encode").MaskLatents(latents, ids)
+    masks = comfy.module("mogle_core.model.mixture.mask_latents").MaskLatents(latents, ids)
     positive = [[tensors["context"], {"pooled_output": tensors["pooled"], "guidance": settings["guidance"]}]]
     prompts = prompted("skin", 7, strength=0.5) + prompted("nose", 8, tokens=3, prompt_strength=1.0)
     model, conditioned, _, _ = gated(base, positive, masks, region_prompts=prompts, strength=strength)
@@ -122,25 +122,33 @@ def test_the_host_and_the_core_agree(case: str, strength: float, base, comfy, ga
 
 @torch.no_grad()
 def in_the_core(comfy: Any, case: str, ids: Tensor, prompts: tuple, strength: float) -> Tensor:
-    core = {name: comfy.module(f"mogle_core.{name}") for name in ("flux", "flux_files", "lora", "weights", "encode")}
-    texts = comfy.module("mogle_core.region_text")
+    flux, files = comfy.module("mogle_core.model.flux.model"), comfy.module("mogle_core.model.flux.files")
+    latents, checkpoints = (
+        comfy.module("mogle_core.model.mixture.mask_latents"),
+        comfy.module("mogle_core.model.checkpoints.files"),
+    )
+    texts = comfy.module("mogle_core.model.stream.region_text")
     tensors, settings = CASES[case], SETTINGS[case]
     weights = load_file(GOLDEN / "flux_tiny.safetensors")
-    params = core["flux_files"].read_params({name: tuple(t.shape) for name, t in weights.items()}, (4, 6, 6))
-    transformer = core["flux_files"].load(weights.items(), params)
-    network = core["weights"].read_network(str(GOLDEN / "global_local_mask_moe.pt")).network
-    lora = core["lora"].parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors")).low_rank()
+    params = files.read_params({name: tuple(t.shape) for name, t in weights.items()}, (4, 6, 6))
+    transformer = files.load(weights.items(), params)
+    network = checkpoints.read_network(str(GOLDEN / "global_local_mask_moe.pt")).network
+    lora = (
+        comfy.module("mogle_core.model.stream.lora")
+        .parse(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
+        .low_rank()
+    )
     noisy = tensors["noise_latents"]
     time = torch.full((len(noisy),), float(settings["t"]))
-    mask = core["flux"].MaskCondition(
+    mask = flux.MaskCondition(
         tokens=network(tensors["condition_latents"], noisy, time * 1000),
         grid=tuple(settings["grid"]),
         lora=lora,
-        options=dataclasses.replace(core["flux"].StreamOptions(), strength=strength),
+        options=dataclasses.replace(flux.StreamOptions(), strength=strength),
         texts=tuple(
             texts.RegionText(
                 one.context,
-                texts.area_of(core["encode"].class_shares(ids, one.region)),
+                texts.area_of(latents.class_shares(ids, one.region)),
                 one.strength,
                 one.prompt_strength,
             )

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from masked import POSITIVE, run
+from support.masked import POSITIVE, run
 from torch import Tensor
 
 
 @pytest.fixture
 def factors(comfy, monkeypatch) -> list[Tensor | None]:
     """What each step's blend is given."""
-    network, seen = comfy.module("mogle_core.network"), []
+    network, seen = comfy.module("mogle_core.model.mixture.network"), []
     original = network.MoGLE.blend
 
     def noted(self: Any, outputs: Tensor, weights: Tensor | None, strengths: Tensor | None = None) -> Tensor:
@@ -32,7 +32,7 @@ def chain(comfy, *regions: dict[str, Any]) -> tuple:
 
 
 def test_each_region_in_its_own_time(base, gated, latents, comfy, factors) -> None:
-    names = comfy.module("mogle_core.regions").REGION_NAMES
+    names = comfy.module("mogle_core.model.mixture.regions").REGION_NAMES
     regions = chain(
         comfy,
         {"region": "hair", "strength": 0.5, "end_percent": 0.4},

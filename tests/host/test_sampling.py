@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tiny
 import torch
-from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, as_file, run
-from small_weights import TINY, lora_weights
-from waits import waits_in
+from support import tiny
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, as_file, run
+from support.small_weights import TINY, lora_weights
+from support.waits import waits_in
 
 
 def test_queueing_twice_gives_the_same(base, gated, latents) -> None:
@@ -49,9 +49,7 @@ def test_lora_strength(base, gated, latents) -> None:
 def test_lora_apply_after_gated_condition_is_the_same(base, gated, latents, comfy) -> None:
     before, positive, _, _ = gated(base, POSITIVE, latents(1))
     after, _, _, _ = gated(base, POSITIVE, latents(1), lora=None)
-    (after,) = comfy.node("MoGLELoRAApply")(
-        model=after, lora_name="pytorch_lora_weights.safetensors", strength=1.0
-    )
+    (after,) = comfy.node("MoGLELoRAApply")(model=after, lora_name="pytorch_lora_weights.safetensors", strength=1.0)
     assert torch.equal(run(before, positive), run(after, positive))
 
 
@@ -82,7 +80,7 @@ def test_gates_record_every_step(base, gated, latents) -> None:
 
 
 def test_experts_and_modulations_are_computed_once_a_run(base, gated, latents, comfy, monkeypatch) -> None:
-    passes, network = comfy.module("nodes.host.passes"), comfy.module("mogle_core.network")
+    passes, network = comfy.module("nodes.host.passes"), comfy.module("mogle_core.model.mixture.network")
     calls: list[str] = []
     counted_calls = [(passes, "mask_modulations"), (network.MoGLE, "expert_outputs"), (network.MoGLE, "gate_weights")]
     for owner, name in counted_calls:

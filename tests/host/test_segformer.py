@@ -131,7 +131,7 @@ def parsed(comfy):
     def parse(name: str, image: Tensor) -> Tensor:
         mask, _, undecided = comfy.node("MoGLEParseFace")(image=image, parser_name=name, fix_left_right=False)
         assert undecided == ""
-        return comfy.module("mogle_core.masks").decode_tensor(mask).ids
+        return comfy.module("mogle_core.masks.decouple").decode_tensor(mask).ids
 
     return parse
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from comfy_server import PromptFailedError, PromptRefusedError, Server
 from PIL import Image
 from safetensors.torch import save_file
-from small_weights import STOCK, mask_lora_weights, write_stock_flux, write_taesd
+from support.comfy_server import PromptFailedError, PromptRefusedError, Server
+from support.places import DATA
+from support.small_weights import STOCK, mask_lora_weights, write_stock_flux, write_taesd
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = DATA
 SIZE = 128
 LORA = "pytorch_lora_weights.safetensors"
 NODES = {page.stem for page in (Path(__file__).parents[2] / "web/docs").glob("MoGLE*.md")}

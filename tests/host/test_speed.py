@@ -8,9 +8,9 @@ from typing import Any
 import comfy.ldm.flux.math as host_math
 import comfy.ldm.modules.attention as host_attention
 import pytest
-import tiny
 import torch
-from masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support import tiny
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
 from torch._dynamo.utils import counters
 
 TOKENS = HEIGHT * WIDTH // 256
@@ -33,9 +33,7 @@ def passes(comfy, monkeypatch) -> list[str]:
 def test_at_their_default_no_byte_changes(base, gated, latents) -> None:
     masks = latents(1)
     model, positive, _, _ = gated(base, POSITIVE, masks)
-    told, _, _, _ = gated(
-        base, POSITIVE, masks, refresh_every=1, refresh_schedule="dense early", mask_tokens="full"
-    )
+    told, _, _, _ = gated(base, POSITIVE, masks, refresh_every=1, refresh_schedule="dense early", mask_tokens="full")
     assert torch.equal(run(told, positive), run(model, positive))
 
 
@@ -167,15 +165,13 @@ BACKENDS = ("attention_basic", "attention_split", "attention_sub_quad", "attenti
 @pytest.mark.parametrize("strength", [0.4, 1.7])
 def test_every_backend_takes_a_bias_for_each_stream(strength: float, backend: str, comfy, monkeypatch) -> None:
     """ComfyUI's attention, whichever it is, gives what a dense mask would."""
-    attention, blocks = comfy.module("mogle_core.attention"), comfy.module("nodes.host.blocks")
+    attention, blocks = comfy.module("mogle_core.model.stream.attention"), comfy.module("nodes.host.blocks")
     monkeypatch.setattr(host_math, "optimized_attention", getattr(host_attention, backend))
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(2, 3, 40, 16, generator=generator) for _ in range(3))
     mask = attention.who_sees_whom(None, 24, 16, attention.StreamOptions(strength=strength), q)
     attend = blocks.attention(None, {})
-    torch.testing.assert_close(
-        attend(q, k, v, None, mask), attend(q, k, v, None, mask.dense(q)), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(attend(q, k, v, None, mask), attend(q, k, v, None, mask.dense(q)), atol=1e-5, rtol=0)
     torch.testing.assert_close(
         attend(q[:, :, :24], k, v, None, mask), attend(q, k, v, None, mask.dense(q))[:, :24], atol=1e-5, rtol=0
     )

@@ -6,18 +6,17 @@ import io
 from pathlib import Path
 from typing import Any
 
-import hosts
 import numpy as np
 import pytest
-import tiny
 import torch
-from comfy_server import Server
 from PIL import Image
+from support import hosts, tiny
+from support.comfy_server import Server
+from support.workflows import Nodes, as_prompt, read
 from torch import Tensor
-from workflows import Nodes, as_prompt, read
 
-from mogle_core.masks import decode_image
-from mogle_core.network import pack
+from mogle_core.masks.decouple import decode_image
+from mogle_core.model.flux_latents import pack
 from mogle_core.toy.install import EXAMPLE_MASK, install
 from mogle_core.toy.world import World, encode_masks, generate, load_world, noise_of, sample
 
@@ -48,7 +47,7 @@ def models(comfy) -> tuple[Any, Any]:
 
 @pytest.fixture(scope="module")
 def mask_latents(comfy, models, ids: Tensor) -> Any:
-    masks = comfy.module("mogle_core.masks").Decoupled(ids)
+    masks = comfy.module("mogle_core.masks.decouple").Decoupled(ids)
     return comfy.node("MoGLEEncode")(masks=masks, vae=models[1], width=0, height=0)[0]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tiny
 import torch
+from support import tiny
 
-from mogle_core.masks import decode_image
+from mogle_core.masks.decouple import decode_image
 from mogle_core.toy.install import EXAMPLE_MASK, install
 from mogle_core.toy.world import load_world
-from mogle_core.training.config import TrainingConfig
-from mogle_core.training.draws import generator
+from mogle_core.training.config.reading import TrainingConfig
+from mogle_core.training.data.draws import generator
 from mogle_core.training.result import write_result
 from mogle_core.training.start import fresh_lora, fresh_network
 
@@ -39,7 +39,7 @@ def test_the_nodes_take_what_the_trainer_leaves(comfy) -> None:
     (positive,) = comfy.node("MoGLEToyPrompt")(text="a face")
     (mogle,) = comfy.node("MoGLELoader")(mogle_name=NAME)
     assert mogle.recipe.gate_timestep == "training"
-    masks = comfy.module("mogle_core.masks").Decoupled(decode_image(Image.open(EXAMPLE_MASK)).ids)
+    masks = comfy.module("mogle_core.masks.decouple").Decoupled(decode_image(Image.open(EXAMPLE_MASK)).ids)
     latents = comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)[0]
     (patched,) = comfy.node("MoGLELoRAApply")(model=model, lora_name=NAME)
     patched, gated, _, gates = comfy.node("MoGLEGatedCondition")(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from masked import POSITIVE, run
+from support.masked import POSITIVE, run
 
 
 def test_a_missing_lora_is_a_warning_that_names_the_node(base, gated, latents, caplog) -> None:

@@ -7,17 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import hosts
 import numpy as np
 import pytest
 import torch
-from comfy_server import Server
 from PIL import Image, ImageChops
+from support import hosts
+from support.comfy_server import Server
+from support.workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
 from torch import Tensor
-from workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
 
-from mogle_core.labels import CLASS_NAMES
-from mogle_core.masks import decode_tensor
+from mogle_core.masks.decouple import decode_tensor
+from mogle_core.masks.labels import CLASS_NAMES
 from mogle_core.toy.install import files, install
 
 EXAMPLE_FOLDER = hosts.REPOSITORY / "example_workflows"
@@ -63,17 +63,13 @@ def test_every_node_exists(nodes: Nodes, definitions: dict[str, Definition]) -> 
     assert {node["type"] for node in nodes.values()} <= set(definitions)
 
 
-def test_every_widget_holds_what_it_can_hold(
-    nodes: Nodes, definitions: dict[str, Definition]
-) -> None:
+def test_every_widget_holds_what_it_can_hold(nodes: Nodes, definitions: dict[str, Definition]) -> None:
     for node in nodes.values():
         for name, kind, options, value in widgets(node, definitions[node["type"]]):
             assert is_allowed(kind, options, value), f"{node['type']}.{name} cannot be {value!r}"
 
 
-def test_links_join_what_fits(
-    nodes: Nodes, links: Links, definitions: dict[str, Definition]
-) -> None:
+def test_links_join_what_fits(nodes: Nodes, links: Links, definitions: dict[str, Definition]) -> None:
     for node in nodes.values():
         declared = inputs_of(definitions[node["type"]])
         for entry in node["inputs"]:

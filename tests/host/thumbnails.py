@@ -13,12 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import hosts
-from comfy_server import Server
 from PIL import Image
-from workflows import Nodes, as_prompt, read
 
-from mogle_core.sheets import GAP, PAPER
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
+
+from support import hosts
+from support.comfy_server import Server
+from support.workflows import Nodes, as_prompt, read
+
+from mogle_core.support.sheets import GAP, PAPER
 from mogle_core.toy.install import install
 
 EXAMPLES = hosts.REPOSITORY / "example_workflows"

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.places import DATA
 
-from mogle_core import weights
 from mogle_core.cli import main
-from mogle_core.convert import official_lora
-from mogle_core.lora import LoRAPart, MaskLoRA, fuse
+from mogle_core.model.checkpoints import files as weights
+from mogle_core.model.checkpoints.convert import official_lora
+from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, fuse
 
-GOLDEN = Path(__file__).parents[1] / "data/golden"
+GOLDEN = DATA / "golden"
 NETWORK, LORA = GOLDEN / "global_local_mask_moe.pt", GOLDEN / "pytorch_lora_weights.safetensors"
 
 

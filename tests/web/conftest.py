@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import hosts
 import pytest
-from without import TESTED_LATER, skipped, why_no_host
+from support import hosts
+from support.without import TESTED_LATER, skipped, why_no_host
 
 HERE = Path(__file__).resolve().parent
 
@@ -23,7 +23,7 @@ def why_not() -> str:
         return why
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed here: pip install playwright."
-    from browser import VARIABLE, chromium
+    from support.browser import VARIABLE, chromium
 
     return "" if chromium() else f"There is no Chromium: install one, or name it by {VARIABLE}."
 
@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
-    from browser import running
+    from support.browser import running
 
     with running() as browser:
         yield browser
@@ -56,8 +56,8 @@ def server_options() -> list[str]:
 @pytest.fixture(scope="session")
 def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
     """(vue, language="en") -> ComfyPage, of one server."""
-    from browser import visit
-    from comfy_server import Server
+    from support.browser import visit
+    from support.comfy_server import Server
 
     with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}, server_options, 400) as server:
         yield functools.partial(visit, browser, server)

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-import hosts
 import pytest
-from browser import PAINTER, ComfyPage
+from support import hosts
+from support.browser import PAINTER, ComfyPage
 
 NODES = json.loads((hosts.REPOSITORY / "locales/zh/nodeDefs.json").read_text("utf-8"))
 # Keys, formats and names that are the same in every language.
@@ -32,12 +32,15 @@ def chinese(vue: bool, visit: Callable[[bool, str], ComfyPage]) -> Iterator[Comf
 
 def test_every_node_input_and_output_is_named_in_chinese(chinese: ComfyPage) -> None:
     """Only shown: what workflows keep are still the nodes' own names."""
-    shown = chinese.js("""given.map((type) => {
+    shown = chinese.js(
+        """given.map((type) => {
         const node = LiteGraph.createNode(type);
         const named = (slot) => [slot.name, slot.label ?? slot.localized_name ?? slot.name];
         const both = [...node.inputs ?? [], ...node.widgets ?? []].map(named);
         return [node.title, Object.fromEntries(both), (node.outputs ?? []).map((slot) => named(slot)[1])];
-    })""", list(NODES))
+    })""",
+        list(NODES),
+    )
     for (name, texts), (title, inputs, outputs) in zip(NODES.items(), shown, strict=True):
         assert title == texts["display_name"]
         wanted = {slot: text["name"] for slot, text in texts["inputs"].items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from browser import ComfyPage, wait_until
-from console import OF_THE_HOST, is_of_the_host
+from support.browser import ComfyPage, wait_until
+from support.console import OF_THE_HOST, is_of_the_host
 
 ADDRESS = "http://127.0.0.1:8188"
 NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"

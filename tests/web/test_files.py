@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from browser import ComfyPage
-from editing import EDITOR, Editor
 from PIL import Image
+from support.browser import ComfyPage
+from support.editing import EDITOR, Editor
 
-from mogle_core.labels import LABEL_SPACES, PALETTE
+from mogle_core.masks.labels import LABEL_SPACES, PALETTE
 
 
 def test_start_from_a_face_and_sizes(editor: Editor) -> None:

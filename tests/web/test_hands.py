@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from editing import EDITOR, SIDE, WINDOW, ZOOM, Editor
+from support.editing import EDITOR, SIDE, WINDOW, ZOOM, Editor
 
 
 def test_classes_by_key_list_and_search(editor: Editor) -> None:

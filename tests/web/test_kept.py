@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from browser import NOTHING, PAINTER, ComfyPage, wait_until
+from support.browser import NOTHING, PAINTER, ComfyPage, wait_until
 
 VUE = "Comfy.VueNodes.Enabled"
 COPIES = "app.graph.nodes.filter((node) => node.type === 'MoGLEMaskPainter')"

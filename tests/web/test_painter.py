@@ -8,13 +8,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from browser import NOTHING, PAINTER, ComfyPage, wait_until
-from editing import EDITOR
 from PIL import Image
+from support.browser import NOTHING, PAINTER, ComfyPage, wait_until
+from support.editing import EDITOR
 from torch import Tensor
 
-from mogle_core.decode import decode_image
-from mogle_core.painting import write_painting
+from mogle_core.masks.decode import decode_image
+from mogle_core.masks.painting import write_painting
 
 SIDE = 512
 

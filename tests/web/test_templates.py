@@ -9,13 +9,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import hosts
 import pytest
-from browser import ComfyPage, visit, wait_until
-from comfy_server import Server
-from in_process import TEST_PACK
 from playwright.sync_api import Browser
-from workflows import FRONTEND_ONLY, Definition, as_prompt, read
+from support import hosts
+from support.browser import ComfyPage, visit, wait_until
+from support.comfy_server import Server
+from support.in_process import TEST_PACK
+from support.workflows import FRONTEND_ONLY, Definition, as_prompt, read
 
 from mogle_core.toy.install import install
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from editing import SIDE, Editor
+from support.editing import SIDE, Editor
 
-from mogle_core.labels import FLIPPED
+from mogle_core.masks.labels import FLIPPED
 
 
 def test_brush_and_eraser(editor: Editor) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from mogle_core.labels import CLASSES, FLIPPED, LABEL_SPACES
-from mogle_core.painting import read_painting
-from mogle_core.toy import starters
+from mogle_core.masks.labels import CLASSES, FLIPPED, LABEL_SPACES
+from mogle_core.masks.painting import read_painting
+from mogle_core.toy.drawer import starters
 
 HERE = Path(__file__).resolve().parent
 WEB = HERE.parents[1] / "web"
@@ -145,4 +145,4 @@ def test_the_gallery_is_what_the_drawer_draws() -> None:
     drawn = [(title, read_painting(text)) for title, text in starters.starters()]
     assert [title for title, _ in stored] == [title for title, _ in drawn]
     for (_, text), (title, ids) in zip(stored, drawn, strict=True):
-        assert (read_painting(text) == ids).all(), f"{title}: run python -m mogle_core.toy.starters again"
+        assert (read_painting(text) == ids).all(), f"{title}: run python -m mogle_core.toy.drawer.starters again"

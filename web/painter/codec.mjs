@@ -1,5 +1,5 @@
 /**
- * A painting as one line of text, the same as `mogle_core/painting.py` reads and writes:
+ * A painting as one line of text, the same as `mogle_core/masks/painting.py` reads and writes:
  * `mogle1:WIDTHxHEIGHT:` and base64 of the deflated ids. An empty text is an empty painting.
  */
 

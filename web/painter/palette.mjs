@@ -1,6 +1,6 @@
 /**
  * The 19 face classes as the painter shows them. Ids, names, titles, colours and the mirrored classes are
- * those of `mogle_core/labels.py`; a test compares them.
+ * those of `mogle_core/masks/labels.py`; a test compares them.
  */
 
 /** @typedef {readonly [number, number, number]} RGB */

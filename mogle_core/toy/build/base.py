@@ -7,22 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...flux import Flux, FluxParams, MaskCondition
-from ...training.draws import draw
+from ...model.flux.model import Flux, MaskCondition
+from ...training.data.draws import draw
 from ...training.step import Predict, flow_loss, noised, predict
-from ..text import CONTEXT_WIDTH, POOLED_WIDTH, ToyText
+from ..text import ToyText
 from .loop import Plan, fit
-
-TOY_FLUX = FluxParams(
-    vec_in_dim=POOLED_WIDTH,
-    context_in_dim=CONTEXT_WIDTH,
-    hidden_size=256,
-    num_heads=2,
-    depth=1,
-    depth_single_blocks=2,
-)
-"""Heads of 128, which is what the stock loader supposes."""
-
 
 NEAR_FREQUENCIES, NEAR_BIAS = 4, 3.0
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...labels import NUM_CLASSES
-from ..faceset import FaceSet
+from ...masks.labels import NUM_CLASSES
+from ..drawer.faceset import FaceSet
 from ..judge import Judge
 from .loop import Plan, fit
 from .pictures import worn

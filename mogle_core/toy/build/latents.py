@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm, trange
 
-from ...labels import NUM_MASKS
-from ...masks import Decoupled
-from ...network import pack
-from ...training.draws import generator
-from ..faceset import FaceSet
+from ...masks.decouple import Decoupled
+from ...masks.labels import NUM_MASKS
+from ...model.flux_latents import pack
+from ...training.data.draws import generator
+from ..drawer.faceset import FaceSet
 from ..vae import ToyVAE
 from .references import greys
 

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import trange
 
-from ...training.checkpoints import written_aside
-from ...training.draws import generator
+from ...support.whole_files import written_aside
+from ...training.data.draws import generator
 from ...training.ema import decay_at, follow
 from ...training.optimisers import share_of_rate
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...flux import Flux
-from ...lora import MaskLoRA
-from ...network import MoGLE, MoGLEConfig
-from ...training.draws import draw, generator
+from ...model.flux.model import Flux
+from ...model.mixture.network import MoGLE, MoGLEConfig
+from ...model.stream.lora import MaskLoRA
+from ...training.data.draws import draw, generator
 from ...training.start import fresh_lora
 from ...training.step import Batch, Blanks, dropped, noised, step_loss
 from ..text import ToyText

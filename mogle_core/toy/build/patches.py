@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ...encode import LATENT_CHANNELS
+from ...model.flux_latents import LATENT_CHANNELS
 from ..vae import Block, ToyVAE
 
 RAW_DEVIATION = 0.5  # of the raw latents: well inside the decoder's soft clamp at 3

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...masks import colours, region
+from ...masks.decouple import colours, region
 
 
 def masks_as_pictures(ids: Tensor, full: bool, draw: torch.Generator) -> Tensor:

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...network import MoGLEConfig
+from ...model.mixture.network import MoGLEConfig
 from ..bench import local_change, measure, remake, score_pictures
-from ..faceset import FaceSet
+from ..drawer.faceset import FaceSet
 from ..world import World
 from .latents import through_vae
 

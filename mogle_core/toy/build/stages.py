@@ -14,17 +14,18 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ...flux import Flux
-from ...network import MoGLE, MoGLEConfig
+from ...model.flux.model import Flux
+from ...model.mixture.network import MoGLE, MoGLEConfig
 from ...training.start import fresh_lora
 from ...training.step import predict, step_loss
-from ..faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
+from ..drawer.faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
 from ..files import RECIPE, write_world
 from ..judge import Judge
+from ..registration import TOY_FLUX
 from ..text import ToyText, collect_vocabulary
 from ..vae import ToyVAE
 from ..world import World
-from .base import TOY_FLUX, Painter, train_base
+from .base import Painter, train_base
 from .judge import train_judge
 from .latents import encode_masks, encode_pictures, encode_references, through_vae
 from .loop import Plan
@@ -166,9 +167,7 @@ def mogle_stage(shop: Workshop) -> None:
     if not shop.path("mogle").exists():
         painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 3e-3, ema=0.99)
         steps, loss = shop.count(DRAWING_STEPS), shop.maybe_compiled(step_loss)
-        network, lora = train_mogle(
-            painter.flux, masked(shop), plan, steps, shop.work, shop.seed, step_loss=loss
-        )
+        network, lora = train_mogle(painter.flux, masked(shop), plan, steps, shop.work, shop.seed, step_loss=loss)
         shop.keep("mogle", nn.ModuleDict({"network": network, "lora": lora}).state_dict())
     if shop.first:
         write_world(shop.world(), shop.out, shop.notes())

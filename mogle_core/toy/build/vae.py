@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...training.draws import generator
-from ..faceset import FaceSet
+from ...training.data.draws import generator
+from ..drawer.faceset import FaceSet
 from ..vae import ToyVAE
 from .loop import Plan, fit
 from .patches import start_from_patches

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from mogle_core.annotation.annotate import agreement, annotate
 from mogle_core.cli import main
 from mogle_core.dataset.errors import DatasetError
-from mogle_core.masks import decode_image
-from mogle_core.painting import read_painting
+from mogle_core.masks.decouple import decode_image
+from mogle_core.masks.painting import read_painting
 
 
 class Brightness:

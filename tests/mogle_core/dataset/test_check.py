@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_sets import label_map, write_set
+from support.small_sets import label_map, write_set
 
 from mogle_core.dataset import list_pairs
 from mogle_core.dataset.check import Report, check, side_order
 from mogle_core.dataset.parts import save_label_map
-from mogle_core.labels import FLIPPED, PALETTE
-from mogle_core.toy.faces import draw_face
+from mogle_core.masks.labels import FLIPPED, PALETTE
+from mogle_core.toy.drawer.faces import draw_face
 
 
 def report(root: Path, **options: object) -> Report:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mogle_core.dataset import DatasetError
 from mogle_core.dataset.frames import ASPECTS, Frame, bucket, cut_ids, cut_picture, frame
-from mogle_core.labels import PALETTE
+from mogle_core.masks.labels import PALETTE
 
 sides = st.integers(40, 900)
 

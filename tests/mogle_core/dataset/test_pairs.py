@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from small_sets import label_map, write_set
+from support.small_sets import label_map, write_set
 
 from mogle_core.dataset import DatasetError, Layout, find_pairs, list_pairs
 from mogle_core.dataset.layouts import detect

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mogle_core.dataset import DatasetError, read_mask
 from mogle_core.dataset.parts import ORDER, merge_parts
-from mogle_core.labels import CLASS_NAMES
+from mogle_core.masks.labels import CLASS_NAMES
 
 
 def part(folder: Path, number: int, name: str, region: tuple[slice, slice], size: int = 32) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_sets import label_map
+from support.small_sets import label_map
 
 from mogle_core.dataset import DatasetError, read_mask, read_picture
 from mogle_core.dataset.parts import save_label_map
-from mogle_core.decode import decode_image
-from mogle_core.labels import LABEL_SPACES, PALETTE
+from mogle_core.masks.decode import decode_image
+from mogle_core.masks.labels import LABEL_SPACES, PALETTE
 
 
 @pytest.mark.parametrize("space", list(LABEL_SPACES))

@@ -13,16 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from mogle_core.cli import main
-from mogle_core.evaluation.extractors import load_extractor
 from mogle_core.evaluation.features import features
 from mogle_core.evaluation.material import Settings, gather
 from mogle_core.evaluation.measure import measure
+from mogle_core.evaluation.networks.extractors import load_extractor
 from mogle_core.evaluation.paper import COLUMNS, FURTHER
 from mogle_core.evaluation.pictures import list_pictures
 from mogle_core.evaluation.result import Result, markdown, read_json
-from mogle_core.toy.faces import draw_face
-from mogle_core.toy.faceset import HELD_OUT
-from mogle_core.toy.sheet import index_image
+from mogle_core.masks.decouple import index_image
+from mogle_core.toy.drawer.faces import draw_face
+from mogle_core.toy.drawer.faceset import HELD_OUT
 
 FACES = 5
 TOY = dict.fromkeys(("inception", "clip", "clip_large", "dino", "parser", "lpips", "image_reward"), "toy")

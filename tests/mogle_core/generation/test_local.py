@@ -20,9 +20,9 @@ from mogle_core.generation.local import LocalBackend
 from mogle_core.generation.models import Sources, toy_sources
 from mogle_core.generation.official import as_official, noises
 from mogle_core.generation.settings import Settings
-from mogle_core.toy.faces import draw_face
-from mogle_core.toy.faceset import HELD_OUT
-from mogle_core.toy.sheet import index_image
+from mogle_core.masks.decouple import index_image
+from mogle_core.toy.drawer.faces import draw_face
+from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.world import generate, load_world
 
 SMALL = Settings(width=64, height=64, steps=2, guidance=1.0)

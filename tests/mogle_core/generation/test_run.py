@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from painter_backend import Painter
 from PIL import Image
+from support.painter_backend import Painter
 
 from mogle_core.generation import run
 from mogle_core.generation.backend import BackendError

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_comfy import FakeComfy
 from PIL import Image
+from support.fake_comfy import FakeComfy
 
 from mogle_core.generation.backend import BackendError
 from mogle_core.generation.comfy import TOY_FILES, ComfyFiles, comfy_prompt
@@ -17,7 +17,7 @@ from mogle_core.generation.manifest import outcomes
 from mogle_core.generation.run import Output, generate
 from mogle_core.generation.server import ServerBackend
 from mogle_core.generation.settings import Settings
-from mogle_core.masks import decode_image
+from mogle_core.masks.decouple import decode_image
 
 
 def noise(prompt: dict[str, Any]) -> np.ndarray:

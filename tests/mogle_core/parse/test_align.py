@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.places import DATA
 from torch import Tensor
 
-from mogle_core.decode import MaskError, decode_image
-from mogle_core.labels import CLASSES
-from mogle_core.masks import colours, flip, resize
+from mogle_core.masks.decode import MaskError, decode_image
+from mogle_core.masks.decouple import colours, flip, resize
+from mogle_core.masks.labels import CLASSES
 from mogle_core.parse.align import (
     Crop,
     Landmarks,
@@ -28,7 +28,7 @@ from mogle_core.parse.align import (
     unalign,
 )
 
-MASKS = Path(__file__).parents[2] / "data/masks"
+MASKS = DATA / "masks"
 IDS = {c.name: c.id for c in CLASSES}
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from mogle_core.parse.files import parser_names, read_parser
 from mogle_core.parse.judge import JudgeParser
 from mogle_core.parse.parser import as_levels, likeliest
+from mogle_core.support.errors import WeightsError
 from mogle_core.toy.judge import Judge, parse
-from mogle_core.weights import WeightsError
 
 
 @pytest.fixture

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from support.places import DATA
 from torch import Tensor
 
-from mogle_core.decode import decode_image
-from mogle_core.labels import CLASSES, FLIPPED, NUM_CLASSES
-from mogle_core.masks import flip
-from mogle_core.parse.sides import PAIRS, components, find_middle, fix_left_right
-from mogle_core.toy.faces import draw_label_map, draw_portrait
+from mogle_core.masks.decode import decode_image
+from mogle_core.masks.decouple import flip
+from mogle_core.masks.labels import CLASSES, FLIPPED, NUM_CLASSES, PAIRS
+from mogle_core.parse.sides import components, find_middle, fix_left_right
+from mogle_core.toy.drawer.faces import draw_label_map, draw_portrait
 
-MASKS = Path(__file__).parents[2] / "data/masks"
+MASKS = DATA / "masks"
 IDS = {c.name: c.id for c in CLASSES}
 SWAP = torch.tensor(FLIPPED, dtype=torch.uint8)
 

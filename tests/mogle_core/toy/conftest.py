@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mogle_core.flux import Flux, FluxParams
-from mogle_core.network import MoGLE
-from mogle_core.toy.faces import draw_portrait
+from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.model.mixture.network import MoGLE
+from mogle_core.toy.drawer.faces import draw_portrait
 from mogle_core.toy.files import RECIPE, write_world
 from mogle_core.toy.judge import Judge
 from mogle_core.toy.text import CONTEXT_WIDTH, POOLED_WIDTH, ToyText, collect_vocabulary

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mogle_core.regions import Region
-from mogle_core.reuse import Refresh
+from mogle_core.model.mixture.regions import Region
+from mogle_core.model.stream.kept_keys import Refresh
 from mogle_core.toy import bench
-from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.world import World, load_world
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mogle_core import weights
 from mogle_core.cli import main
-from mogle_core.flux_files import load_flux
+from mogle_core.model.checkpoints import files as weights
+from mogle_core.model.flux.files import load_flux
 from mogle_core.parse.files import read_parser
 from mogle_core.parse.judge import JudgeParser
-from mogle_core.toy.faces import draw_label_map, draw_portrait
-from mogle_core.toy.faceset import HELD_OUT
+from mogle_core.toy.drawer.faces import draw_label_map, draw_portrait
+from mogle_core.toy.drawer.faceset import HELD_OUT
+from mogle_core.toy.drawer.photo import draw_photo
 from mogle_core.toy.install import EXAMPLE_MASK, EXAMPLE_PHOTO, InstallError, install
-from mogle_core.toy.photo import draw_photo
 
 PLACES = (
     "models/diffusion_models/toy_flux.safetensors",

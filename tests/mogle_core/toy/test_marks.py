@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mogle_core.flux import MaskCondition
-from mogle_core.network import pack
+from mogle_core.model.flux.model import MaskCondition
+from mogle_core.model.flux_latents import pack
 from mogle_core.toy.bench import local_change, remake, score_pictures
-from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
-from mogle_core.toy.world import FILES, WEIGHTS, World, load_world, noise_of, sample
+from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.places import FILES, WEIGHTS
+from mogle_core.toy.world import World, load_world, noise_of, sample
 
 COUNT = 12
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mogle_core.toy.build.patches import components, start_from_patches
-from mogle_core.toy.faceset import draw_faces
+from mogle_core.toy.drawer.faceset import draw_faces
 from mogle_core.toy.judge import Judge, describe, parse
 from mogle_core.toy.text import MAX_WORDS, ToyText, collect_vocabulary, words_of
 from mogle_core.toy.vae import FLUX_SCALE, FLUX_SHIFT, ToyVAE

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mogle_core.toy.drawing import IDS
-from mogle_core.toy.faces import draw_face
+from mogle_core.toy.drawer.drawing import IDS
+from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.repaint import repaint_hair
 
 FACES = [torch.from_numpy(draw_face(seed).ids) for seed in range(20)]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mogle_core.labels import NUM_CLASSES
-from mogle_core.masks import colours, decode_image
-from mogle_core.sheets import heat
-from mogle_core.toy.sheet import CELL, GateMap, Row, contact_sheet, index_image, overlay
+from mogle_core.masks.decouple import colours, decode_image, index_image
+from mogle_core.masks.labels import NUM_CLASSES
+from mogle_core.support.sheets import heat
+from mogle_core.toy.sheet import CELL, GateMap, Row, contact_sheet, overlay
 
 IDS = torch.randint(0, 19, (64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 GREY = torch.full((64, 64, 3), 128, dtype=torch.uint8)

@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from mogle_core.regions import Region
-from mogle_core.toy.faceset import HELD_OUT, FaceSet, draw_faces
-from mogle_core.toy.world import FILES, Moment, World, generate, load_world, noise_of
-from mogle_core.weights import WeightsError
+from mogle_core.model.mixture.regions import Region
+from mogle_core.support.errors import WeightsError
+from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.places import FILES
+from mogle_core.toy.world import Moment, World, generate, load_world, noise_of
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_sets import PlainText, PlainVAE, config, label_map, write_set
+from support.small_sets import PlainText, PlainVAE, config, label_map, write_set
 
 from mogle_core.cli import main
 from mogle_core.dataset.parts import save_label_map
-from mogle_core.encoders import Encoders
-from mogle_core.labels import PALETTE
-from mogle_core.training.config import config_toml
-from mogle_core.training.samples import open_samples
+from mogle_core.masks.labels import PALETTE
+from mogle_core.model.encoders import Encoders
+from mogle_core.training.config.reading import config_toml
+from mogle_core.training.data.samples import open_samples
 
 Break = Callable[[Path], dict[str, dict[str, object]] | None]
 
@@ -64,9 +64,9 @@ def black_and_white_mask(root: Path) -> None:
 def lossy_mask(root: Path) -> None:
     colours = np.array(PALETTE, dtype=np.uint8)[label_map(2)]
     (root / "masks/2.png").unlink()
-    Image.fromarray(colours).resize((16, 16), Image.Resampling.BICUBIC).resize(
-        (64, 64), Image.Resampling.BICUBIC
-    ).save(root / "masks/2.jpg", quality=5)
+    Image.fromarray(colours).resize((16, 16), Image.Resampling.BICUBIC).resize((64, 64), Image.Resampling.BICUBIC).save(
+        root / "masks/2.jpg", quality=5
+    )
 
 
 def other_label_space(root: Path) -> dict[str, dict[str, object]]:

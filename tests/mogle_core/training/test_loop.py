@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from toy_run import Listener, NoiseSamples, config, everything, trainer
+from support.toy_run import Listener, NoiseSamples, config, everything, trainer
 
 from mogle_core.training import checkpoints
-from mogle_core.training.draws import Times, draw, generator, timesteps
+from mogle_core.training.data.draws import Times, draw, generator, timesteps
 from mogle_core.training.loop import Due, Trainer, fit
 from mogle_core.training.optimisers import share_of_rate
 from mogle_core.training.processes import stoppable
@@ -151,7 +151,7 @@ def test_stratified_t_has_one_sample_in_each_slice_of_a_batch() -> None:
 
 
 def test_dropping_all_masks_is_drawn_after_everything_else() -> None:
-    from mogle_core.training.draws import DropRates
+    from mogle_core.training.data.draws import DropRates
 
     without, with_ = (draw(generator(0, "x", 0), 64, 4, DropRates(all_masks=rate)) for rate in (0.0, 0.5))
     assert torch.equal(without.noise, with_.noise) and torch.equal(without.drop_text, with_.drop_text)

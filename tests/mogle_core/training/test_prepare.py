@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_sets import config, write_set
+from support.small_sets import config, write_set
 
 from mogle_core.cli import main
 from mogle_core.dataset import find_pairs, read_mask, read_picture
-from mogle_core.toy.faces import draw_face
-from mogle_core.training.config import config_toml, load_config
+from mogle_core.toy.drawer.faces import draw_face
+from mogle_core.training.config.reading import config_toml, load_config
+from mogle_core.training.data.samples import open_samples
+from mogle_core.training.data.schedule import Pick
 from mogle_core.training.prepare import readable
-from mogle_core.training.samples import open_samples
-from mogle_core.training.schedule import Pick
 
 
 @pytest.fixture

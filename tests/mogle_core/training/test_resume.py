@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.places import TESTS
 from torch import Tensor
 
-SCRIPT = Path(__file__).parents[1] / "toy_run.py"
+SCRIPT = TESTS / "shared/support/toy_run.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

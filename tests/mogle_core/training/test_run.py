@@ -11,14 +11,14 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from mogle_core import weights
 from mogle_core.cli import main
-from mogle_core.convert import convert
-from mogle_core.flux import Flux, FluxParams
-from mogle_core.toy.faces import draw_face
+from mogle_core.model.checkpoints import files as weights
+from mogle_core.model.checkpoints.convert import convert
+from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training import checkpoints
-from mogle_core.training.config import TrainingConfig
-from mogle_core.training.draws import generator
+from mogle_core.training.config.reading import TrainingConfig
+from mogle_core.training.data.draws import generator
 from mogle_core.training.result import tensor_hash, write_result
 from mogle_core.training.start import fresh_lora, fresh_network
 

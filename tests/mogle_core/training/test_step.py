@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from golden import CASES, GOLDEN, SETTINGS, read_lora, read_network, read_transformer
 from safetensors.torch import load_file
+from support.golden import CASES, GOLDEN, SETTINGS, read_lora, read_network, read_transformer
 from torch import Tensor
 
-from mogle_core import flux, lora, network
-from mogle_core.labels import NUM_MASKS
-from mogle_core.training.draws import Draws, DropRates, draw, draw_samples, generator
+from mogle_core.masks.labels import NUM_MASKS
+from mogle_core.model.flux import model as flux
+from mogle_core.model.mixture import network
+from mogle_core.model.stream import lora
+from mogle_core.training.data.draws import Draws, DropRates, draw, draw_samples, generator
 from mogle_core.training.start import fresh_lora
 from mogle_core.training.step import Batch, Blanks, dropped, step_loss
 

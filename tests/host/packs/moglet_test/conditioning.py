@@ -8,9 +8,7 @@ from typing import Any
 import torch
 
 
-def text_conditioning(
-    text: str, context_width: int, pooled_width: int, tokens: int, guidance: float
-) -> list[Any]:
+def text_conditioning(text: str, context_width: int, pooled_width: int, tokens: int, guidance: float) -> list[Any]:
     """Standard normal numbers from a hash of the text, in the form that CLIPTextEncodeFlux gives them."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
     generator = torch.Generator().manual_seed(seed)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from mogle_core.flux import Flux, FluxParams, rotate
-from mogle_core.heads import split_heads
-from mogle_core.mask_tokens import mask_positions
-from mogle_core.toy.build.base import TOY_FLUX, Painter, look_near, train_base
+from mogle_core.model.flux.model import Flux, FluxParams, rotate
+from mogle_core.model.stream.heads import split_heads
+from mogle_core.model.stream.mask_tokens import mask_positions
+from mogle_core.toy.build.base import Painter, look_near, train_base
 from mogle_core.toy.build.loop import Plan
+from mogle_core.toy.registration import TOY_FLUX
 from mogle_core.toy.text import ToyText, collect_vocabulary
 
 

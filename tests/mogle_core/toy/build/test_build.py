@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mogle_core.toy.build import STAGES, build
 from mogle_core.toy.build.latents import encode_masks
 from mogle_core.toy.build.loop import Plan, fit, schedule
-from mogle_core.toy.faceset import draw_faces, read_faces, write_faces
+from mogle_core.toy.drawer.faceset import draw_faces, read_faces, write_faces
 from mogle_core.toy.vae import ToyVAE
 from mogle_core.toy.world import encode_masks as encode_exactly
 from mogle_core.toy.world import generate, load_world

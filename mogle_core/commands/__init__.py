@@ -1,0 +1,1 @@
+"""The sub-commands of `mogle`, one a file: its options, a call, and what is printed."""

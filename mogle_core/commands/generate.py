@@ -1,0 +1,194 @@
+"""The options of `mogle generate`, and the run that they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command's help must not wait for torch
+    from ..generation.backend import Backend
+    from ..generation.models import Sources
+    from ..generation.run import Output
+    from ..generation.settings import Settings
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    _add_jobs(command.add_argument_group("what to make"))
+    _add_settings(command.add_argument_group("how"))
+    _add_models(command.add_argument_group("weights on disk"))
+    _add_servers(command.add_argument_group("or running ComfyUIs, which --transformer and the like name models of"))
+    _add_output(command.add_argument_group("output"))
+
+
+def _add_jobs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("source", nargs="?", type=Path, help="a data set, a folder of masks, or jobs as .csv or .jsonl")
+    group.add_argument("--prompts", help="a file with a line for each job, captions by name, or one prompt for all")
+    group.add_argument("--mode", choices=("both", "mask", "text"), default="both", help="(default: both)")
+    group.add_argument("--layout", default="auto", help="of the data set (default: auto)")
+    group.add_argument("--split", choices=("all", "train", "test"), default="all", help="(default: all)")
+    group.add_argument("--seed", type=int, default=0, help="each picture's is made of this and its name (default: 0)")
+    group.add_argument("--copies", type=int, default=1, help="pictures of each job, by other seeds (default: 1)")
+    group.add_argument("--shard", help="i/n: this run's share, counted from 0 (default: all, or accelerate's)")
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--size", help="WIDTHxHEIGHT, or one number (default: 512; toy: 128)")
+    group.add_argument("--steps", type=int, help="(default: 28; toy: 20)")
+    group.add_argument("--guidance", type=float, help="(default: 3.5; toy: 1)")
+    group.add_argument("--mask-guidance", choices=("image", "1"), default="image", help="(default: the image's)")
+    group.add_argument("--strength", type=float, default=1.0, help="of the mask, 0 to 2 (default: 1)")
+    group.add_argument("--label-space", default="auto", help="of the stored masks (default: auto)")
+    group.add_argument("--official-compat", action="store_true", help="what the official script would give")
+
+
+def _add_models(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--toy", action="store_true", help="the embedded small world; --mogle may name another network")
+    group.add_argument("--transformer", help="FLUX.1's .safetensors or diffusers' folder")
+    group.add_argument("--vae", help="ae.safetensors or a folder")
+    group.add_argument("--clip-l", help="clip_l.safetensors or a folder")
+    group.add_argument("--t5xxl", help="t5xxl_fp16.safetensors or a folder")
+    group.add_argument("--tokenizers", type=Path, help="a folder that has both tokenizers")
+    group.add_argument("--mogle", help="Face-MoGLE's network, or network and LoRA in one file")
+    group.add_argument("--lora", help="Face-MoGLE's LoRA, where it is a file of its own")
+    group.add_argument("--base-dtype", choices=("bf16", "float32", "fp8", "int8", "nf4"), help="(default: bf16)")
+    group.add_argument("--offload-blocks", type=int, default=0, help="blocks that wait in host memory (default: 0)")
+    group.add_argument("--device", help="(default: a GPU if there is one)")
+    group.add_argument("--batch", type=int, default=1, help="pictures taken at a time (default: 1)")
+    group.add_argument("--one-pass", action="store_true", help="a batch in one forward pass: equal to rounding only")
+
+
+def _add_servers(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--server", action="append", metavar="URL", help="once for each server of the pool")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--out", type=Path, required=True, help="folder of the pictures and the manifest")
+    group.add_argument("--format", choices=("png", "jpeg"), default="png", help="(default: png)")
+    group.add_argument("--quality", type=int, default=95, help="of JPEG (default: 95)")
+    group.add_argument("--replace", action="store_true", help="make pictures anew that are of other settings")
+    group.add_argument("--strict", action="store_true", help="stop at the first failure")
+
+
+def run(options: argparse.Namespace) -> Iterator[str]:
+    """Make the pictures; yields what to say. Raises ValueError at the end if any could not be made."""
+    from ..generation.backend import BackendError
+    from ..generation.jobs import read_jobs
+    from ..generation.run import generate
+
+    settings = settings_of(options)
+    output = output_of(options)
+    jobs = read_jobs(
+        options.source, options.prompts, options.mode, options.seed, options.copies, options.layout, options.split
+    )
+    backend = backend_of(options)
+    try:
+        count = Counter(outcome.status for outcome in generate(jobs, settings, backend, output))
+    except BackendError as error:
+        raise ValueError(str(error)) from error
+    yield f"{count['made']} made, {count['kept']} kept, {count['failed']} failed: {output.folder}"
+    if count["failed"]:
+        raise ValueError(f"{count['failed']} pictures could not be made; {output.manifest} says why.")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    from ..generation.official import as_official
+    from ..generation.settings import Settings
+
+    width, height = _size(options.size or ("128" if options.toy else "512"))
+    settings = Settings(
+        width=width,
+        height=height,
+        steps=options.steps or (20 if options.toy else 28),
+        guidance=(1.0 if options.toy else 3.5) if options.guidance is None else options.guidance,
+        mask_guidance=None if options.mask_guidance == "image" else 1.0,
+        strength=options.strength,
+        label_space=options.label_space,
+    )
+    return as_official(settings) if options.official_compat else settings
+
+
+def output_of(options: argparse.Namespace) -> Output:
+    from ..generation.run import Output
+
+    if not 1 <= options.quality <= 100:
+        raise ValueError(f"--quality is {options.quality}: choose 1 to 100.")
+    shard = shard_of(options.shard, os.environ)
+    return Output(options.out, options.format, options.quality, options.replace, options.strict, shard)
+
+
+def shard_of(given: str | None, environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's share: of --shard, and of the processes that `accelerate launch` or torchrun started."""
+    from ..generation.jobs import read_shard
+
+    index, count = read_shard(given) if given else (0, 1)
+    rank, processes = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+    return index * processes + rank, count * processes
+
+
+def backend_of(options: argparse.Namespace) -> Backend:
+    if options.batch < 1:
+        raise ValueError(f"--batch is {options.batch}: at least 1 picture is taken at a time.")
+    return _servers(options) if options.server else _local(options)
+
+
+def _servers(options: argparse.Namespace) -> Backend:
+    from ..generation.comfy import TOY_FILES, ComfyFiles
+    from ..generation.server import ServerBackend
+
+    if options.official_compat:
+        raise ValueError("--official-compat needs noise that no ComfyUI draws: leave out --server.")
+    files = TOY_FILES if options.toy else ComfyFiles()
+    given = {name: getattr(options, name) for name in ("transformer", "vae", "clip_l", "t5xxl", "mogle", "lora")}
+    return ServerBackend(options.server, replace(files, **{name: file for name, file in given.items() if file}))
+
+
+def _local(options: argparse.Namespace) -> Backend:
+    from ..generation.local import LocalBackend
+
+    return LocalBackend(sources_of(options), _device(options.device), options.batch, options.one_pass)
+
+
+def sources_of(options: argparse.Namespace) -> Sources:
+    """Raises ValueError with the options that are missing."""
+    from ..generation.models import Sources, toy_sources
+    from ..toy.registration import register_toy
+
+    register_toy()
+    mogle = Path(options.mogle) if options.mogle else None
+    if options.toy:
+        return toy_sources(mogle, options.base_dtype or "float32")
+    if missing := [name for name in ("transformer", "vae", "clip_l", "t5xxl") if not getattr(options, name)]:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise ValueError(f"{named} missing: name the weights, or take --server URL, or --toy.")
+    return Sources(
+        options.transformer,
+        options.vae,
+        options.clip_l,
+        options.t5xxl,
+        tokenizers=options.tokenizers,
+        mogle=mogle,
+        lora=Path(options.lora) if options.lora else None,
+        base_dtype=options.base_dtype or "bf16",
+        offload_blocks=options.offload_blocks,
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    try:
+        return int(width), int(height or width)
+    except ValueError as error:
+        raise ValueError(f"--size is {text}: expected WIDTHxHEIGHT, such as 512x512.") from error
+
+
+def _device(given: str | None) -> str:
+    import torch
+
+    if given:
+        return given
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,61 @@
+"""`mogle toy`: install its models into ComfyUI, draw faces to train on, make its weights again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def add_options(toy: argparse.ArgumentParser) -> None:
+    actions = toy.add_subparsers(title="commands", required=True)
+    command = actions.add_parser("install", help="its models where ComfyUI's loaders look, an example mask and photo")
+    command.add_argument("--weights", type=Path, help="a folder as `mogle toy build` leaves it (default: the embedded)")
+    command.add_argument("comfyui", type=Path, help="ComfyUI's folder, or its base directory: what holds models")
+    command.add_argument("--link", action="store_true", help="symbolic links instead of copies")
+    command.add_argument("--force", action="store_true", help="replace other files of the same names")
+    command.set_defaults(action=_install)
+    command = actions.add_parser("faces", help="draws a data set of pictures, masks and captions to train on")
+    command.add_argument("out", type=Path, help="the folder")
+    command.add_argument("--count", type=int, default=64, help="of faces (default: 64)")
+    command.add_argument("--size", type=int, default=128, help="pixels a side (default: 128)")
+    command.add_argument("--seed", type=int, default=0, help="of the first face (default: 0)")
+    command.set_defaults(action=_faces)
+    command = actions.add_parser("build", help="makes its weights again: draws faces and trains for hours")
+    command.add_argument("--out", type=Path, help="folder for the weights (default: WORK/weights)")
+    command.add_argument("--work", type=Path, default=Path("toy_build"), help="what a stopped build goes on from")
+    command.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    command.add_argument("--device", help="(default: a GPU if there is one)")
+    command.add_argument("--stages", nargs="+", help="some of them, in this order (default: all)")
+    command.add_argument("--budget", type=float, default=1.0, help="a factor on all numbers of steps and faces")
+    command.add_argument("--compile", action="store_true", help="by torch.compile: nearly twice as fast on a CPU")
+    command.set_defaults(action=_build)
+
+
+def run(options: argparse.Namespace) -> Iterator[str]:
+    """One of the toy's own sub-commands; yields what was written."""
+    lines: Iterator[str] = options.action(options)
+    return lines
+
+
+def _install(options: argparse.Namespace) -> Iterator[str]:
+    from ..toy.install import install
+    from ..toy.places import WEIGHTS
+
+    yield from map(str, install(options.comfyui, options.weights or WEIGHTS, options.link, options.force))
+
+
+def _faces(options: argparse.Namespace) -> Iterator[str]:
+    from ..toy.drawer.folder import write_folder
+
+    write_folder(options.out, options.count, options.size, options.seed)
+    yield str(options.out)
+
+
+def _build(options: argparse.Namespace) -> Iterator[str]:
+    from ..toy.build import STAGES, build
+
+    out = options.out or options.work / "weights"
+    stages = options.stages or tuple(STAGES)
+    build(out, options.work, options.seed, options.device, stages, options.budget, options.compile)
+    yield str(out)

@@ -1,0 +1,41 @@
+"""`mogle train`: its options, and the lines that it prints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("config", help="a .toml, the official .yaml, or a recipe's name: paper, 24gb, 16gb, toy")
+    command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value")
+    command.add_argument("--resume", metavar="WHERE", help="auto (the newest checkpoint, if any), never, or a path")
+    command.add_argument("--overfit", type=int, default=0, metavar="N", help="learn N pairs by heart, as a test")
+    command.add_argument("--dry-run", action="store_true", help="shapes and memory needs; nothing is loaded")
+
+
+def run(options: argparse.Namespace) -> Iterator[str]:
+    """Train, or say what training would need.
+
+    Raises:
+        ValueError, OSError: a sentence on what is wrong.
+    """
+    from ..toy.registration import register_toy
+    from ..training.config.reading import load_config
+
+    register_toy()
+    sets = list(options.set)
+    if options.resume is not None:
+        sets.append(f"loop.resume={options.resume}")
+    config = load_config(options.config, sets)
+    if options.dry_run:
+        from ..training.dryrun import report
+
+        yield from report(config, int(os.environ.get("WORLD_SIZE", "1")))
+        return
+    from ..training.run import train
+
+    result = train(config, options.overfit)
+    if result is not None:
+        yield str(result)

@@ -1,0 +1,1 @@
+"""The networks that the metrics need, and readers of their files."""

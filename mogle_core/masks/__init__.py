@@ -1,0 +1,1 @@
+"""Label maps: classes, palettes, decoding, label spaces, decoupling, editing, painting, scores."""

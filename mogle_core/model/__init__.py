@@ -1,0 +1,1 @@
+"""The method: mixture, stream, FLUX.1 and its encoders, checkpoints and sampling."""

@@ -1,0 +1,88 @@
+"""Checkpoints from one form to another: the official pair, one combined file, .pt or .safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...support.errors import WeightsError
+from ..mixture.network import MoGLE, to_official
+from ..stream.lora import LoRAPart, MaskLoRA
+from ..stream.lora import write as write_lora
+from .files import Checkpoint, Recipe, read, save
+
+Form = Literal["combined", "official", "safetensors"]
+
+OFFICIAL_NETWORK = "mogle.pt"
+OFFICIAL_LORA = "pytorch_lora_weights.safetensors"
+
+
+def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
+    """Write what the sources hold in another form; the paths that were written.
+
+    combined: one .safetensors at `target` with network, LoRA, alphas and metadata.
+    official: `mogle.pt` and `pytorch_lora_weights.safetensors` in the folder `target`, with exactly the
+        official keys; alpha / rank is folded into `lora_B`, since official readers take alpha for the rank.
+    safetensors: as official, but the network as `mogle.safetensors`.
+
+    Raises:
+        WeightsError: a source that cannot be read, or two that hold the same part.
+    """
+    whole = merge([read(source) for source in sources], sources)
+    if form == "combined":
+        if target.suffix != ".safetensors":
+            raise WeightsError(f"A combined file is a .safetensors; {target.name} is not named so.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save(target, whole.network, whole.lora, whole.recipe)
+        return [target]
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    if whole.network is not None:
+        written.append(_write_network(whole.network, target, form))
+    if whole.lora is not None:
+        path = target / OFFICIAL_LORA
+        save_file(official_lora(whole.lora), path, {"format": "pt"})
+        written.append(path)
+    return written
+
+
+def merge(checkpoints: Sequence[Checkpoint], sources: Sequence[Path]) -> Checkpoint:
+    """Network and LoRA from several files as one checkpoint."""
+    networks = [c.network for c in checkpoints if c.network is not None]
+    loras = [c.lora for c in checkpoints if c.lora is not None]
+    if len(networks) > 1 or len(loras) > 1:
+        names = ", ".join(source.name for source in sources)
+        raise WeightsError(f"The files {names} hold more than one network or more than one LoRA: give one of each.")
+    told = [c for c in checkpoints if any(key.startswith("mogle.") for key in c.metadata)]
+    recipe = told[0].recipe if told else Recipe()
+    return Checkpoint(networks[0] if networks else None, loras[0] if loras else None, recipe, {})
+
+
+def official_lora(lora: MaskLoRA) -> dict[str, Tensor]:
+    """The official LoRA file's tensors: no alpha, its scale folded into `lora_B` (exact for powers of two)."""
+    folded = {name: [_folded(part) for part in lora.parts(name)] for name in lora.rows}
+    tensors = write_lora(MaskLoRA(folded))
+    return {name: t.detach().contiguous().clone() for name, t in tensors.items() if not name.endswith(".alpha")}
+
+
+def _folded(part: LoRAPart) -> LoRAPart:
+    scale = part.alpha / part.rank
+    return replace(part, up=part.up.detach() * scale, down=part.down.detach(), alpha=float(part.rank))
+
+
+def _write_network(network: MoGLE, folder: Path, form: Form) -> Path:
+    official = to_official({name: t.detach() for name, t in network.named_parameters()}, network.config)
+    tensors = {name: tensor.contiguous().clone() for name, tensor in official.items()}
+    if form == "official":
+        path = folder / OFFICIAL_NETWORK
+        torch.save(tensors, path)
+    else:
+        path = (folder / OFFICIAL_NETWORK).with_suffix(".safetensors")
+        save_file(tensors, path, {"format": "pt"})
+    return path

@@ -1,0 +1,305 @@
+"""Reading and writing checkpoints, and one sentence for each way in which a file can be wrong.
+
+Three forms are known: the official network (`mogle.pt`, also called `global_local_mask_moe.pt`: a pickled
+state dict, or the same tensors as .safetensors), the official LoRA (`pytorch_lora_weights.safetensors`),
+and ours: one .safetensors with both (`mogle.*` and `transformer.*.lora_*`) and metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...masks.labels import CLASS_NAMES, NUM_MASKS
+from ...support.errors import WeightsError
+from ..mixture.network import MoGLE, MoGLEConfig, from_official, to_official
+from ..stream.attention import StreamOptions
+from ..stream.lora import LoRAError, MaskLoRA
+from ..stream.lora import parse as parse_lora
+from ..stream.lora import write as write_lora
+
+NETWORK_PREFIX = "mogle."
+GateTimestep = Literal["sampling", "training"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a checkpoint's numbers mean, beyond its tensors; written into our files' metadata.
+
+    gate_timestep: `sampling`, the gate was given sigma * 1000, as the official inference does; `training`,
+        sigma in 0..1, as the official training does.
+    label_space, resolution: of the masks and pictures that it was trained on.
+    options: how mask tokens attended in training.
+    """
+
+    gate_timestep: GateTimestep = "sampling"
+    label_space: str = "celebamask"
+    resolution: int = 512
+    options: StreamOptions = StreamOptions()
+
+    def metadata(self) -> dict[str, str]:
+        return {
+            "mogle.gate_timestep": self.gate_timestep,
+            "mogle.label_space": self.label_space,
+            "mogle.class_names": ",".join(CLASS_NAMES),
+            "mogle.train_resolution": str(self.resolution),
+            "mogle.union_cond_attn": str(self.options.union_attention).lower(),
+            "mogle.independent_condition": str(self.options.independent_condition).lower(),
+            "mogle.add_cond_attn": str(self.options.add_condition_attention).lower(),
+            "mogle.latent_lora": str(self.options.latent_lora).lower(),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Recipe:
+        """The defaults are the published checkpoint's, whose files say nothing."""
+
+        def flag(name: str, default: bool) -> bool:
+            return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
+
+        default = cls()
+        timestep, resolution = metadata.get("mogle.gate_timestep"), metadata.get("mogle.train_resolution", "")
+        return cls(
+            gate_timestep="training" if timestep == "training" else default.gate_timestep,
+            label_space=metadata.get("mogle.label_space", default.label_space),
+            resolution=int(resolution) if resolution.isdecimal() else default.resolution,
+            options=StreamOptions(
+                union_attention=flag("union_cond_attn", True),
+                independent_condition=flag("independent_condition", False),
+                add_condition_attention=flag("add_cond_attn", False),
+                latent_lora=flag("latent_lora", False),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: a network, a LoRA, or both; `recipe` says how they are to be used."""
+
+    network: MoGLE | None
+    lora: MaskLoRA | None
+    recipe: Recipe
+    metadata: Mapping[str, str]
+
+
+def read(path: Path | str) -> Checkpoint:
+    """Read any of the three forms.
+
+    Raises:
+        WeightsError: with the reason, for everything that can be wrong with the file.
+    """
+    path = Path(path)
+    tensors, metadata = read_tensors(path)
+    lora_tensors = {name: tensor for name, tensor in tensors.items() if _is_lora(name)}
+    rest = {name: tensor for name, tensor in tensors.items() if name not in lora_tensors}
+    combined = any(name.startswith(NETWORK_PREFIX) for name in rest) or "mogle.has_gating" in metadata
+    network_tensors = {name.removeprefix(NETWORK_PREFIX) if combined else name: t for name, t in rest.items()}
+    if not lora_tensors and not _looks_like_network(network_tensors) and not combined:
+        raise WeightsError(_not_ours(path, tensors))
+    if lora_tensors and network_tensors and not combined:
+        raise WeightsError(
+            f"{path.name} mixes LoRA tensors with others that are not MoGLE's (first: {next(iter(rest))!r})."
+        )
+    network = _network(path, network_tensors, metadata) if combined or not lora_tensors else None
+    lora = _lora(path, lora_tensors, metadata) if lora_tensors else None
+    return Checkpoint(network, lora, Recipe.from_metadata(metadata), metadata)
+
+
+def read_network(path: Path | str) -> Checkpoint:
+    """Read a file that must hold a network (it may hold a LoRA, too)."""
+    checkpoint = read(path)
+    if checkpoint.network is None:
+        raise WeightsError(
+            f"{Path(path).name} is the LoRA, not the network: give it to LoRA Apply, and give Load MoGLE the "
+            "network (mogle.pt or global_local_mask_moe.pt) or a combined .safetensors."
+        )
+    return checkpoint
+
+
+def read_lora(path: Path | str) -> Checkpoint:
+    """Read a file that must hold a LoRA (it may hold a network, too)."""
+    checkpoint = read(path)
+    if checkpoint.lora is None:
+        raise WeightsError(
+            f"{Path(path).name} is the network, not the LoRA: give it to Load MoGLE, and give LoRA Apply the "
+            "LoRA (pytorch_lora_weights.safetensors) or a combined .safetensors."
+        )
+    return checkpoint
+
+
+def save(
+    path: Path | str,
+    network: MoGLE | None,
+    lora: MaskLoRA | None,
+    recipe: Recipe,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write one combined .safetensors: network, LoRA with its alphas, and what they mean."""
+    tensors: dict[str, Tensor] = {}
+    # What a file before this one said of itself gives way to what this one holds.
+    variant = config_metadata(MoGLEConfig())
+    inherited = {name: note for name, note in (metadata or {}).items() if name not in variant}
+    notes = {**inherited, "format": "pt", **recipe.metadata()}
+    if network is not None:
+        official = to_official(dict(network.named_parameters()), network.config)
+        tensors.update({f"{NETWORK_PREFIX}{name}": tensor for name, tensor in official.items()})
+        notes.update(config_metadata(network.config))
+    if lora is not None:
+        tensors.update(written := write_lora(lora))
+        ranks = {part.rank for name in lora.rows for part in lora.parts(name)}
+        alphas = {part.alpha for name in lora.rows for part in lora.parts(name)}
+        notes["mogle.lora_rank"] = ",".join(str(rank) for rank in sorted(ranks))
+        notes["mogle.lora_alpha"] = ",".join(f"{alpha:g}" for alpha in sorted(alphas))
+        if len(ranks) == len(alphas) == 1:
+            notes["lora_adapter_metadata"] = _adapter_metadata(ranks.pop(), alphas.pop(), written)
+    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path, notes)
+
+
+def config_metadata(config: MoGLEConfig) -> dict[str, str]:
+    """The network's variant in the official options' words; the scalar gate has no other trace."""
+    return {
+        "mogle.experts": config.experts,
+        "mogle.gate": config.gate,
+        "mogle.has_expert": str(config.has_experts).lower(),
+        "mogle.has_gating": str(config.gate != "none").lower(),
+        "mogle.weight_is_scale": str(config.gate == "scalar").lower(),
+    }
+
+
+def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEConfig:
+    """The network's variant: what our metadata says, so that a lost tensor is missed; else off the keys.
+
+    Official files say nothing, and their keys do not show the scalar gate.
+    """
+    gate, experts = metadata.get("mogle.gate"), metadata.get("mogle.experts")
+    if gate in ("matrix", "scalar", "static", "none") and experts in ("both", "global", "local"):
+        has_experts = metadata.get("mogle.has_expert", "true") == "true"
+        return MoGLEConfig(experts, has_experts, gate)  # type: ignore[arg-type]
+    has_global = any(name.startswith("global_expert.") for name in names)
+    has_local = any(name.startswith("local_experts.") for name in names)
+    config = MoGLEConfig(has_experts=has_global or has_local)
+    if has_global != has_local:
+        config = replace(config, experts="global" if has_global else "local")
+    if not any(name.startswith("gating.") for name in names):
+        return replace(config, gate="none")
+    if not any(name.startswith("gating.noise_proj.") for name in names):
+        return replace(config, gate="static")
+    return replace(config, gate="scalar" if metadata.get("mogle.weight_is_scale") == "true" else "matrix")
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a .safetensors or a pickled state dict, and the metadata; never runs pickled code."""
+    if not path.is_file():
+        raise WeightsError(f"There is no file {path.name} in {path.parent}.")
+    if path.stat().st_size == 0:
+        raise WeightsError(f"{path.name} is empty: the download or copy did not finish.")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path.name} is truncated or no .safetensors file ({error}): download or copy it again."
+        ) from error
+
+
+def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path.name} holds more than weights, or no weights at all, and was not opened: loading it "
+            "could run code. Use the official mogle.pt, or convert it to .safetensors."
+        ) from error
+    except Exception as error:  # cut bytes make the unpickler fail in any of a dozen ways
+        raise WeightsError(
+            f"{path.name} is truncated or no PyTorch file ({type(error).__name__}): download it again."
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise WeightsError(f"{path.name} holds a {type(found).__name__} that is not a plain state dict.")
+    return {str(name): tensor for name, tensor in found.items()}, {}
+
+
+def _is_lora(name: str) -> bool:
+    return ".lora_" in name or name.startswith("lora_") or name.endswith(".alpha")
+
+
+def _looks_like_network(names: Mapping[str, Any]) -> bool:
+    return any(name.startswith(("gating.", "global_expert.", "local_experts.")) for name in names)
+
+
+def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    if any(name.endswith(("double_blocks.0.img_attn.qkv.weight", "img_in.weight")) for name in tensors):
+        found = "a FLUX transformer (it belongs into models/diffusion_models)"
+    elif any(name.startswith(("encoder.", "decoder.", "first_stage_model.", "taesd_")) for name in tensors):
+        found = "a VAE (it belongs into models/vae)"
+    else:
+        found = f"something else: its first tensor is {next(iter(tensors), 'missing')!r}"
+    return (
+        f"{path.name} is not a file of Face-MoGLE but {found}. Expected the network (mogle.pt, "
+        "global_local_mask_moe.pt), the LoRA (pytorch_lora_weights.safetensors) or a combined .safetensors."
+    )
+
+
+def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MoGLE:
+    config = read_config(tensors, metadata)
+    with torch.device("meta"):
+        network = MoGLE(config)
+    wanted = {name: tuple(t.shape) for name, t in to_official(network.state_dict(), config).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if missing := [name for name in wanted if name not in found]:
+        raise WeightsError(_listing(path, "lacks", missing, "of the MoGLE network; it was cut or renamed"))
+    if extra := [name for name in found if name not in wanted]:
+        raise WeightsError(_listing(path, "has", extra, "that no MoGLE network has"))
+    for name, shape in wanted.items():
+        if found[name] != shape:
+            raise WeightsError(
+                f"{path.name}: tensor {name!r} is {found[name]}, expected {shape}. The network is for "
+                f"{NUM_MASKS} masks of FLUX's 16-channel latents; this one was made for something else."
+            )
+    network.load_state_dict(from_official({n: t.float() for n, t in tensors.items()}, config), assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MaskLoRA:
+    try:
+        return parse_lora(tensors, _adapter_alpha(metadata)).requires_grad_(False).eval()
+    except LoRAError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+
+
+def _adapter_metadata(rank: int, alpha: float, tensors: Mapping[str, Tensor]) -> str:
+    """The LoRA's configuration as diffusers writes and reads it; without it, it takes alpha for the rank."""
+    ending = ".lora_A.weight"
+    modules = sorted(name.removesuffix(ending) for name in tensors if name.endswith(ending))
+    config = {"r": rank, "lora_alpha": alpha, "target_modules": [m.removeprefix("transformer.") for m in modules]}
+    return json.dumps({f"transformer.{name}": value for name, value in config.items()})
+
+
+def _adapter_alpha(metadata: Mapping[str, str]) -> float | None:
+    """alpha from the adapter metadata that diffusers writes, where the file has no alpha tensors."""
+    try:
+        adapter = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(adapter, dict):
+        return None
+    alpha = adapter.get("transformer.lora_alpha", adapter.get("lora_alpha"))
+    return float(alpha) if isinstance(alpha, int | float) else None
+
+
+def _listing(path: Path, verb: str, names: list[str], what: str) -> str:
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{path.name} {verb} {len(names)} tensors ({shown}) {what}."

@@ -1,0 +1,128 @@
+"""Encoders' weights on disk: single files or sharded folders, their shapes, and a fingerprint by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..flux.files import FP8_NOTES, FP8_SCALES
+from .api import EncodersError
+
+_PIECE, _PIECES = 1 << 16, 64
+
+
+def weight_files(path: Path, what: str) -> tuple[Path, ...]:
+    """The .safetensors of a model that is one file or a folder.
+
+    Raises:
+        EncodersError: there are none.
+    """
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise EncodersError(f"{path}: {what} is read from .safetensors only; use such a file or a folder.")
+        return (path,)
+    found = tuple(sorted(path.glob("*.safetensors"))) if path.is_dir() else ()
+    if not found:
+        raise EncodersError(f"There is nothing for {what} at {path}: expected .safetensors or a folder with some.")
+    # A folder may hold the same weights in several precisions, the others marked as variants.
+    plain = tuple(file for file in found if not any(mark in file.name for mark in (".fp16.", ".bf16.", ".fp32.")))
+    return plain or found
+
+
+def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
+    """Of the files' sizes, headers, and 64 pieces spread over each: cheap for 10 GB, changed by any retraining."""
+    digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+    for path in files:
+        size = path.stat().st_size
+        digest.update(str(size).encode())
+        with path.open("rb") as file:
+            header = min(int.from_bytes(file.read(8), "little"), size, 1 << 26)
+            digest.update(file.read(header))
+            step = max(_PIECE, (size - header) // _PIECES)
+            for start in range(8 + header, size, step):
+                file.seek(start)
+                digest.update(file.read(_PIECE))
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises EncodersError for a file that is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncodersError(f"{path} cannot be read ({error}): download it again.") from error
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of some files, under their names there; 8-bit floats are multiplied out as they are read."""
+
+    files: tuple[Path, ...]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Without reading a tensor."""
+        found = {}
+        with ExitStack() as stack:
+            for file in self._open(stack):
+                names: Sequence[str] = file.keys()
+                found.update({name: tuple(file.get_slice(name).get_shape()) for name in names})
+        return {name: shape for name, shape in found.items() if not name.endswith((*FP8_NOTES, *FP8_SCALES))}
+
+    def tensors(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+        """Name and tensor, floats in this dtype, one after the other."""
+        with ExitStack() as stack:
+            for file in self._open(stack):
+                names: Sequence[str] = file.keys()
+                known = set(names)
+                for name in names:
+                    if not name.endswith((*FP8_NOTES, *FP8_SCALES)):
+                        yield name, _widened(file, name, known, dtype)
+
+    def _open(self, stack: ExitStack) -> Iterator[Any]:
+        for path in self.files:
+            try:
+                yield stack.enter_context(safe_open(path, "pt"))
+            except (SafetensorError, OSError) as error:
+                raise EncodersError(
+                    f"{path} is truncated or no .safetensors file ({error}): download or copy it again."
+                ) from error
+
+
+def _widened(file: Any, name: str, known: set[str], dtype: torch.dtype) -> Tensor:
+    tensor: Tensor = file.get_tensor(name)
+    if not tensor.is_floating_point():
+        return tensor
+    scale_name = next((n for end in FP8_SCALES if (n := name.removesuffix(".weight") + end) in known), None)
+    if tensor.element_size() > 1 or scale_name is None:
+        return tensor.to(dtype)
+    scale = file.get_tensor(scale_name).float()
+    rows = (-1, *[1] * (tensor.ndim - 1)) if scale.numel() > 1 else ()
+    widened: Tensor = (tensor.float() * scale.reshape(rows)).to(dtype)
+    return widened
+
+
+def load_into(model: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Give a model on the meta device these tensors.
+
+    Raises:
+        EncodersError: one is missing or of another shape; unknown ones are left out.
+    """
+    wanted = model.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    if missing:
+        raise EncodersError(f"{what} lacks {len(missing)} tensors (first: {missing[0]}); this is another model.")
+    for name, tensor in wanted.items():
+        if tensors[name].shape != tensor.shape:
+            found, expected = tuple(tensors[name].shape), tuple(tensor.shape)
+            raise EncodersError(f"{what}: {name} is {found}, expected {expected}; this is another model.")
+    model.load_state_dict({name: tensors[name] for name in wanted}, assign=True)

@@ -1,0 +1,65 @@
+"""What a step costs by its shapes: floating-point operations, and what the options make of them over a run.
+
+A multiplication with its addition counts as two operations, as in torch's own counter. Norms, activations and
+modulations of single tokens are left out: at FLUX.1's size they are less than a thousandth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...masks.labels import NUM_MASKS
+from ..flux_latents import TOKEN_WIDTH
+from ..mixture.network import EXPERT_WIDTH
+
+
+class Shape(Protocol):
+    """The sizes of a transformer: `FluxParams`, or ComfyUI's."""
+
+    hidden_size: int
+    mlp_ratio: float
+    depth: int
+    depth_single_blocks: int
+    context_in_dim: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One forward pass's tokens.
+
+    mask: those that run through the blocks. kept: those of which only keys and values of an earlier pass are used.
+    """
+
+    text: int
+    image: int
+    mask: int = 0
+    kept: int = 0
+
+
+def operations(shape: Shape, tokens: Tokens) -> float:
+    """Floating-point operations of one forward pass, without LoRA and network."""
+    width, hidden = shape.hidden_size, shape.hidden_size * shape.mlp_ratio
+    run = tokens.text + tokens.image + tokens.mask
+    seen, blocks = run + tokens.kept, shape.depth + shape.depth_single_blocks
+    linears = 2 * width * (4 * width + 2 * hidden)  # of a token in a block: qkv, proj and MLP, of either kind
+    attention = 4 * width * seen
+    # The last block's mask tokens serve as keys only: no queries, and no second Linear.
+    spared = tokens.mask * (attention + 2 * width * (width + hidden))
+    ends = 2 * width * (TOKEN_WIDTH * (2 * tokens.image + tokens.mask) + shape.context_in_dim * tokens.text)
+    vectors = 2 * width * width * (12 * shape.depth + 3 * shape.depth_single_blocks + 2)
+    return blocks * run * (linears + attention) - spared + ends + vectors
+
+
+def network_operations(tokens: int) -> tuple[float, float]:
+    """Of the experts, once a mask, and of gate and blend, at each step, for as many mask tokens."""
+    experts = 2 * 2 * NUM_MASKS * TOKEN_WIDTH * EXPERT_WIDTH
+    gate = 2 * TOKEN_WIDTH * (2 * TOKEN_WIDTH + NUM_MASKS) + 2 * NUM_MASKS * TOKEN_WIDTH
+    return float(tokens * experts), float(tokens * gate)
+
+
+def share_of_whole(shape: Shape, passes: Iterable[Tokens], whole: Tokens) -> float:
+    """What these passes cost, of as many with the whole mask stream in each."""
+    costs = [operations(shape, tokens) for tokens in passes]
+    return sum(costs) / (len(costs) * operations(shape, whole)) if costs else 1.0

@@ -1,0 +1,287 @@
+"""FLUX.1's transformer from disk: BFL's single file, as ComfyUI's users have it, or diffusers' folder.
+
+The model is built on the meta device and takes the tensors over as they arrive, one after the other: no
+weight is initialised, and none is in memory twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ...support.errors import WeightsError
+from ..stream.layer_names import from_diffusers, to_diffusers
+from .model import Flux, FluxParams
+
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
+# Beside the weights of quantised files: a weight's scale; then, of ComfyUI's, the scale of a layer's input, how it
+# is quantised, and the mark of such a file.
+FP8_SCALES = (".scale_weight", ".weight_scale")
+FP8_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+_SINGLE = "diffusion_pytorch_model.safetensors"
+
+
+def load_flux(path: Path | str, dtype: torch.dtype | None = None, axes_dim: tuple[int, ...] | None = None) -> Flux:
+    """Read a transformer in BFL's naming (a single file) or in diffusers' (its folder, or the whole model's).
+
+    Args:
+        path: a .safetensors, also a full checkpoint of which the transformer is a part; or a folder.
+        dtype: of the weights in memory; None keeps the file's. 8-bit floats need one, and their scales are
+            then multiplied in.
+        axes_dim: the rope axes; None takes a folder's config.json, else FLUX.1's proportion.
+
+    Raises:
+        WeightsError: with the reason, for everything that can be wrong with the file.
+    """
+    path = Path(path)
+    files, axes = _folder(path) if path.is_dir() else ([_checked_file(path)], None)
+    with ExitStack() as stack:
+        stored = _open(files, stack)
+        recipes = _recipes(path, stored)
+        try:
+            params = read_params({name: recipe.shape for name, recipe in recipes.items()}, axes_dim or axes)
+            return load(((name, recipe.make(dtype)) for name, recipe in recipes.items()), params)
+        except WeightsError:
+            raise
+        except (ValueError, SafetensorError) as error:
+            raise WeightsError(f"{path.name}: {error}") from error
+
+
+def load(tensors: Iterable[tuple[str, Tensor]], params: FluxParams, dtype: torch.dtype | None = None) -> Flux:
+    """Build the transformer around tensors under BFL's names, cast one by one as they arrive.
+
+    Raises:
+        ValueError: tensors that are missing, unknown, or of another shape.
+    """
+    with torch.device("meta"):
+        model = Flux(params)
+    state = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    missing, unexpected = [n for n in wanted if n not in state], [n for n in state if n not in wanted]
+    if missing or unexpected:
+        raise ValueError(
+            f"The file does not fit FLUX.1: {len(missing)} tensors are missing"
+            + (f" (first: {missing[0]})" if missing else "")
+            + f", {len(unexpected)} are unknown"
+            + (f" (first: {unexpected[0]})" if unexpected else "")
+            + "."
+        )
+    for name, shape in wanted.items():
+        if tuple(state[name].shape) != shape:
+            raise ValueError(f"Tensor {name!r} is {tuple(state[name].shape)}, expected {shape} from the others.")
+    model.load_state_dict(state, assign=True)
+    return model.requires_grad_(False).eval()
+
+
+def read_params(shapes: Mapping[str, tuple[int, ...]], axes_dim: tuple[int, ...] | None = None) -> FluxParams:
+    """The sizes of a BFL-named checkpoint, off its tensors' shapes.
+
+    axes_dim: the rope axes cannot be seen in a file; None takes FLUX's proportion (16, 56, 56 of 128).
+
+    Raises:
+        ValueError: not a FLUX.1 transformer.
+    """
+    try:
+        hidden, in_channels = shapes["img_in.weight"]
+        head = shapes["double_blocks.0.img_attn.norm.query_norm.scale"][0]
+        mlp_hidden = shapes["double_blocks.0.img_mlp.0.weight"][0]
+        context, pooled = shapes["txt_in.weight"][1], shapes["vector_in.in_layer.weight"][1]
+        out_channels = shapes["final_layer.linear.weight"][0]
+        shapes["double_blocks.0.img_mod.lin.weight"]  # Chroma has none
+    except KeyError as error:
+        raise ValueError(
+            f"This is not a FLUX.1 transformer: its file has no tensor {error.args[0]!r}. Expected BFL's "
+            "single file (flux1-dev.safetensors) or diffusers' folder `transformer`."
+        ) from None
+    return FluxParams(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        vec_in_dim=pooled,
+        context_in_dim=context,
+        hidden_size=hidden,
+        mlp_ratio=mlp_hidden / hidden,
+        num_heads=hidden // head,
+        depth=_count(shapes, "double_blocks"),
+        depth_single_blocks=_count(shapes, "single_blocks"),
+        axes_dim=axes_dim or (head // 8, head * 7 // 16, head * 7 // 16),
+        guidance_embed="guidance_in.in_layer.weight" in shapes,
+    )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A tensor that is still in its file, which stays open."""
+
+    file: Any
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.file.get_slice(self.name).get_shape())
+
+    @property
+    def packed(self) -> bool:
+        """Whether it holds a quantiser's integers rather than weights."""
+        return not self.file.get_slice(self.name).get_dtype().startswith(("F", "BF"))
+
+    def read(self) -> Tensor:
+        tensor: Tensor = self.file.get_tensor(self.name)
+        return tensor
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How one of BFL's tensors is made from those in the file.
+
+    parts: one below the other. scale: of 8-bit floats, for the whole or for each row. swapped: diffusers
+    has the final layer's scale first, BFL its shift.
+    """
+
+    parts: tuple[_Stored, ...]
+    scale: _Stored | None = None
+    swapped: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        first, *others = (part.shape for part in self.parts)
+        return (first[0] + sum(shape[0] for shape in others), *first[1:]) if first else first
+
+    def make(self, dtype: torch.dtype | None) -> Tensor:
+        parts = [self._cast(part.read(), dtype) for part in self.parts]
+        if self.swapped:
+            (whole,) = parts
+            parts = list(whole.chunk(2)[::-1])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _cast(self, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+        if dtype is None and tensor.element_size() == 1:
+            raise ValueError(
+                f"The weights are 8-bit floats ({tensor.dtype}), in which nothing can be computed: choose a "
+                "dtype to widen them to, such as bfloat16."
+            )
+        if self.scale is None or dtype is None:
+            return tensor if dtype is None else tensor.to(dtype)
+        scale = self.scale.read().float()
+        rows = (-1, *[1] * (tensor.ndim - 1)) if scale.numel() > 1 else ()
+        return (tensor.float() * scale.reshape(rows)).to(dtype)
+
+
+def _checked_file(path: Path) -> Path:
+    if path.suffix.lower() == ".gguf":
+        raise WeightsError(
+            f"{path.name} is a GGUF file, which only ComfyUI's GGUF loader reads. Here, use the .safetensors "
+            "of FLUX.1 (bf16, fp16 or fp8) or diffusers' folder."
+        )
+    if not path.is_file():
+        raise WeightsError(f"There is no {path.name} in {path.parent}: expected FLUX.1's .safetensors or folder.")
+    return path
+
+
+def _folder(path: Path) -> tuple[list[Path], tuple[int, ...] | None]:
+    """The files of diffusers' folder, and the rope axes that its config.json says."""
+    folder = path / "transformer" if (path / "transformer").is_dir() else path
+    config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    kind = config.get("_class_name", "FluxTransformer2DModel")
+    if kind != "FluxTransformer2DModel":
+        raise WeightsError(
+            f"{folder} holds a {kind}, but Face-MoGLE was made for FLUX.1 (FluxTransformer2DModel): use "
+            "FLUX.1-dev's folder."
+        )
+    axes = config.get("axes_dims_rope")
+    return _shards(folder), tuple(axes) if axes else None
+
+
+def _shards(folder: Path) -> list[Path]:
+    index = folder / f"{_SINGLE}.index.json"
+    if index.is_file():
+        files = [folder / name for name in sorted(set(_json(index).get("weight_map", {}).values()))]
+    elif (folder / _SINGLE).is_file():
+        files = [folder / _SINGLE]
+    else:
+        files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
+    if not files:
+        raise WeightsError(f"{folder} holds no diffusion_pytorch_model*.safetensors: this is no transformer's folder.")
+    if absent := [file.name for file in files if not file.is_file()]:
+        raise WeightsError(
+            f"{folder} lacks {len(absent)} of the {len(files)} files that its index names (first: {absent[0]}): "
+            "download them again."
+        )
+    return files
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise WeightsError(f"{path} is no valid JSON ({error}): download it again.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:
+    stored: dict[str, _Stored] = {}
+    for path in files:
+        try:
+            file = stack.enter_context(safe_open(path, "pt"))
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(
+                f"{path.name} is truncated or no .safetensors file ({error}): download or copy it again."
+            ) from error
+        stored.update({name: _Stored(file, name) for name in file.keys()})  # noqa: SIM118
+    return stored
+
+
+def _recipes(path: Path, stored: Mapping[str, _Stored]) -> dict[str, _Recipe]:
+    """For each of BFL's tensors, in whatever naming the file is, how it is made."""
+    prefix = next((p for p in _PREFIXES if any(f"{p}{n}.weight" in stored for n in ("img_in", "x_embedder"))), "")
+    own = {name[len(prefix) :]: tensor for name, tensor in stored.items() if name.startswith(prefix)}
+    own = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_NOTES)}
+    if any(name.startswith("double_stream_modulation_img.") for name in own):
+        raise WeightsError(
+            f"{path.name} is FLUX.2, which has no modulation of its own in its blocks; Face-MoGLE was made for "
+            "FLUX.1. Use flux1-dev.safetensors."
+        )
+    scales = {name.removesuffix(end): own[name] for name in own for end in FP8_SCALES if name.endswith(end)}
+    tensors = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_SCALES)}
+    if packed := [name for name, tensor in tensors.items() if tensor.packed]:
+        raise WeightsError(
+            f"{path.name} is packed by a quantiser (integers in {packed[0]!r}), which only ComfyUI's loaders "
+            "unpack. Here, use a file in bf16, fp16 or fp8."
+        )
+    if any(name.startswith(("x_embedder.", "transformer_blocks.", "single_transformer_blocks.")) for name in tensors):
+        return dict(_from_diffusers(path, tensors))
+    return {
+        name: _Recipe((tensor,), scales.get(name.removesuffix(".weight")) if name.endswith(".weight") else None)
+        for name, tensor in tensors.items()
+    }
+
+
+def _from_diffusers(path: Path, tensors: Mapping[str, _Stored]) -> Iterator[tuple[str, _Recipe]]:
+    found: dict[tuple[str, str], dict[int, _Stored]] = {}
+    for name, tensor in tensors.items():
+        module, _, kind = name.rpartition(".")
+        target = from_diffusers(module)
+        if target is None:
+            raise WeightsError(f"{path.name}: FLUX.1 has no module {module!r}; this is another model's transformer.")
+        layer, part = target
+        kind = "scale" if layer.endswith("_norm") else kind
+        found.setdefault((layer, kind), {})[part] = tensor
+    for (layer, kind), parts in found.items():
+        modules = to_diffusers(layer) or ()
+        if absent := [module for part, module in enumerate(modules) if part not in parts]:
+            raise WeightsError(f"{path.name} lacks the tensor {absent[0]}.{kind}: download it again.")
+        ordered = tuple(parts[part] for part in range(len(modules)))
+        yield f"{layer}.{kind}", _Recipe(ordered, swapped=layer == "final_layer.adaLN_modulation.1")
+
+
+def _count(shapes: Mapping[str, tuple[int, ...]], container: str) -> int:
+    numbers = (re.match(rf"{container}\.(\d+)\.", name) for name in shapes)
+    return 1 + max((int(match[1]) for match in numbers if match), default=-1)

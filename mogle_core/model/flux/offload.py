@@ -1,0 +1,178 @@
+"""How the frozen blocks run in training: activations computed again on the way back, weights brought in when due.
+
+Both wrap a block's `forward`, so that the transformer itself knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..stream.blocks import MaskStream
+from .model import Flux
+
+Forward = Callable[..., Any]
+
+
+def blocks_of(flux: Flux) -> list[nn.Module]:
+    """All blocks in the order in which a pass visits them."""
+    return [*flux.double_blocks, *flux.single_blocks]
+
+
+def recompute_activations(flux: Flux) -> None:
+    """Keep only what goes in between two blocks; the rest is computed again in the backward pass.
+
+    Nothing random happens in a block, so what is computed again is the same, to the bit.
+    """
+    for block in flux.double_blocks:
+        block.forward = _recomputed(block.forward, with_text=True)
+    for block in flux.single_blocks:
+        block.forward = _recomputed(block.forward, with_text=False)
+
+
+def _recomputed(forward: Forward, with_text: bool) -> Forward:
+    """The block as a pure function of the joint tokens [others | mask], which autograd may call twice."""
+
+    def run(x: Tensor, *rest: Any) -> Any:
+        *text, vec, rotary, mask = rest if len(rest) == 3 + with_text else (*rest, None)
+        if mask is None or not torch.is_grad_enabled():
+            return forward(x, *rest)
+        others, joint = x.shape[1], mask.join(x)
+
+        def pure(joint: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
+            stream = _opened(mask, joint, others)
+            image = joint[:, :others]
+            stream._joint, stream._handed_out = joint, image
+            out = forward(image, *text, vec, rotary, stream)
+            # The last block hands on the image alone, and leaves no joint tensor behind.
+            others_out, *text_out = out if with_text else (out,)
+            kept = stream._joint if stream._handed_out is others_out else others_out
+            return (kept, *text_out)
+
+        joint_out, *text_out = checkpoint(pure, joint, *text, use_reentrant=False, preserve_rng_state=False)
+        # After the last block no mask tokens are left.
+        image_out = mask.part(joint_out, others) if joint_out.shape[1] > others else joint_out
+        return (image_out, *text_out) if with_text else image_out
+
+    return run
+
+
+def _opened(mask: MaskStream, joint: Tensor, others: int) -> MaskStream:
+    """A stream for one computation of one block; it shares what is the same for all of them."""
+    return replace(mask, tokens=joint[:, others:])
+
+
+class Offloaded:
+    """Blocks whose weights wait in host memory, and travel to the device only while they are needed.
+
+    The weights are frozen, so nothing travels back: a copy on the device is dropped when the next block but one
+    comes. While a block computes, the weights of the one after it (in the direction of travel, for the backward
+    pass computes the blocks again from the last to the first) are copied on a stream of their own. Its modulation
+    stays on the device: the mask stream's are computed for all blocks before the first of them.
+    """
+
+    def __init__(self, blocks: Sequence[nn.Module], device: torch.device) -> None:
+        self.device = device
+        self.slots = [travelling(block) for block in blocks]
+        self.hosts = [[_parked(module, name, device) for module, name in slots] for slots in self.slots]
+        for block in blocks:
+            _settle(block, device)
+        on_gpu = device.type == "cuda"
+        self.stream: torch.cuda.Stream | None = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self.here: dict[int, tuple[list[Tensor], Any]] = {}
+        self.last = -1
+        for number, block in enumerate(blocks):
+            block.forward = self._brought_in(block.forward, number)
+
+    def _brought_in(self, forward: Forward, number: int) -> Forward:
+        def run(*arguments: Any) -> Any:
+            self._place(number)
+            try:
+                return forward(*arguments)
+            finally:
+                self._park(number)
+
+        return run
+
+    def _place(self, number: int) -> None:
+        """Put a block's weights into its modules, and let the next one's set out."""
+        following = next_block(number, self.last, len(self.slots))
+        self.last = number
+        self._send(number)
+        for gone in [kept for kept in self.here if kept not in (number, following)]:
+            del self.here[gone]
+        weights, arrived = self.here[number]
+        if arrived is not None:
+            current = torch.cuda.current_stream(self.device)
+            current.wait_event(arrived)
+            for weight in weights:
+                weight.record_stream(current)
+        for (module, name), weight in zip(self.slots[number], weights, strict=True):
+            # A new Parameter each time: autograd keeps it for the backward pass, whatever stands here by then.
+            module._parameters[name] = nn.Parameter(weight, requires_grad=False)
+        if following is not None:
+            self._send(following)
+
+    def _send(self, number: int) -> None:
+        if number in self.here:
+            return
+        if self.stream is None:
+            self.here[number] = ([host.to(self.device, copy=True) for host in self.hosts[number]], None)
+            return
+        with torch.cuda.stream(self.stream):
+            weights = [host.to(self.device, non_blocking=True) for host in self.hosts[number]]
+            self.here[number] = (weights, self.stream.record_event())
+
+    def _park(self, number: int) -> None:
+        """Leave the modules without weights, so that a use at a wrong time fails aloud."""
+        for (module, name), host in zip(self.slots[number], self.hosts[number], strict=True):
+            module._parameters[name] = _absent(host)
+
+
+def spread(flux: Flux, count: int) -> list[nn.Module]:
+    """`count` blocks, evenly among all, so that each one's weights have others' time to travel in."""
+    blocks = blocks_of(flux)
+    count = min(count, len(blocks))
+    return [blocks[i * len(blocks) // count] for i in range(count)]
+
+
+def next_block(number: int, last: int, count: int) -> int | None:
+    """Which block comes after `number`, the one before it being `last`: forwards, or backwards after the turn."""
+    backwards = number != 0 and number <= last
+    following = number - 1 if backwards or number == count - 1 else number + 1
+    return following if 0 <= following < count else None
+
+
+def travelling(block: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Where a block's weights stand; without its modulation of the image, which is needed before the block."""
+    return [
+        (module, name)
+        for path, module in block.named_modules()
+        if path not in ("img_mod.lin", "modulation.lin")
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim > 1
+    ]
+
+
+def _parked(module: nn.Module, name: str, device: torch.device) -> Tensor:
+    parameter = module._parameters[name]
+    assert parameter is not None
+    host = parameter.detach().cpu()
+    module._parameters[name] = _absent(host)
+    return host.pin_memory() if device.type == "cuda" else host.clone()
+
+
+def _settle(block: nn.Module, device: torch.device) -> None:
+    """What does not travel (modulation, biases, scales) goes to the device for good."""
+    for tensor in (*block.parameters(), *block.buffers()):
+        if not tensor.is_meta:
+            tensor.data = tensor.data.to(device)
+
+
+def _absent(host: Tensor) -> nn.Parameter:
+    return nn.Parameter(torch.empty_like(host, device="meta"), requires_grad=False)

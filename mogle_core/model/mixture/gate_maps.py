@@ -1,0 +1,140 @@
+"""What the gate said, read from a run's record: each expert's weight at each token, and which expert wins where.
+
+The weights are those of the paper's equation for the gate (section 3.3): a softmax over the experts, for each
+token and step, as the network gave them, before Region Control's factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...masks.labels import CLASSES, NUM_MASKS, PALETTE
+from .gate_record import GateRecord, GateStep
+from .regions import FULL_MASK, REGION_NAMES
+
+STRONGEST, ALL = "strongest", "all"
+SHOWN = 6
+"""How many experts `strongest` picks."""
+
+TITLES: tuple[str, ...] = (FULL_MASK, *(c.title for c in CLASSES))
+"""The 20 masks in words."""
+
+COLOURS: tuple[tuple[int, int, int], ...] = ((255, 255, 255), *PALETTE)
+"""The 20 masks' colours: the classes' own, and white, which no class has, for the full mask."""
+
+
+@dataclass(frozen=True)
+class GateFrames:
+    """One picture's gate over its sampling.
+
+    sigmas: (S,), falling. weights: (S, rows, columns, E) float32, over E summing to one.
+    masks: (E,), which of the 20 masks each expert belongs to.
+    """
+
+    sigmas: Tensor
+    weights: Tensor
+    masks: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.sigmas)
+
+
+def read_gates(record: GateRecord, picture: int = 0) -> GateFrames:
+    """The frames of one picture of the batch, of the first positive conditioning that has a mask.
+
+    Raises:
+        ValueError: nothing was recorded, or the batch has fewer pictures.
+    """
+    frames: dict[float, Tensor] = {}
+    for step in record.steps:
+        if (found := _frame(step, picture)) is not None:
+            sigma, weights = found
+            # Areas, and combined prompts, are further passes at the same noise; the first one stands.
+            first = next(iter(frames.values()), weights)
+            if sigma not in frames and weights.shape == first.shape:
+                frames[sigma] = weights
+    if not frames:
+        raise ValueError(_nothing(record))
+    masks = tuple(range(NUM_MASKS)[record.masks])
+    return GateFrames(torch.tensor([*frames]), torch.stack([*frames.values()]), masks)
+
+
+def _frame(step: GateStep, picture: int) -> tuple[float, Tensor] | None:
+    """A step's sigma and the picture's weights (rows, columns, E); None if it was the negative's alone."""
+    chunks = step.conditionings or (0,)
+    if 0 not in chunks:
+        return None
+    batch = len(step.weights) // len(chunks)
+    if not 0 <= picture < batch:
+        raise ValueError(f"Gate Maps: batch_index is {picture}, and the run made {batch}: choose 0 to {batch - 1}.")
+    row = chunks.index(0) * batch + picture
+    # A scalar gate has one weight for all tokens.
+    rows, columns = step.grid
+    weights = step.weights[row].float().cpu().expand(rows * columns, -1)
+    return float(step.sigma[row]), weights.reshape(rows, columns, -1)
+
+
+def _nothing(record: GateRecord) -> str:
+    if record.dropped:
+        return (
+            f"A single step of this gate takes more than the {record.budget // 2**20} MiB that its record may take: "
+            "make a smaller picture or a smaller batch."
+        )
+    return (
+        "The gate recorded nothing. Connect samples to the sampler that gets Gated Condition's model and positive, "
+        "with a strength above 0, and change its seed if it did not run this time. A checkpoint that was trained "
+        "without a gate has none to show."
+    )
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """`wanted` of `count` steps, evenly, with the first and the last; one alone is the middle one."""
+    if wanted >= count:
+        return list(range(count))
+    if wanted <= 1:
+        return [count // 2]
+    return [round(i * (count - 1) / (wanted - 1)) for i in range(wanted)]
+
+
+def chosen(frames: GateFrames, text: str) -> tuple[int, ...]:
+    """Which experts, as places in `frames.masks`, a text asks for.
+
+    text: `strongest` (the six with the largest mean weight), `all`, or names with commas, CelebAMask-HQ's
+        (`eye_g`) or plain ones (`glasses`).
+
+    Raises:
+        ValueError: a name that is no region's, or that of a mask without an expert.
+    """
+    if text.strip().lower() in ("", STRONGEST):
+        means = frames.weights.mean((0, 1, 2))
+        return tuple(sorted(means.topk(min(SHOWN, len(frames.masks))).indices.tolist()))
+    if text.strip().lower() == ALL:
+        return tuple(range(len(frames.masks)))
+    names = [name.strip().lower() for name in text.split(",")]
+    return tuple(dict.fromkeys(_place(frames, name) for name in names if name))
+
+
+def _place(frames: GateFrames, name: str) -> int:
+    names = REGION_NAMES if name in REGION_NAMES else TITLES
+    if name not in names:
+        raise ValueError(
+            f"Gate Maps: there is no region {name!r}. Write {STRONGEST}, {ALL}, or names with commas: "
+            f"{', '.join(REGION_NAMES)}."
+        )
+    mask = names.index(name)
+    if mask not in frames.masks:
+        raise ValueError(f"Gate Maps: this checkpoint was trained without an expert for {TITLES[mask]}.")
+    return frames.masks.index(mask)
+
+
+def winners(frames: GateFrames, experts: Sequence[int]) -> Tensor:
+    """Which of these experts has the largest weight: mask numbers 0 to 19, (S, rows, columns).
+
+    With every expert (`range(len(frames.masks))`) this is the gate's own choice at each token.
+    """
+    best = frames.weights[..., list(experts)].argmax(-1)
+    return torch.tensor([frames.masks[expert] for expert in experts])[best]

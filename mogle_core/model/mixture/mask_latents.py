@@ -1,0 +1,133 @@
+"""Mask pictures to VAE latents, each distinct picture once; latents are kept by content.
+
+An absent class is one constant black picture, so a portrait of 12 classes has 14 distinct pictures, not 20;
+and after one region was repainted only the pictures that changed are encoded again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Lock
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...masks.decouple import Decoupled, MaskError, region
+from ...masks.labels import CLASS_NAMES, NUM_MASKS
+from ..flux_latents import DOWNSCALE, LATENT_CHANNELS, TOKEN_PIXELS
+
+Encode = Callable[[Tensor], Tensor]
+"""A VAE: pictures (N, H, W, 3) in 0..1 -> latents (N, 16, H/8, W/8) as the transformer takes them, that is
+(z - shift) * scale, and the distribution's mean: sampled masks would make pictures that no seed repeats."""
+
+
+@dataclass(frozen=True)
+class MaskLatents:
+    """What MoGLE Encode hands on: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
+
+    ids: the label maps (B, H, W) that they were made of, where known.
+    """
+
+    latents: Tensor
+    ids: Tensor | None = None
+
+    @property
+    def batch(self) -> int:
+        return self.latents.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.latents.shape[-2:]
+        return width * DOWNSCALE, height * DOWNSCALE
+
+
+@dataclass
+class LatentCache:
+    """Latents by content, the least recently used given up first; safe for several threads.
+
+    budget: bytes.
+    """
+
+    budget: int = 256 * 2**20
+    _kept: OrderedDict[Hashable, Tensor] = field(default_factory=OrderedDict)
+    _bytes: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def get(self, key: Hashable) -> Tensor | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, latent: Tensor) -> None:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = latent
+                self._bytes += _size(latent)
+            while self._bytes > self.budget and len(self._kept) > 1:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = None) -> MaskLatents:
+    """All pictures of all masks of the batch -> latents, by as few encodes as there are distinct pictures.
+
+    Args:
+        masks: (B, H, W) ids; H and W multiples of 16.
+        owner: what the latents depend on beside the picture (which VAE).
+
+    Raises:
+        MaskError: a size that FLUX cannot pack, or a VAE that is not FLUX's.
+    """
+    check_size(masks.width, masks.height)
+    keys = [(owner, key) for item in range(masks.batch) for key in masks.keys(item)]
+    known = {key: latent for key in set(keys) if (latent := cache.get(key)) is not None}
+    missing = [(number, key) for number, key in _first_of_each(keys) if key not in known]
+    if missing:
+        pictures = torch.stack([masks.mask_image(*divmod(number, NUM_MASKS)) for number, _ in missing])
+        latents = checked(vae(pictures), pictures)
+        for (_, key), latent in zip(missing, latents, strict=True):
+            known[key] = latent.clone()  # a row of its own, so that the batch can be freed
+            cache.put(key, known[key])
+    stacked = torch.stack([known[key] for key in keys])
+    return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]), masks.ids)
+
+
+def class_shares(ids: Tensor, name: str) -> Tensor:
+    """What a class covers of each latent cell: label maps (B, H, W) -> (B, H/8, W/8) float32 in 0..1."""
+    return F.avg_pool2d(region(ids, CLASS_NAMES.index(name)), DOWNSCALE)
+
+
+def check_size(width: int, height: int) -> None:
+    """FLUX's tokens are 16 x 16 pixels."""
+    if width <= 0 or height <= 0 or width % TOKEN_PIXELS or height % TOKEN_PIXELS:
+        near = [max(TOKEN_PIXELS, round(side / TOKEN_PIXELS) * TOKEN_PIXELS) for side in (width, height)]
+        raise MaskError(
+            f"MoGLE Encode cannot use a mask of {width} x {height} pixels: width and height must be multiples "
+            f"of {TOKEN_PIXELS}. Set its width and height to {near[0]} and {near[1]}, as in Empty Latent Image, "
+            "or connect the latent that is sampled."
+        )
+
+
+def checked(latents: Tensor, pictures: Tensor) -> Tensor:
+    """The VAE's latents, if they are FLUX.1's."""
+    height, width = pictures.shape[1] // DOWNSCALE, pictures.shape[2] // DOWNSCALE
+    if latents.shape[1:] != (LATENT_CHANNELS, height, width):
+        raise MaskError(
+            f"The VAE made latents of shape {tuple(latents.shape[1:])} from pictures of {pictures.shape[2]} x "
+            f"{pictures.shape[1]}; FLUX.1's makes {(LATENT_CHANNELS, height, width)}. Connect FLUX.1's VAE "
+            "(ae.safetensors) to MoGLE Encode."
+        )
+    return latents
+
+
+def _first_of_each(keys: list[tuple[Hashable, bytes]]) -> list[tuple[int, tuple[Hashable, bytes]]]:
+    first = {key: number for number, key in reversed(list(enumerate(keys)))}
+    return sorted((number, key) for key, number in first.items())
+
+
+def _size(latent: Tensor) -> int:
+    return latent.numel() * latent.element_size()

@@ -1,0 +1,211 @@
+"""MoGLE: one global and 19 local experts over mask latents, blended per token by a gate.
+
+The gate looks at the full mask, the noisy image and the time (paper, section 3.3): the experts do not, so
+their outputs are computed once per mask and only the gate runs at each step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...masks.labels import NUM_CLASSES, NUM_MASKS
+from ..flux_latents import TOKEN_WIDTH
+
+EXPERT_WIDTH = 32
+
+
+@dataclass(frozen=True)
+class MoGLEConfig:
+    """Which of the paper's networks this is; the default is Face-MoGLE itself, the rest are Tables 3 to 5.
+
+    experts: `both`, only the `global` one (full mask) or only the 19 `local` ones (Table 3).
+    has_experts: False passes the latents on unchanged ("no experts", Table 5).
+    gate: `matrix`, a weight per token; `scalar`, its mean over the tokens; `static`, blind to noise and
+        time (Table 4); `none`, a plain sum (Table 5).
+    """
+
+    experts: Literal["both", "global", "local"] = "both"
+    has_experts: bool = True
+    gate: Literal["matrix", "scalar", "static", "none"] = "matrix"
+
+    @property
+    def masks(self) -> slice:
+        """Which of the 20 masks have an expert."""
+        first = 1 if self.experts == "local" else 0
+        last = 1 if self.experts == "global" else NUM_MASKS
+        return slice(first, last)
+
+    @property
+    def num_experts(self) -> int:
+        return len(range(NUM_MASKS)[self.masks])
+
+
+class Experts(nn.Module):
+    """All experts' two layers as stacked weights, so that one batched product runs them side by side."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.weight_in = nn.Parameter(torch.empty(count, EXPERT_WIDTH, TOKEN_WIDTH))
+        self.bias_in = nn.Parameter(torch.empty(count, EXPERT_WIDTH))
+        self.weight_out = nn.Parameter(torch.empty(count, TOKEN_WIDTH, EXPERT_WIDTH))
+        self.bias_out = nn.Parameter(torch.empty(count, TOKEN_WIDTH))
+        # torch's default for Linear, expert by expert.
+        for tensor, fan_in in zip(
+            self.parameters(), (TOKEN_WIDTH, TOKEN_WIDTH, EXPERT_WIDTH, EXPERT_WIDTH), strict=True
+        ):
+            nn.init.uniform_(tensor, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(B, E, L, 64) -> (B, E, L, 64)."""
+        # A batch of products wants the weights once for each picture; for one picture nothing is copied.
+        layers = (self.weight_in, self.bias_in, self.weight_out, self.bias_out)
+        weight_in, bias_in, weight_out, bias_out = (
+            layer.expand(len(latents), *layer.shape).flatten(0, 1) for layer in layers
+        )
+        hidden = torch.baddbmm(bias_in[:, None], latents.flatten(0, 1), weight_in.mT).relu_()
+        return torch.baddbmm(bias_out[:, None], hidden, weight_out.mT).reshape(latents.shape)
+
+
+class TimestepEmbedding(nn.Module):
+    """A sinusoid of 64 through two Linears; t in whatever unit the checkpoint was made for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(TOKEN_WIDTH, TOKEN_WIDTH)
+        self.linear_2 = nn.Linear(TOKEN_WIDTH, TOKEN_WIDTH)
+
+    def forward(self, timestep: Tensor) -> Tensor:
+        """(B,) -> (B, 64)."""
+        angles = timestep.float()[:, None] * _frequencies(timestep.device)
+        wave = torch.cat((angles.cos(), angles.sin()), dim=-1).to(self.linear_1.weight.dtype)
+        embedding: Tensor = self.linear_2(F.silu(self.linear_1(wave)))
+        return embedding
+
+
+@lru_cache
+def _frequencies(device: torch.device) -> Tensor:
+    """exp(-ln 10000 k / 32) for k in 0..31, (32,) float32.
+
+    At t = 1000 a frequency's last bit shows in the gate, and float32's exp differs in that bit from one
+    processor to the next: so each float32 exponent's power is taken in float64 and rounded once.
+    """
+    half = TOKEN_WIDTH // 2
+    exponents = -math.log(10_000) * torch.arange(half, dtype=torch.float32) / half
+    with torch.inference_mode(False):  # kept beyond this call, perhaps into a training step
+        return torch.tensor([math.exp(exponent) for exponent in exponents.tolist()], device=device)
+
+
+class Gate(nn.Module):
+    """softmax over the experts of W2 relu(W1 (z0 + Wn x_t + time)), per token (paper, section 3.3)."""
+
+    def __init__(self, count: int, static: bool) -> None:
+        super().__init__()
+        if not static:
+            self.timestep_embedding = TimestepEmbedding()
+            self.noise_proj = nn.Linear(TOKEN_WIDTH, TOKEN_WIDTH)
+        self.static = static
+        self.gate = nn.Sequential(nn.Linear(TOKEN_WIDTH, TOKEN_WIDTH), nn.ReLU(), nn.Linear(TOKEN_WIDTH, count))
+
+    def forward(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """Tokens (B, L, 64) of the full mask and of the noisy image, t (B,) -> weights (B, L, E)."""
+        seen = full_mask
+        if not self.static:
+            seen = seen + self.noise_proj(noisy) + self.timestep_embedding(timestep)[:, None]
+        return torch.softmax(self.gate(seen), dim=-1)
+
+
+class MoGLE(nn.Module):
+    """The mixture: mask latents, noisy image and time to the mask stream's tokens.
+
+    `forward` is the whole; a sampler calls `expert_outputs` once per mask and `gate_weights` and `blend`
+    at each step. Runs in the dtype of its weights.
+    """
+
+    def __init__(self, config: MoGLEConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MoGLEConfig()
+        self.experts = Experts(config.num_experts) if config.has_experts else None
+        self.gating = None if config.gate == "none" else Gate(config.num_experts, static=config.gate == "static")
+
+    def expert_outputs(self, latents: Tensor) -> Tensor:
+        """Mask latents (B, 20, L, 64), full mask first -> (B, L, E, 64), laid out for `blend`."""
+        used = latents[:, self.config.masks]
+        outputs = used if self.experts is None else self.experts(used)
+        return outputs.transpose(1, 2).contiguous()
+
+    def gate_weights(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor | None:
+        """Tokens (B, L, 64) of full mask and noisy image, t (B,) -> (B, L, E), rows summing to one.
+
+        (B, 1, E) for a scalar gate, None without a gate.
+        """
+        if self.gating is None:
+            return None
+        weights: Tensor = self.gating(full_mask, noisy, timestep)
+        return weights.mean(dim=1, keepdim=True) if self.config.gate == "scalar" else weights
+
+    def blend(self, outputs: Tensor, weights: Tensor | None, strengths: Tensor | None = None) -> Tensor:
+        """Sum of the experts' outputs (B, L, E, 64) by weight (B, L, E) -> mask tokens (B, L, 64).
+
+        strengths: (20,) factors on the gate's weights, which are then brought back to a sum of one; a
+            factor 0 takes that mask out. Without a gate they scale the plain sum.
+        """
+        if strengths is not None:
+            factors = strengths[self.config.masks].to(outputs)
+            weights = factors if weights is None else _reweighted(weights, factors)
+        if weights is None:
+            return outputs.sum(dim=2)
+        return torch.matmul(weights.expand(outputs.shape[:-1])[:, :, None], outputs)[:, :, 0]
+
+    def forward(self, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """(B, 20, L, 64), (B, L, 64), (B,) -> (B, L, 64)."""
+        weights = self.gate_weights(latents[:, 0], noisy, timestep)
+        return self.blend(self.expert_outputs(latents), weights)
+
+
+def _reweighted(weights: Tensor, factors: Tensor) -> Tensor:
+    scaled = weights * factors
+    # All experts of a token may be taken out; then its mask token is zero rather than 0/0.
+    return scaled / scaled.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
+
+
+# The official files hold one small MLP for each expert; ours holds them stacked.
+_EXPERT_LAYERS: Mapping[str, str] = {
+    "weight_in": "net.0.weight",
+    "bias_in": "net.0.bias",
+    "weight_out": "net.2.weight",
+    "bias_out": "net.2.bias",
+}
+
+
+def expert_names(config: MoGLEConfig) -> tuple[str, ...]:
+    """The official names of this configuration's experts, in the order of the masks."""
+    names = ("global_expert", *(f"local_experts.{i}" for i in range(NUM_CLASSES)))
+    return names[config.masks]
+
+
+def to_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str, Tensor]:
+    """Tensors under our parameter names (weights or gradients) -> under the official checkpoint's names."""
+    official = {name: tensor for name, tensor in tensors.items() if not name.startswith("experts.")}
+    if config.has_experts:
+        for ours, theirs in _EXPERT_LAYERS.items():
+            for expert, tensor in zip(expert_names(config), tensors[f"experts.{ours}"], strict=True):
+                official[f"{expert}.{theirs}"] = tensor
+    return official
+
+
+def from_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str, Tensor]:
+    """The inverse of `to_official`. Raises KeyError for a missing tensor."""
+    experts = expert_names(config)
+    ours = {name: tensor for name, tensor in tensors.items() if name.startswith("gating.")}
+    if config.has_experts:
+        for own, theirs in _EXPERT_LAYERS.items():
+            ours[f"experts.{own}"] = torch.stack([tensors[f"{expert}.{theirs}"] for expert in experts])
+    return ours

@@ -1,0 +1,54 @@
+"""Control per region through the gate: a strength and a time window for each class or the full mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, tensor
+
+from ...masks.labels import CLASSES, NUM_MASKS
+
+FULL_MASK = "full mask"
+REGION_NAMES: tuple[str, ...] = (FULL_MASK, *(c.name for c in CLASSES))
+"""Every mask's name, in the order of the 20 masks."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One mask's share in the blend: its gate weight times `strength`, renormalised; 0 takes it out.
+
+    Outside start_percent..end_percent of the sampling the strength is 1.
+    """
+
+    name: str
+    strength: float = 1.0
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.name not in REGION_NAMES:
+            raise ValueError(f"There is no region {self.name!r}; the regions are {', '.join(REGION_NAMES)}.")
+        if not 0 <= self.strength <= 2:
+            raise ValueError(f"The strength of region {self.name!r} is {self.strength}; choose 0 to 2.")
+        check_window(self.start_percent, self.end_percent, f"region {self.name!r}")
+
+
+def check_window(start_percent: float, end_percent: float, owner: str) -> None:
+    """Raises ValueError for a time window that is not 0 <= start <= end <= 1."""
+    if not 0 <= start_percent <= end_percent <= 1:
+        raise ValueError(
+            f"The time window of {owner} runs from {start_percent} to {end_percent}: start_percent must not be "
+            "above end_percent, and both lie in 0 to 1."
+        )
+
+
+def strengths(regions: tuple[Region, ...], active: tuple[bool, ...]) -> Tensor | None:
+    """The factors (20,) on the gate's weights at one step; None if they are all 1.
+
+    active: for each region, whether its window holds now. Regions named twice multiply.
+    """
+    factors = [1.0] * NUM_MASKS
+    for region, on in zip(regions, active, strict=True):
+        if on:
+            factors[REGION_NAMES.index(region.name)] *= region.strength
+    return None if all(factor == 1 for factor in factors) else tensor(factors)

@@ -1,0 +1,1 @@
+"""Sigmas, and the Euler sampler without ComfyUI."""

@@ -1,0 +1,1 @@
+"""The third stream: blocks, attention, modulation, LoRA, kept keys and region texts."""

@@ -1,0 +1,90 @@
+"""Mask tokens on their way to the blocks: how many there are, their embedding, positions and modulations.
+
+With `mask_tokens` half each mask token stands for 2 x 2 of the picture's: a quarter of the tokens, in the middle
+of the places for which they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..flux_latents import pack, unpack
+from .lora import LowRank, adapted
+
+MASK_TOKENS = ("full", "half")
+
+Grid = tuple[int, int]
+"""Rows and columns of tokens."""
+
+
+def mask_grid(mask_tokens: str, grid: Grid) -> Grid:
+    """The mask's grid on a picture of this one; an odd side's last token is shared by two of the mask's."""
+    if mask_tokens not in MASK_TOKENS:
+        raise ValueError(f"mask_tokens is {mask_tokens!r}: choose {' or '.join(MASK_TOKENS)}.")
+    return grid if mask_tokens == "full" else (-(-grid[0] // 2), -(-grid[1] // 2))
+
+
+def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:
+    """Raises ValueError for texts of regions, whose areas are cut from the picture's own grid."""
+    if mask_tokens != "full" and texts:
+        raise ValueError(f"Region prompts need all mask tokens: set mask_tokens to full instead of {mask_tokens}.")
+
+
+def resize_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
+    """Packed latents (..., rows * columns, 64) on another grid: the latent cells' means."""
+    if grid == to:
+        return tokens
+    latents = unpack(tokens, 2 * grid[0], 2 * grid[1])
+    fewer = F.adaptive_avg_pool2d(latents.flatten(0, -4), (2 * to[0], 2 * to[1]))
+    return pack(fewer.reshape(*latents.shape[:-2], *fewer.shape[-2:]))
+
+
+def thin_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
+    """Packed noisy latents (B, rows * columns, 64) on a smaller grid: every other cell.
+
+    Means would have half the noise that the gate was trained to see at this time.
+    """
+    if grid == to:
+        return tokens
+    return pack(F.interpolate(unpack(tokens, 2 * grid[0], 2 * grid[1]), (2 * to[0], 2 * to[1]), mode="nearest"))
+
+
+def spread_positions(ids: Tensor, grid: Grid, to: Grid) -> Tensor:
+    """The image tokens' ids (B, rows * columns, axes) -> the mask's on its own grid, each in its tokens' middle."""
+    if grid == to:
+        return ids
+    places = ids.float().mT.reshape(len(ids), -1, *grid)
+    return F.adaptive_avg_pool2d(places, to).flatten(-2).mT
+
+
+def mask_positions(height: int, width: int, axes: int = 3, device: torch.device | None = None) -> Tensor:
+    """The mask tokens' position ids: the image's own, (0, row, column) -> (1, height * width, axes)."""
+    ids = torch.zeros(height, width, axes, device=device, dtype=torch.float32)
+    ids[..., 1] = torch.arange(height, device=device)[:, None]
+    ids[..., 2] = torch.arange(width, device=device)[None]
+    return ids.reshape(1, height * width, axes)
+
+
+def mask_modulations(flux: Any, vec: Tensor, lora: Mapping[str, LowRank] | None = None) -> dict[str, Tensor]:
+    """All blocks' modulations of the mask tokens, (B, 1, 6H) and (B, 1, 3H): constant over the steps.
+
+    Args:
+        flux: the transformer, with `double_blocks` and `single_blocks`.
+        vec: the mask stream's vector (B, H): timestep 0, guidance and pooled text.
+    """
+    activated, known = F.silu(vec[:, None]), lora or {}
+    linears = {
+        **{f"double_blocks.{i}.img_mod.lin": block.img_mod.lin for i, block in enumerate(flux.double_blocks)},
+        **{f"single_blocks.{i}.modulation.lin": block.modulation.lin for i, block in enumerate(flux.single_blocks)},
+    }
+    return {name: adapted(lin, activated, known.get(name)) for name, lin in linears.items()}
+
+
+def embed_tokens(flux: Any, tokens: Tensor, lora: Mapping[str, LowRank] | None = None) -> Tensor:
+    """Mask tokens (B, M, 64) through the image's `img_in` and its LoRA -> (B, M, H)."""
+    return adapted(flux.img_in, tokens, (lora or {}).get("img_in"))

@@ -1,0 +1,20 @@
+"""What only the extra `headless` installs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def headless() -> Iterator[None]:
+    """A sentence for a package that only the extra `headless` brings, such as OpenCV."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("mogle_core"):
+            raise
+        raise ValueError(
+            f"This command needs the package {error.name}, which is not installed. In the folder of this "
+            'repository: pip install -e ".[headless]"'
+        ) from error

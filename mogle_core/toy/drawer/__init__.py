@@ -1,0 +1,1 @@
+"""Draws faces: label map, picture and caption from one seed."""

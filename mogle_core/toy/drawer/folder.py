@@ -1,0 +1,35 @@
+"""`mogle toy faces`: drawn faces as a plain data set of pictures, masks and captions, to train the toy on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+from tqdm import trange
+
+from ...dataset.parts import save_label_map
+from .faces import draw_face
+
+
+def write_folder(out: Path, count: int, size: int = 128, seed: int = 0) -> None:
+    """Write out/images/00000.png, out/masks/00000.png (ids in the palette) and out/captions.json.
+
+    seed: the first face's; the others' follow it.
+
+    Raises:
+        ValueError: `out` holds something else, or a count or size that makes no faces.
+    """
+    if count < 1:
+        raise ValueError(f"{count} faces were asked for; --count starts at 1.")
+    if out.exists() and any(child.name not in ("images", "masks", "captions.json") for child in out.iterdir()):
+        raise ValueError(f"{out} holds other files: name a new folder.")
+    for name in ("images", "masks"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    captions = {}
+    for number in trange(count, desc="draw", unit="face"):
+        face, name = draw_face(seed + number, size), f"{number:05d}.png"
+        Image.fromarray(face.picture).save(out / "images" / name)
+        save_label_map(face.ids, out / "masks" / name)
+        captions[name] = [face.caption]
+    (out / "captions.json").write_text(json.dumps(captions, indent=1) + "\n", encoding="utf-8")

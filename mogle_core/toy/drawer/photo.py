@@ -1,0 +1,38 @@
+"""The example photo: a drawn face as a snapshot shows it, off the middle, tilted, with room around it.
+
+    python -m mogle_core.toy.drawer.photo mogle_core/toy/example_photo.png
+
+What Align Face is for: the toy's pictures, like those that Face-MoGLE was trained on, are upright squares.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .faces import draw_face
+from .faceset import HELD_OUT
+
+SEED = HELD_OUT + 173
+WIDTH, HEIGHT = 256, 208
+
+_DRAWN, _SCALE, _TILT = 256, 0.74, 5.0  # pixels a side, photo pixels for each, degrees
+_MIDDLE, _BELOW = 0.54, 6  # of the width; photo pixels of the drawing that are cut off below
+
+
+def draw_photo(seed: int = SEED) -> NDArray[np.uint8]:
+    """The photo (208, 256, 3) of this seed's face; where the drawing ends, its edge goes on."""
+    picture = draw_face(seed, _DRAWN).picture
+    half = _DRAWN / 2
+    right, down = WIDTH * _MIDDLE - half, HEIGHT + _BELOW - _SCALE * half - half
+    placed = cv2.getRotationMatrix2D((half, half), _TILT, _SCALE) + np.array([[0, 0, right], [0, 0, down]])
+    photo = cv2.warpAffine(picture, placed, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    return photo.astype(np.uint8)
+
+
+if __name__ == "__main__":
+    Image.fromarray(draw_photo()).save(sys.argv[1], optimize=True)

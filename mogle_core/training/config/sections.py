@@ -1,0 +1,260 @@
+"""What a training run is told: one model per section of its TOML file, every key checked and explained."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ...dataset.layouts import Layout
+from ...masks.labels import CLASS_NAMES, LABEL_SPACES
+from ...model.mixture.network import MoGLEConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+MULTIPLE = 16
+"""Pixels of a token's side: 8 of the VAE times 2 of the packing."""
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """A question for whoever mistyped, or the list to choose from."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+
+
+def _known(word: str, known: tuple[str, ...]) -> None:
+    if word not in known:
+        raise ValueError(f"{word!r} is unknown; {nearest(word, known)}")
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+class Data(Section):
+    """The faces, their masks and captions.
+
+    layout: how files pair up (`dataset.layouts`); "auto" looks. root: the data set's folder, or a manifest's
+        .jsonl file. images, masks, captions: instead of the layout's own places; relative ones from root.
+    label_space: of the stored masks. "auto" guesses for each file and is meant for looking, not for training.
+    resolution: pixels of a square's side, multiples of 16; of several, every pair is taken at each.
+    buckets: keep each picture's aspect, at the resolution's area; else all are cropped to squares.
+    flip: show half of the samples mirrored, left and right classes swapped.
+    pick: which of a picture's captions a sample takes. latents: whether faces' latents are drawn from the
+        VAE's distribution, as the paper does, or are its mean; masks' are always the mean.
+    loss_weights: by class name, a factor on the loss of its area; None or 1 leaves it alone.
+    """
+
+    layout: Layout = "auto"
+    root: Path = Path("data")
+    images: Path | None = None
+    masks: Path | None = None
+    captions: Path | None = None
+    label_space: str = "celebamask"
+    resolution: Annotated[
+        tuple[Annotated[int, Field(ge=MULTIPLE)], ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, int) else _tuple(value)),
+    ] = (512,)
+    buckets: bool = False
+    flip: bool = False
+    pick: Literal["random", "first"] = "random"
+    latents: Literal["sampled", "mean"] = "sampled"
+    loss_weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+
+    @field_validator("resolution")
+    @classmethod
+    def _multiples(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("no resolution is given; the paper's is 512")
+        for side in value:
+            if side % MULTIPLE:
+                near = max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE)
+                raise ValueError(f"{side} is no multiple of {MULTIPLE}; the nearest one is {near}")
+        return value
+
+    @field_validator("label_space")
+    @classmethod
+    def _space(cls, value: str) -> str:
+        _known(value, ("auto", *LABEL_SPACES))
+        return value
+
+    @field_validator("loss_weights")
+    @classmethod
+    def _classes(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        for name in value or ():
+            _known(name, CLASS_NAMES)
+        return value
+
+
+class Cache(Section):
+    """What is encoded once: where it is kept, the stored dtype, and about how large one file becomes."""
+
+    where: Literal["disk", "memory", "none"] = "disk"
+    folder: Path = Path("cache")
+    dtype: Literal["bf16", "float32"] = "bf16"
+    shard_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024**2
+
+
+class Network(Section):
+    """Which of the paper's networks is trained: see `mogle_core.model.mixture.network.MoGLEConfig`."""
+
+    experts: Literal["both", "global", "local"] = "both"
+    has_experts: bool = True
+    gate: Literal["matrix", "scalar", "static", "none"] = "matrix"
+
+    def config(self) -> MoGLEConfig:
+        return MoGLEConfig(experts=self.experts, has_experts=self.has_experts, gate=self.gate)
+
+
+class Model(Section):
+    """The frozen models: paths of files or folders, or "toy" for the embedded small world.
+
+    transformer: BFL's single file, or diffusers' folder. vae: ComfyUI's ae.safetensors, or a folder.
+    clip_l, t5xxl: single files or folders. tokenizers: a folder that has both encoders' (diffusers' model, or
+        a ComfyUI); None looks near the encoders. t5_tokens: length of the text; the paper's is 512.
+    base_dtype: of the transformer's weights. offload_blocks: how many of its blocks wait in host memory.
+    init: a checkpoint of network and LoRA to start from.
+    """
+
+    transformer: str = "models/diffusion_models/flux1-dev.safetensors"
+    vae: str = "models/vae/ae.safetensors"
+    clip_l: str = "models/text_encoders/clip_l.safetensors"
+    t5xxl: str = "models/text_encoders/t5xxl_fp16.safetensors"
+    tokenizers: Path | None = None
+    t5_tokens: Positive = 512
+    base_dtype: Literal["bf16", "float32", "fp8", "int8", "nf4"] = "bf16"
+    offload_blocks: Count = 0
+    gradient_checkpointing: bool = True
+    compile: bool = False
+    init: Path | None = None
+    network: Network = Network()
+
+
+class LoRA(Section):
+    """The mask stream's LoRA. alpha: None is the rank, a factor of 1. targets: a preset's name.
+
+    targets: `official` all of the paper's layers; `attention` q, k, v and the projections of double blocks,
+        q, k, v of single blocks; `query_key` q and k alone, which keep the mask's look from being copied.
+    """
+
+    rank: Positive = 4
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    targets: Literal["official", "attention", "query_key"] = "official"
+
+
+class Optimiser(Section):
+    """Learning. lr: None is 1 for Prodigy, which finds its own, and 1e-4 for AdamW. lr_network: None is lr.
+
+    clip: the largest norm of the gradient; 0 does not clip. warmup: steps. ema: decay of the running average
+    of the weights that is saved beside them; 0 keeps none.
+    """
+
+    name: Literal["prodigy", "adamw", "adamw8bit"] = "prodigy"
+    lr: Annotated[float, Field(gt=0)] = 1.0
+    lr_network: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    clip: Annotated[float, Field(ge=0)] = 0.5
+    warmup: Count = 0
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("lr") is None:
+            return {**values, "lr": 1.0 if values.get("name", "prodigy") == "prodigy" else 1e-4}
+        return values
+
+    @field_validator("lr_network")
+    @classmethod
+    def _one_rate(cls, value: float | None, found: Any) -> float | None:
+        if value is not None and found.data.get("name") == "prodigy":
+            raise ValueError(
+                "Prodigy estimates one step size for all it trains and takes no second rate; leave lr_network "
+                'out, or set optimiser.name = "adamw"'
+            )
+        return value
+
+
+class Timesteps(Section):
+    """How t is drawn: logit_normal as the paper's code does. stratified: spread over the batch."""
+
+    sampling: Literal["logit_normal", "uniform", "flux_shift"] = "logit_normal"
+    stratified: bool = False
+
+
+class Drop(Section):
+    """How often the text becomes empty, each local mask black, and all masks black (the paper: never)."""
+
+    text: Share = 0.1
+    local_mask: Share = 0.1
+    all_masks: Share = 0.0
+
+
+class Loop(Section):
+    """Steps of the optimiser, of `batch` samples each over all processes and all `accumulate` parts.
+
+    checkpoint_every: steps. keep: how many checkpoints stay. trackers: beside the JSONL of events, which is
+    always written. resume: "never", "auto" (the newest checkpoint if there is one), or a checkpoint's path.
+    """
+
+    steps: Positive = 4000
+    batch: Positive = 8
+    accumulate: Positive = 1
+    seed: int = 42
+    checkpoint_every: Positive = 500
+    keep: Positive = 3
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], BeforeValidator(_tuple)] = ()
+    resume: str = "never"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Loop:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} does not divide into accumulate {self.accumulate} equal parts")
+        return self
+
+
+class Validation(Section):
+    """Every so many steps (0: never): loss and pictures of `pairs` that training never sees, at fixed seeds.
+
+    steps: of sampling a picture. guidance: the guidance embedding of those pictures.
+    """
+
+    every: Count = 500
+    pairs: Positive = 4
+    seed: int = 0
+    steps: Positive = 28
+    guidance: Annotated[float, Field(ge=0)] = 3.5
+
+
+class Output(Section):
+    """A run's files are in folder/name."""
+
+    folder: Path = Path("runs")
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")] = "face_mogle"
+
+
+class TrainingConfig(Section):
+    """A whole run; see the sections. The defaults are the paper's."""
+
+    data: Data = Data()
+    cache: Cache = Cache()
+    model: Model = Model()
+    lora: LoRA = LoRA()
+    optimiser: Optimiser = Optimiser()
+    timesteps: Timesteps = Timesteps()
+    drop: Drop = Drop()
+    loop: Loop = Loop()
+    validation: Validation = Validation()
+    output: Output = Output()

@@ -1,0 +1,1 @@
+"""What a step is fed with: items, draws by number, the schedule, samples and their cache."""

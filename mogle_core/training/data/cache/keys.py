@@ -1,0 +1,67 @@
+"""Keys by content: what was encoded, by which encoder, in which dtype. 128 bits, as two integers of 64."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....dataset.frames import Frame
+from ....masks.decouple import Decoupled
+from ..items import Item
+
+Keys = NDArray[np.uint64]
+"""(..., 2); zeros where there is none."""
+
+KEY_BYTES = 16
+VERSION = "1"
+"""Raised when the same inputs would be encoded to something else."""
+
+
+def key(kind: str, *parts: object) -> bytes:
+    digest = hashlib.blake2b(f"{VERSION} {kind}".encode(), digest_size=KEY_BYTES)
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else repr(part).encode())
+        digest.update(b"\0")
+    return digest.digest()
+
+
+def stacked(keys: Sequence[bytes]) -> Keys:
+    """(N, 2)."""
+    return np.array(np.frombuffer(b"".join(keys), dtype=np.uint64).reshape(-1, 2))
+
+
+def face_key(item: Item, mirrored: bool, encoder: str) -> bytes:
+    """Of the picture's file and its cut: the file is not decoded."""
+    path = item.pair.face
+    content = _file_digest(path, path.stat().st_mtime_ns)
+    return key("face", content, item.frame, item.mask_size, mirrored, encoder)
+
+
+@lru_cache(maxsize=64)  # an item's two sides follow each other
+def _file_digest(path: Path, _changed: int) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def mask_keys(ids: Tensor, encoder: str) -> list[bytes]:
+    """The 20 keys of a label map (1, H, W); all absent classes, of all pictures of a size, share black's."""
+    return [key("mask", digest, encoder) for digest in Decoupled(ids).keys(0)]
+
+
+def black_key(frame: Frame, encoder: str) -> bytes:
+    """What `mask_keys` gives an absent class."""
+    return mask_keys(torch.zeros(1, frame.height, frame.width, dtype=torch.uint8), encoder)[0]
+
+
+def weights_key(ids: Tensor, weights: dict[str, float]) -> bytes:
+    return key("weights", Decoupled(ids).keys(0)[0], sorted(weights.items()))
+
+
+def text_key(text: str, encoder: str) -> bytes:
+    return key("text", text.encode(), encoder)

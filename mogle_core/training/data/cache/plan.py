@@ -1,0 +1,267 @@
+"""What a run will read from the cache, known before anything is encoded: keys, their bytes, what is missing.
+
+A run's samples are a function of their numbers, so the plan holds only the captions and mirrored sides that the
+run will show: at 4,000 steps of 8, a tenth of MM-CelebA-HQ's captions, which is 125 GiB of text instead of 1 TiB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from tqdm import tqdm
+
+from ....masks.labels import NUM_MASKS
+from ....model.encoders import Encoders
+from ...config.sections import TrainingConfig
+from ..items import Item, choose, readable_ids, split_items
+from ..schedule import Schedule
+from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
+from .shards import Store, write_whole
+
+_AT_ONCE = 1 << 16
+
+_Found = TypeVar("_Found")
+_Side = tuple[bytes, list[bytes], bytes]  # keys of a face, its masks, its loss's weights
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run shows.
+
+    sides: (N, S) bool, of each item as it is and, where the run mirrors, mirrored. texts: (T,) bool, of all captions
+    one after the other. offsets: (N + 1,), where each item's captions begin.
+    """
+
+    sides: NDArray[np.bool_]
+    texts: NDArray[np.bool_]
+    offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The keys of all that is needed; zeros elsewhere.
+
+    grids: (N, 2) rows and columns of tokens. faces: (N, S, 2), item, side. masks: (N, S, 20, 2). weights:
+    (N, S, 2), of the loss. texts: (T, 2). offsets: (N + 1,), where each item's captions begin. blanks: (N, 2),
+    the black picture of its size. empty: (1, 2), the empty prompt.
+    """
+
+    grids: NDArray[np.int64]
+    faces: Keys
+    masks: Keys
+    weights: Keys
+    texts: Keys
+    offsets: NDArray[np.int64]
+    blanks: Keys
+    empty: Keys
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    def is_in(self, store: Store) -> bool:
+        """Whether the store has everything; a few keys at a time, so that it costs no memory."""
+        find = store.finder()
+        for part in (self.faces, self.masks, self.weights, self.texts, self.blanks, self.empty):
+            flat = part.reshape(-1, 2)
+            for first in range(0, len(flat), _AT_ONCE):
+                keys = flat[first : first + _AT_ONCE]
+                if (find(keys[keys.any(1)]) < 0).any():
+                    return False
+        return True
+
+    def missing(self, store: Store) -> Plan:
+        """The same with zeros for what the store has, and for all but the first place of a key."""
+        names = ("faces", "masks", "weights", "texts", "blanks", "empty")
+        parts = [getattr(self, name) for name in names]
+        flat = np.concatenate([part.reshape(-1, 2) for part in parts])
+        wanted: NDArray[np.bool_] = _first_of_each(flat) & flat.any(1)
+        wanted[wanted] = store.finder()(flat[wanted]) < 0
+        kept = np.split(np.where(wanted[:, None], flat, np.uint64(0)), np.cumsum([p.size // 2 for p in parts])[:-1])
+        shaped = {n: k.reshape(p.shape) for n, k, p in zip(names, kept, parts, strict=True)}
+        return Plan(grids=self.grids, offsets=self.offsets, **shaped)
+
+    def counts(self) -> dict[str, int]:
+        """Distinct rows of each kind."""
+        kinds = {
+            "faces": (self.faces,),
+            "masks": (self.masks, self.blanks),
+            "texts": (self.texts, self.empty),
+            "weights": (self.weights,),
+        }
+        flat = {kind: np.concatenate([part.reshape(-1, 2) for part in parts]) for kind, parts in kinds.items()}
+        return {kind: _distinct(keys) for kind, keys in flat.items()}
+
+    def bytes(self, encoders: Encoders, dtype: torch.dtype) -> dict[str, int]:
+        """What each kind's rows take."""
+        size = torch.empty(0, dtype=dtype).element_size()
+        tokens, width, pooled = encoders.text.sizes
+        latent = self.grids.prod(1) * 64 * size
+        each_face, each_mask = latent * (2 if encoders.vae.has_variance else 1), latent
+        each_weight, sides = self.grids.prod(1) * 4, self.faces.shape[:-1]
+        return {
+            "faces": _weighed(self.faces, np.broadcast_to(each_face[:, None], sides)),
+            "masks": _weighed(
+                np.concatenate((self.masks.reshape(-1, 2), self.blanks)),
+                np.concatenate((np.repeat(each_mask, self.masks.shape[1] * NUM_MASKS), each_mask)),
+            ),
+            "texts": self.counts()["texts"] * (tokens * width + pooled) * size,
+            "weights": _weighed(self.weights, np.broadcast_to(each_weight[:, None], sides)),
+        }
+
+    def save(self, path: Path) -> None:
+        write_whole(path, {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        with safe_open(path, "pt") as file:
+            found = {f.name: file.get_tensor(f.name).numpy() for f in fields(cls)}
+        integers = ("grids", "offsets")
+        return cls(**{name: part if name in integers else part.view(np.uint64) for name, part in found.items()})
+
+
+def _first_of_each(flat: Keys) -> NDArray[np.bool_]:
+    order = np.lexsort((flat[:, 1], flat[:, 0]))
+    ordered = flat[order]
+    new = np.ones(len(flat), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
+    first = np.zeros(len(flat), dtype=bool)
+    first[order[new]] = True
+    return first
+
+
+def _distinct(flat: Keys) -> int:
+    return int((_first_of_each(flat) & flat.any(1)).sum())
+
+
+def _weighed(keys: Keys, sizes: NDArray[np.int64]) -> int:
+    flat = keys.reshape(-1, 2)
+    return int(sizes.reshape(-1)[_first_of_each(flat) & flat.any(1)].sum())
+
+
+def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
+    """Walk the run's schedule; held-out items are needed from both sides and with all captions."""
+    captions = np.array([len(item.pair.captions) for item in items], dtype=np.int64)
+    offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(captions)))
+    sides = np.zeros((len(items), 2 if config.data.flip else 1), dtype=bool)
+    texts = np.zeros(int(offsets[-1]), dtype=bool)
+    training, held_out = split_items(len(items), config.validation)
+    for number in held_out:
+        sides[number] = True
+        texts[offsets[number] : offsets[number + 1]] = True
+    schedule = Schedule([items[number].frame.grid for number in training], config.loop.batch, config.loop.seed)
+    for step in range(config.loop.steps):
+        for pick in schedule.step(step):
+            item = training[pick.pair]
+            choice = choose(config.data, config.loop.seed, pick.sample, int(captions[item]))
+            sides[item, int(choice.mirrored)] = True
+            if choice.caption >= 0:
+                texts[offsets[item] + choice.caption] = True
+    return Needs(sides, texts, offsets)
+
+
+def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders, workers: int = 4) -> Plan:
+    """Keys of all that the run needs; reads each mask, and each picture's bytes, that it shows.
+
+    Raises:
+        DatasetError: a file that cannot be read.
+    """
+    needs = needs_of(config, items)
+    vae, text = f"{encoders.vae.fingerprint} {config.cache.dtype}", f"{encoders.text.fingerprint} {config.cache.dtype}"
+    faces = np.zeros((*needs.sides.shape, 2), dtype=np.uint64)
+    masks = np.zeros((*needs.sides.shape, NUM_MASKS, 2), dtype=np.uint64)
+    weights = np.zeros_like(faces)
+    shown = _shown(needs)
+
+    def keys_of(place: tuple[int, int]) -> _Side:
+        item, mirrored = items[place[0]], bool(place[1])
+        ids = readable_ids(item, config.data.label_space, mirrored)
+        wanted = config.data.loss_weights
+        return (
+            face_key(item, mirrored, vae),
+            mask_keys(ids, vae),
+            weights_key(ids, wanted) if wanted else bytes(16),
+        )
+
+    for (number, side), (face, mask, weight) in zip(shown, _in_order(keys_of, shown, "plan", workers), strict=True):
+        faces[number, side], weights[number, side] = stacked([face])[0], stacked([weight])[0]
+        masks[number, side] = stacked(mask)
+    return Plan(
+        grids=np.array([item.frame.grid for item in items], dtype=np.int64).reshape(-1, 2),
+        faces=faces,
+        masks=masks,
+        weights=weights,
+        texts=_text_keys(items, needs, text),
+        offsets=needs.offsets,
+        blanks=_blank_keys(items, vae),
+        empty=stacked([text_key("", text)]),
+    )
+
+
+def read_all(config: TrainingConfig, items: Sequence[Item]) -> None:
+    """Where nothing is planned: read all that the run shows once, so that it cannot stop at a file later.
+
+    Raises:
+        DatasetError: a file that cannot be read.
+    """
+
+    def read(place: tuple[int, int]) -> None:
+        readable_ids(items[place[0]], config.data.label_space)
+
+    for _ in _in_order(read, _shown(needs_of(config, items)), "read"):
+        pass
+
+
+def _shown(needs: Needs) -> list[tuple[int, int]]:
+    """Item and side."""
+    return list(zip(*map(np.ndarray.tolist, needs.sides.nonzero()), strict=True))
+
+
+def _text_keys(items: Sequence[Item], needs: Needs, encoder: str) -> Keys:
+    texts = (text for item in items for text in item.pair.captions)
+    found = [text_key(text, encoder) if used else bytes(16) for text, used in zip(texts, needs.texts, strict=True)]
+    return stacked(found) if found else np.zeros((0, 2), dtype=np.uint64)
+
+
+def _blank_keys(items: Sequence[Item], encoder: str) -> Keys:
+    known = {item.frame.grid: item.frame for item in items}
+    keys = {grid: black_key(frame, encoder) for grid, frame in known.items()}
+    return stacked([keys[item.frame.grid] for item in items])
+
+
+def _in_order(
+    keys_of: Callable[[tuple[int, int]], _Found], shown: list[tuple[int, int]], what: str, workers: int = 4
+) -> Iterator[_Found]:
+    """By a few threads, some hundreds ahead at a time."""
+    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shown), desc=what, unit="side") as bar:
+        for first in range(0, len(shown), 256):
+            for found in pool.map(keys_of, shown[first : first + 256]):
+                bar.update()
+                yield found
+
+
+def plan_fingerprint(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> str:
+    """Changes when a plan made before would not be this one: also with a file's time of change."""
+    digest = hashlib.blake2b(digest_size=16)
+    settings = config.data.model_dump(exclude={"root", "images", "masks", "captions", "layout"})
+    loop, validation = config.loop, config.validation
+    run = (loop.steps, loop.batch, loop.seed, validation.pairs if validation.every else 0, config.cache.dtype)
+    digest.update(repr((sorted(settings.items()), run, encoders.vae.fingerprint, encoders.text.fingerprint)).encode())
+    for item in items:
+        pair = item.pair
+        stats = [(str(path), *_stat(path)) for path in (pair.face, pair.mask)]
+        digest.update(repr((stats, pair.captions, item.frame)).encode())
+    return digest.hexdigest()
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,111 @@
+"""Everything random in a training step, drawn ahead of it from generators that belong to one number each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...masks.labels import NUM_MASKS
+from ...model.flux_latents import TOKEN_WIDTH
+from ...model.sampling.sigmas import shift, shift_mu
+
+
+@dataclass(frozen=True)
+class DropRates:
+    """How often a sample's text becomes the empty prompt, and each of its local masks becomes black.
+
+    all_masks: how often all of them do, the full one, too; the official training never does that.
+    """
+
+    text: float = 0.1
+    local_mask: float = 0.1
+    all_masks: float = 0.0
+
+
+@dataclass(frozen=True)
+class Times:
+    """How t is made of a normal draw: by default sigmoid(N(0, 1)), as the official code does.
+
+    sampling: `logit_normal`; `uniform`; `flux_shift`, the logit-normal moved as FLUX's sigmas are at this size.
+    strata: samples whose numbers follow each other get t from this many equally likely slices in turn, one
+        each, so that a batch of so many covers all of them; 1 leaves them independent.
+    """
+
+    sampling: Literal["logit_normal", "uniform", "flux_shift"] = "logit_normal"
+    strata: int = 1
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One batch's chances: t (B,) in 0..1, noise (B, L, 64), and what is dropped.
+
+    drop_text: (B,) bool. drop_masks: (B, 20) bool, the full mask only where all are dropped.
+    """
+
+    t: Tensor
+    noise: Tensor
+    drop_text: Tensor
+    drop_masks: Tensor
+
+    def to(self, device: torch.device) -> Draws:
+        return Draws(*(part.to(device) for part in (self.t, self.noise, self.drop_text, self.drop_masks)))
+
+
+def generator(seed: int, stream: str, number: int) -> torch.Generator:
+    """The CPU generator of this sample or step: what it draws depends on nothing that came before."""
+    mixed = seed
+    for part in (*stream.encode(), number):
+        mixed = (mixed * 1_000_003 + part + 1) % (2**63 - 1)
+    return torch.Generator().manual_seed(mixed)
+
+
+def draw(
+    rng: torch.Generator,
+    count: int,
+    tokens: int,
+    rates: DropRates | None = None,
+    times: Times | None = None,
+    number: int = 0,
+) -> Draws:
+    """The chances of `count` samples of `tokens` tokens each; the first of them is the run's `number`th."""
+    rates = rates or DropRates()
+    t = timesteps(torch.randn(count, generator=rng), tokens, times or Times(), number)
+    noise = torch.randn(count, tokens, TOKEN_WIDTH, generator=rng)
+    drop_text = torch.rand(count, generator=rng) < rates.text
+    drop_masks = torch.rand(count, NUM_MASKS, generator=rng) < rates.local_mask
+    drop_masks[:, 0] = False
+    # The last draw, and only where it is asked for: what others draw after this one stays what it was.
+    if rates.all_masks > 0:
+        drop_masks |= torch.rand(count, 1, generator=rng) < rates.all_masks
+    return Draws(t, noise, drop_text, drop_masks)
+
+
+def timesteps(normal: Tensor, tokens: int, times: Times, number: int = 0) -> Tensor:
+    """t (B,) in 0..1 of normal draws (B,) for samples counted from `number`."""
+    if times.strata > 1:
+        slices = (number + torch.arange(len(normal))) % times.strata
+        share = (slices + torch.special.ndtr(normal.double())) / times.strata
+        normal = torch.special.ndtri(share).float()
+    if times.sampling == "uniform":
+        uniform: Tensor = torch.special.ndtr(normal)
+        return uniform
+    t = normal.sigmoid()
+    return shift(t, shift_mu(tokens)) if times.sampling == "flux_shift" else t
+
+
+def draw_samples(
+    seed: int,
+    stream: str,
+    numbers: Sequence[int],
+    tokens: int,
+    rates: DropRates | None = None,
+    times: Times | None = None,
+) -> Draws:
+    """The chances of the samples with these numbers: the same whatever batch or process they are in."""
+    each = [draw(generator(seed, stream, number), 1, tokens, rates, times, number) for number in numbers]
+    parts = zip(*((one.t, one.noise, one.drop_text, one.drop_masks) for one in each), strict=True)
+    return Draws(*(torch.cat(part) for part in parts))

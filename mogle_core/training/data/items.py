@@ -1,0 +1,156 @@
+"""What is trained on, before it is encoded: every pair at every resolution, and how one is read and mirrored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...dataset import DatasetError, Pair, find_pairs, read_mask
+from ...dataset.frames import Frame, check_aspects, cut_ids, cut_picture, frame
+from ...dataset.reading import open_picture
+from ...masks.decouple import flip
+from ...masks.labels import CLASS_NAMES
+from ...model.flux_latents import TOKEN_PIXELS
+from ..config.sections import Data, Validation
+from .draws import generator
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A pair at one resolution. mask_size: width and height of its mask's file, which the frame's box is in."""
+
+    pair: Pair
+    frame: Frame
+    mask_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a sample shows of its item: which caption (-1: there is none), and whether it is mirrored."""
+
+    caption: int
+    mirrored: bool
+
+
+def find_items(data: Data) -> tuple[Item, ...]:
+    """All pairs of the configured data set for training, one after the other at each resolution.
+
+    Raises:
+        DatasetError: naming the file or the key that is wrong.
+    """
+    pairs = find_pairs(data.root, data.layout, data.images, data.masks, data.captions, split="train")
+    sizes = [_mask_size(pair) for pair in pairs]
+    return tuple(
+        Item(pair, frame(*size, resolution, data.buckets), size)
+        for resolution in data.resolution
+        for pair, size in zip(pairs, sizes, strict=True)
+    )
+
+
+class LaterItems(Sequence[Item]):
+    """The same items, found again when one is asked for: a set of millions of files need not be kept in mind."""
+
+    def __init__(self, data: Data, count: int) -> None:
+        self._data, self._count = data, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Item]: ...
+
+    def __getitem__(self, place: int | slice) -> Item | Sequence[Item]:
+        return self._found[place]
+
+    @cached_property
+    def _found(self) -> tuple[Item, ...]:
+        found = find_items(self._data)
+        if len(found) != self._count:
+            raise DatasetError(f"{self._data.root} had {self._count} items at first and has {len(found)} now.")
+        return found
+
+
+def _mask_size(pair: Pair) -> tuple[int, int]:
+    try:
+        with Image.open(pair.mask) as image:
+            size: tuple[int, int] = image.size
+    except (OSError, SyntaxError) as error:
+        raise DatasetError(f"{pair.mask}: the mask cannot be read ({error}); replace it or take it out.") from error
+    return size
+
+
+def split_items(count: int, validation: Validation) -> tuple[list[int], list[int]]:
+    """Which items are trained on and which are held out, spread evenly over the set.
+
+    Raises:
+        DatasetError: nothing would be left to train on.
+    """
+    if not validation.every:
+        return list(range(count)), []
+    if count <= validation.pairs:
+        raise DatasetError(
+            f"The data set has {count} pairs, and validation.pairs holds {validation.pairs} of them out: add pairs, "
+            "lower it, or set validation.every = 0."
+        )
+    held = [(2 * number + 1) * count // (2 * validation.pairs) for number in range(validation.pairs)]
+    kept = set(held)
+    return [number for number in range(count) if number not in kept], held
+
+
+def choose(data: Data, seed: int, sample: int, captions: int) -> Choice:
+    """The chances of one sample, from its number alone."""
+    rng = generator(seed, "choice", sample)
+    mirrored, place = torch.rand(2, generator=rng, dtype=torch.float64).tolist()
+    caption = -1 if captions == 0 else 0 if data.pick == "first" else int(place * captions)
+    return Choice(caption, data.flip and mirrored < 0.5)
+
+
+def read_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor:
+    """The item's label map (1, height, width) uint8."""
+    label_map = read_mask(item.pair.mask, label_space)
+    ids = cut_ids(label_map.ids, item.frame)
+    return flip(ids) if mirrored else ids
+
+
+def read_face(item: Item, mirrored: bool = False) -> Tensor:
+    """The item's picture (height, width, 3) float32 in 0..1."""
+    picture = cut_picture(open_picture(item.pair.face), item.mask_size, item.frame, str(item.pair.face))
+    return picture.flip(1) if mirrored else picture
+
+
+def readable_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor:
+    """`read_ids`, after making sure that the picture can be read, too, and fits them.
+
+    Raises:
+        DatasetError: naming the file.
+    """
+    check_aspects(open_picture(item.pair.face).size, item.mask_size, str(item.pair.face))
+    return read_ids(item, label_space, mirrored)
+
+
+def token_weights(ids: Tensor, weights: dict[str, float]) -> Tensor:
+    """The loss's factor on each token of label maps (B, H, W): its pixels' mean, (B, H/16, W/16) float32."""
+    factors = torch.tensor([weights.get(name, 1.0) for name in CLASS_NAMES])
+    return F.avg_pool2d(factors[ids.long()], TOKEN_PIXELS)
+
+
+def manifest_fingerprint(items: Sequence[Item], data: Data) -> str:
+    """Of the items' names, file sizes and captions and of the settings that change them; not of where they are."""
+    settings = data.model_dump(exclude={"root", "images", "masks", "captions", "layout"})
+    digest = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=16)
+    for item in items:
+        pair = item.pair
+        sizes = pair.mask.stat().st_size, pair.face.stat().st_size
+        digest.update(repr((pair.name, sizes, pair.captions, item.frame)).encode())
+    return digest.hexdigest()

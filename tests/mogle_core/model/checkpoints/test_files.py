@@ -1,0 +1,350 @@
+"""Checkpoints there and back in every form, and a sentence for each way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from support.places import DATA
+from support.small_weights import flux_weights, taesd_weights
+from torch import Tensor
+
+from mogle_core.masks.labels import CLASS_NAMES
+from mogle_core.model.checkpoints.files import (
+    Recipe,
+    config_metadata,
+    read,
+    read_config,
+    read_lora,
+    read_network,
+    read_tensors,
+    save,
+)
+from mogle_core.model.mixture.network import MoGLE, MoGLEConfig, from_official, to_official
+from mogle_core.model.stream.attention import StreamOptions
+from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, parse
+from mogle_core.support.errors import WeightsError
+
+GOLDEN = DATA / "golden"
+NETWORK, LORA = GOLDEN / "global_local_mask_moe.pt", GOLDEN / "pytorch_lora_weights.safetensors"
+OFFICIAL = torch.load(NETWORK, weights_only=True)
+CONFIGS = [
+    MoGLEConfig(experts, has_experts, gate)
+    for experts, has_experts, gate in itertools.product(
+        ("both", "global", "local"), (True, False), ("matrix", "scalar", "static", "none")
+    )
+]
+RECIPE = Recipe(
+    "training",
+    "farl",
+    256,
+    StreamOptions(union_attention=False, independent_condition=True, add_condition_attention=True, latent_lora=True),
+)
+
+
+def network() -> MoGLE:
+    return read_network(NETWORK).network
+
+
+def lora() -> MaskLoRA:
+    return read_lora(LORA).lora
+
+
+def same(ours: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = ours.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stored(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
+    if path.suffix == ".safetensors":
+        save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path, metadata)
+    else:
+        torch.save(tensors, path)
+    return path
+
+
+def refused(path: Path, sentence: str, reader: object = read) -> None:
+    with pytest.raises(WeightsError, match=sentence) as caught:
+        reader(path)
+    assert path.name in str(caught.value)
+
+
+# --- What is right.
+
+
+@pytest.mark.parametrize("name", ["mogle.pt", "global_local_mask_moe.pt", "mogle.safetensors", "mogle.pth"])
+def test_official_network(name: str, tmp_path: Path) -> None:
+    checkpoint = read(stored(tmp_path / name, OFFICIAL))
+    assert checkpoint.lora is None
+    assert checkpoint.network.config == MoGLEConfig()
+    assert checkpoint.recipe == Recipe()
+    assert checkpoint.recipe.gate_timestep == "sampling"
+    expected = from_official(OFFICIAL, MoGLEConfig())
+    assert all(torch.equal(tensor, expected[n]) for n, tensor in checkpoint.network.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in checkpoint.network.parameters())
+
+
+def test_official_lora() -> None:
+    checkpoint = read(LORA)
+    assert checkpoint.network is None
+    assert same(checkpoint.lora, parse(load_file(LORA)))
+    assert not any(parameter.requires_grad for parameter in checkpoint.lora.parameters())
+
+
+def test_half_precision_network_is_read_in_float32(tmp_path: Path) -> None:
+    half = {name: tensor.bfloat16() for name, tensor in OFFICIAL.items()}
+    found = read(stored(tmp_path / "mogle.pt", half)).network
+    assert {parameter.dtype for parameter in found.parameters()} == {torch.float32}
+    assert torch.equal(found.experts.bias_in[0], half["global_expert.net.0.bias"].float())
+
+
+def test_combined_file_there_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "face.safetensors"
+    save(path, network(), lora(), RECIPE, {"mogle.step": "4000"})
+    for reader in (read, read_network, read_lora):
+        checkpoint = reader(path)
+        assert same(checkpoint.network, network())
+        assert same(checkpoint.lora, lora())
+        assert checkpoint.recipe == RECIPE
+        assert checkpoint.metadata["mogle.step"] == "4000"
+        assert checkpoint.metadata["mogle.lora_rank"] == "4"
+        assert checkpoint.metadata["mogle.lora_alpha"] == "4"
+        assert checkpoint.metadata["mogle.class_names"].split(",") == list(CLASS_NAMES)
+    with safe_open(path, "pt") as file:
+        names = set(file.keys())
+    assert {f"mogle.{name}" for name in OFFICIAL} | set(load_file(LORA)) == {n for n in names if "alpha" not in n}
+    assert len([name for name in names if name.endswith(".alpha")]) == 31
+
+
+@pytest.mark.parametrize("which", ["network", "lora"])
+def test_one_of_both_alone(which: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    save(path, network() if which == "network" else None, lora() if which == "lora" else None, RECIPE)
+    checkpoint = read(path)
+    assert (checkpoint.network is None) == (which == "lora")
+    assert (checkpoint.lora is None) == (which == "network")
+    assert checkpoint.recipe == RECIPE
+
+
+def test_what_is_saved_says_what_it_is_itself(tmp_path: Path) -> None:
+    """The notes of the file before it do not stand: it may have had a network, and another recipe."""
+    save(tmp_path / "both.safetensors", network(), lora(), Recipe())
+    notes = read(tmp_path / "both.safetensors").metadata
+    save(tmp_path / "lora.safetensors", None, lora(), RECIPE, notes)
+    checkpoint = read(tmp_path / "lora.safetensors")
+    assert checkpoint.network is None
+    assert checkpoint.recipe == RECIPE
+
+
+def test_alpha_that_is_not_the_rank_survives(tmp_path: Path) -> None:
+    tensors = load_file(LORA) | {"transformer.x_embedder.alpha": torch.tensor(1.5)}
+    save(tmp_path / "face.safetensors", None, parse(tensors), Recipe())
+    found = read_lora(tmp_path / "face.safetensors")
+    assert found.lora.parts("img_in")[0].alpha == 1.5
+    assert found.metadata["mogle.lora_alpha"] == "1.5,4"
+    assert torch.equal(found.lora.low_rank()["img_in"].up, parse(tensors).low_rank()["img_in"].up)
+
+
+@pytest.mark.parametrize("adapter", ['{"transformer.lora_alpha": 8, "transformer.r": 4}', '{"lora_alpha": 8.0}'])
+def test_alpha_off_the_adapters_metadata(adapter: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "lora.safetensors", load_file(LORA), {"lora_adapter_metadata": adapter})
+    assert read(path).lora.parts("img_in")[0].alpha == 8
+
+
+@pytest.mark.parametrize("adapter", ["{", "[1]", '{"lora_alpha": "all"}', json.dumps({"r": 4})])
+def test_adapter_metadata_without_an_alpha_means_the_rank(adapter: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "lora.safetensors", load_file(LORA), {"lora_adapter_metadata": adapter})
+    assert read(path).lora.parts("img_in")[0].alpha == 4
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.experts}-{c.has_experts}-{c.gate}")
+def test_every_variant_there_and_back(config: MoGLEConfig, tmp_path: Path) -> None:
+    mogle = MoGLE(config)
+    save(tmp_path / "face.safetensors", mogle, lora(), Recipe())
+    found = read_network(tmp_path / "face.safetensors")
+    assert found.network.config == config
+    assert same(found.network, mogle)
+    save(tmp_path / "network.safetensors", mogle, None, Recipe())
+    assert same(read(tmp_path / "network.safetensors").network, mogle)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.experts}-{c.has_experts}-{c.gate}")
+def test_variants_off_the_keys_alone(config: MoGLEConfig) -> None:
+    """As official files have them: what the keys cannot show is the default."""
+    found = read_config(to_official(MoGLE(config).state_dict(), config), {})
+    expected = dataclasses.replace(
+        config,
+        experts=config.experts if config.has_experts else "both",
+        gate="matrix" if config.gate == "scalar" else config.gate,
+    )
+    assert found == expected
+    if config.gate == "scalar":
+        notes = {"mogle.weight_is_scale": "true"}
+        assert read_config(to_official(MoGLE(config).state_dict(), config), notes).gate == "scalar"
+    assert read_config({}, config_metadata(config)) == config
+
+
+def test_recipe_there_and_back() -> None:
+    assert Recipe.from_metadata(RECIPE.metadata()) == RECIPE
+    assert Recipe.from_metadata(Recipe().metadata()) == Recipe() == Recipe.from_metadata({})
+    assert Recipe.from_metadata({"mogle.train_resolution": "large"}) == Recipe()
+
+
+# --- What is wrong.
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    refused(tmp_path / "mogle.pt", f"There is no file mogle.pt in {tmp_path}")
+    (tmp_path / "folder.pt").mkdir()
+    refused(tmp_path / "folder.pt", "There is no file")
+
+
+@pytest.mark.parametrize("name", ["mogle.pt", "lora.safetensors"])
+def test_empty(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    refused(tmp_path / name, "is empty: the download or copy did not finish")
+
+
+@pytest.mark.parametrize("length", [4, 50, 1000, 0.1, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("form", ["zip", "before torch 1.6", "safetensors"])
+def test_truncated(form: str, length: float, tmp_path: Path) -> None:
+    path = tmp_path / ("mogle.safetensors" if form == "safetensors" else "mogle.pt")
+    if form == "safetensors":
+        stored(path, OFFICIAL)
+    else:
+        torch.save(OFFICIAL, path, _use_new_zipfile_serialization=form == "zip")
+    content = path.read_bytes()
+    path.write_bytes(content[: length if isinstance(length, int) else int(length * len(content))])
+    refused(path, "truncated|no weights at all")
+
+
+def test_every_short_pickle_is_refused(tmp_path: Path) -> None:
+    """Wherever an old-style file is cut in its first bytes, where the unpickler itself fails."""
+    buffer = io.BytesIO()
+    torch.save(OFFICIAL, buffer, _use_new_zipfile_serialization=False)
+    for length in range(1, 600, 7):
+        (tmp_path / "mogle.pt").write_bytes(buffer.getvalue()[:length])
+        refused(tmp_path / "mogle.pt", "truncated|no weights at all")
+
+
+@pytest.mark.parametrize("content", [b"<html>not found</html>", b"\x89PNG\r\n\x1a\n", b"version https://git-lfs"])
+@pytest.mark.parametrize("name", ["mogle.pt", "lora.safetensors"])
+def test_something_else_entirely(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content * 20)
+    refused(tmp_path / name, "truncated or no|no weights at all")
+
+
+def test_wrong_ending(tmp_path: Path) -> None:
+    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "no .safetensors file")
+    refused(Path(shutil.copy(LORA, tmp_path / "lora.pt")), "no PyTorch file|no weights at all")
+
+
+class Touch:
+    """A pickle that makes a file when it is opened the careless way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.mkdir, (str(self.path), 0o700)
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "before torch 1.6"])
+def test_code_in_a_pickle_is_not_run(new: bool, tmp_path: Path) -> None:
+    trace = tmp_path / "was_run"
+    content = OFFICIAL | {"gating.extra": Touch(trace)}
+    torch.save(content, tmp_path / "mogle.pt", _use_new_zipfile_serialization=new)
+    refused(tmp_path / "mogle.pt", "more than weights.*could run code")
+    assert not trace.exists()
+    torch.load(tmp_path / "mogle.pt", weights_only=False)
+    assert trace.exists()  # it would have
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"state_dict": OFFICIAL}, {"step": 3}, torch.zeros(2)])
+def test_no_plain_state_dict(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "mogle.pt")
+    refused(tmp_path / "mogle.pt", f"holds a {type(content).__name__} that is not a plain state dict")
+
+
+def test_lora_for_network_and_network_for_lora() -> None:
+    refused(LORA, "is the LoRA, not the network: give it to LoRA Apply.*mogle.pt", read_network)
+    refused(NETWORK, "is the network, not the LoRA: give it to Load MoGLE.*pytorch_lora_weights", read_lora)
+
+
+def test_missing_tensors_are_named(tmp_path: Path) -> None:
+    lost = ["local_experts.3.net.0.bias", "gating.noise_proj.bias"]
+    rest = {name: tensor for name, tensor in OFFICIAL.items() if name not in lost}
+    refused(stored(tmp_path / "mogle.pt", rest), r"lacks 2 tensors \(.*gating\.noise_proj\.bias.*cut or renamed")
+    for i in range(5):
+        rest.pop(f"local_experts.{i}.net.2.weight")
+    refused(stored(tmp_path / "mogle.pt", rest), r"lacks 7 tensors \(.*, \.\.\.\)")
+
+
+def test_left_over_tensors_are_named(tmp_path: Path) -> None:
+    more = OFFICIAL | {"local_experts.19.net.0.bias": torch.zeros(32)}
+    refused(stored(tmp_path / "mogle.pt", more), r"has 1 tensors \(local_experts\.19\.net\.0\.bias\) that no MoGLE")
+
+
+@pytest.mark.parametrize("lost", ["experts", "gating"])
+def test_a_combined_file_misses_what_it_says_it_has(lost: str, tmp_path: Path) -> None:
+    """Without all of its experts an official file would be another variant; ours says which it is."""
+    save(tmp_path / "face.safetensors", network(), None, Recipe())
+    with safe_open(tmp_path / "face.safetensors", "pt") as file:
+        notes, names = file.metadata(), [name for name in file.keys() if lost not in name]  # noqa: SIM118
+        rest = {name: file.get_tensor(name) for name in names if not (lost == "experts" and "global" in name)}
+    refused(stored(tmp_path / "cut.safetensors", rest, notes), r"lacks \d+ tensors")
+
+
+def test_wrong_shapes(tmp_path: Path) -> None:
+    wide = OFFICIAL | {"gating.noise_proj.weight": torch.zeros(64, 16)}
+    refused(stored(tmp_path / "mogle.pt", wide), r"'gating\.noise_proj\.weight' is \(64, 16\), expected \(64, 64\)")
+    few = OFFICIAL | {"gating.gate.2.weight": torch.zeros(12, 64)}
+    refused(stored(tmp_path / "mogle.pt", few), r"\(12, 64\), expected \(20, 64\)\. .*20 masks")
+
+
+def test_lora_sentences_name_the_file(tmp_path: Path) -> None:
+    tensors = load_file(LORA)
+    tensors.pop("transformer.x_embedder.lora_A.weight")
+    refused(stored(tmp_path / "lora.safetensors", tensors), r"lora\.safetensors: .*x_embedder' is incomplete")
+    other = {"lora_unet_down_blocks_0.lora_down.weight": torch.zeros(4, 8)}
+    other["lora_unet_down_blocks_0.lora_up.weight"] = torch.zeros(8, 4)
+    refused(stored(tmp_path / "sdxl.safetensors", other), "made for another base model", read_lora)
+
+
+def test_a_mixture_that_is_not_ours(tmp_path: Path) -> None:
+    mixed = load_file(LORA) | {"something.weight": torch.zeros(2)}
+    refused(stored(tmp_path / "lora.safetensors", mixed), r"mixes LoRA tensors .*'something\.weight'")
+
+
+def test_other_models_files(tmp_path: Path) -> None:
+    flux = flux_weights()
+    refused(stored(tmp_path / "flux.safetensors", flux), "FLUX transformer .*models/diffusion_models")
+    prefixed = {f"model.diffusion_model.{name}": tensor for name, tensor in flux.items()}
+    refused(stored(tmp_path / "checkpoint.safetensors", prefixed), "FLUX transformer")
+    vae = {"encoder.conv_in.weight": torch.zeros(2), "decoder.conv_in.weight": torch.zeros(2)}
+    refused(stored(tmp_path / "ae.safetensors", vae), "a VAE .*models/vae")
+    refused(stored(tmp_path / "taef1.safetensors", taesd_weights()), "a VAE .*models/vae")
+    refused(stored(tmp_path / "clip.safetensors", {"text_model.x": torch.zeros(2)}), "something else: .*'text_model.x'")
+    refused(stored(tmp_path / "nothing.safetensors", {}), "something else: .*'missing'")
+
+
+def test_the_adapter_metadata_says_alpha_where_the_tensors_are_lost(tmp_path: Path) -> None:
+    """diffusers reads alpha from the file's metadata only."""
+    lora = MaskLoRA({"img_in": [LoRAPart(0, torch.randn(4, 64), torch.randn(64, 4), alpha=8.0)]})
+    save(tmp_path / "lora.safetensors", None, lora, RECIPE)
+    tensors, metadata = read_tensors(tmp_path / "lora.safetensors")
+    without = {name: tensor for name, tensor in tensors.items() if not name.endswith(".alpha")}
+    save_file(without, tmp_path / "stripped.safetensors", metadata)
+    found = read_lora(tmp_path / "stripped.safetensors").lora
+    assert found is not None
+    assert found.parts("img_in")[0].alpha == 8.0
+    assert json.loads(metadata["lora_adapter_metadata"])["transformer.target_modules"] == ["x_embedder"]

@@ -1,0 +1,105 @@
+"""What a sampling run computes once, on FLUX of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from support.waits import waits_in
+from support.written_out import flux
+from torch import Tensor
+
+from mogle_core.masks.decode import decode_tensor
+from mogle_core.model.checkpoints.files import Recipe
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.mixture.regions import Region
+from mogle_core.model.sampling.sampler import noise_of, sample
+from mogle_core.model.stream.kept_keys import Refresh
+from mogle_core.model.stream.lora import MaskLoRA
+from mogle_core.training.start import fresh_lora
+
+SIDE = 4
+GUIDANCE = 3.0
+
+
+@dataclass(frozen=True)
+class Small:
+    flux: Flux = field(default_factory=flux)
+    network: MoGLE = field(default_factory=MoGLE)
+    recipe: Recipe = field(default_factory=Recipe)
+    lora: MaskLoRA | None = None
+
+
+@pytest.fixture(scope="module")
+def models() -> Small:
+    torch.manual_seed(0)
+    made = Small()
+    lora = fresh_lora(made.flux, 2, torch.Generator().manual_seed(0)).requires_grad_(False)
+    for parameter in lora.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return replace(made, lora=lora)
+
+
+@pytest.fixture
+def run(models: Small) -> Callable[..., Tensor]:
+    generator = torch.Generator().manual_seed(1)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    params = models.flux.params
+    masks, text, empty = (
+        random(2, 20, SIDE * SIDE, 64),
+        *((random(2, 3, params.context_in_dim), random(2, params.vec_in_dim)) for _ in range(2)),
+    )
+
+    def run(steps: int = 3, **options: Any) -> Tensor:
+        noise = noise_of([3, 4], 16 * SIDE, 16 * SIDE)
+        return sample(models, masks, text, noise, steps, GUIDANCE, empty=empty, **options)
+
+    return run
+
+
+@pytest.mark.parametrize("options", [{}, {"cfg": 2.0}, {"mask_guidance": 1.0}], ids=["plain", "cfg", "own guidance"])
+def test_modulations_are_made_once_a_run_and_conditioning(
+    options: dict[str, float], run: Callable[..., Tensor], models: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With them left out, a pass makes its own: the same picture to the bit."""
+    made, original = [], Flux.modulate_mask
+    monkeypatch.setattr(Flux, "modulate_mask", lambda *given: made.append(given[1]) or original(*given))
+    once = run(**options)
+    assert len(made) == (2 if "cfg" in options else 1)
+
+    forward = Flux.forward
+
+    def forgetful(model: Flux, *given: Any) -> Tensor:
+        *others, mask = given
+        return forward(model, *others, replace(mask, guidance=options.get("mask_guidance"), modulations=None))
+
+    monkeypatch.setattr(Flux, "forward", forgetful)
+    assert torch.equal(run(**options), once)
+    assert len(made) > 3
+
+
+REGIONS = (Region("hair", strength=0.5, end_percent=0.5),)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"cfg": 2.0}, {"refresh": Refresh(2)}, {"regions": REGIONS}], ids=lambda chosen: " ".join(chosen)
+)
+def test_no_step_waits_for_the_device(options: dict[str, Any], run: Callable[..., Tensor]) -> None:
+    assert waits_in(lambda: run(steps=4, **options)) == waits_in(lambda: run(steps=2, **options))
+
+
+def test_reading_a_value_is_seen() -> None:
+    """Decoding a mask does it, and may: it is done once."""
+    assert any("decode.py" in line for line in waits_in(lambda: decode_tensor(torch.zeros(1, 4, 4, 3))))
+
+
+def test_the_masks_own_guidance_counts(run: Callable[..., Tensor]) -> None:
+    assert torch.equal(run(mask_guidance=GUIDANCE), run())
+    assert not torch.equal(run(mask_guidance=1.0), run())

@@ -1,0 +1,102 @@
+"""The official YAML: what it says is taken over, what we cannot do is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mogle_core.training.config.official import OfficialError, read_official
+from mogle_core.training.config.reading import load_config
+
+
+def official() -> dict[str, Any]:
+    """The published file's keys and values; the layers' pattern is shortened."""
+    layers = "x_embedder norm1.linear to_k to_q to_v to_out ff.net.2 norm.linear proj_mlp proj_out"
+    return {
+        "sd_path": "checkpoints/FLUX.1-dev",
+        "dtype": "bfloat16",
+        "model": {"union_cond_attn": True, "add_cond_attn": False, "latent_lora": False},
+        "train": {
+            "batch_size": 4,
+            "accumulate_grad_batches": 1,
+            "dataloader_workers": 4,
+            "save_interval": 1000,
+            "sample_interval": 100,
+            "max_steps": -1,
+            "gradient_checkpointing": True,
+            "save_path": "runs/face-mogle",
+            "condition_type": "depth",
+            "dataset": {
+                "root": "data/mmcelebahq",
+                "condition_size": 512,
+                "target_size": 512,
+                "drop_text_prob": 0.1,
+                "drop_image_prob": 0.1,
+            },
+            "lora_config": {"r": 4, "lora_alpha": 4, "init_lora_weights": "gaussian", "target_modules": layers},
+            "optimizer": {
+                "type": "Prodigy",
+                "params": {"lr": 1, "use_bias_correction": True, "safeguard_warmup": True, "weight_decay": 0.01},
+            },
+        },
+    }
+
+
+def write(folder: Path, found: Any) -> Path:
+    path = folder / "Face-MoGLE.yaml"
+    path.write_text(yaml.safe_dump(found))
+    return path
+
+
+def test_what_it_says_is_what_is_trained(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, official()), ["loop.batch=8"])
+    paper = load_config("paper")
+    for section in ("optimiser", "timesteps", "drop", "loop"):
+        ours = getattr(config, section).model_dump(exclude={"checkpoint_every"})
+        assert ours == getattr(paper, section).model_dump(exclude={"checkpoint_every"})
+    assert config.loop.checkpoint_every == 1000 and config.validation.every == 100
+    assert (config.lora.rank, config.lora.alpha) == (4, 4)
+    assert str(config.data.root) == "data/mmcelebahq" and config.data.resolution == (512,)
+    assert config.model.t5xxl == "checkpoints/FLUX.1-dev/text_encoder_2"
+    assert (str(config.output.folder), config.output.name) == ("runs", "face-mogle")
+
+
+def test_what_cannot_be_had_is_said_key_by_key(tmp_path: Path) -> None:
+    found = official()
+    found["model"]["latent_lora"] = True
+    found["train"]["dataset"]["condition_size"] = 256
+    found["train"]["optimizer"]["type"] = "SGD"
+    found["train"]["lora_config"]["target_modules"] = "to_q"
+    notes = "\n".join(read_official(write(tmp_path, found))[1])
+    for expected in (
+        "model.latent_lora: True cannot be had",
+        "train.dataset.condition_size: 256",
+        "train.optimizer.type: SGD cannot be had",
+        "train.lora_config.target_modules: these are not the official layers",
+        "train.dataloader_workers: 4 has no counterpart",
+        "train.max_steps: -1 would run for ever",
+        "add --set loop.batch=8",
+    ):
+        assert expected in notes
+
+
+def test_no_key_is_passed_over_in_silence(tmp_path: Path) -> None:
+    found = official()
+    found["train"]["something_new"] = {"deep": 3}
+    assert any(note.startswith("train.something_new.deep: 3") for note in read_official(write(tmp_path, found))[1])
+
+
+@pytest.mark.parametrize("found", [[1, 2], {"model": {}}, "text"])
+def test_another_yaml_is_refused(found: Any, tmp_path: Path) -> None:
+    with pytest.raises(OfficialError, match=r"Face-MoGLE\.yaml: the section `train` is missing"):
+        read_official(write(tmp_path, found))
+
+
+def test_broken_yaml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "Face-MoGLE.yaml"
+    path.write_text("train: [1,\n")
+    with pytest.raises(OfficialError, match=r"Face-MoGLE\.yaml: this is no YAML"):
+        load_config(path)

@@ -1,0 +1,154 @@
+"""Small models in a real ComfyUI, and sampling from them with its real samplers. Needs a running host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import comfy.model_patcher
+import comfy.sample
+import comfy.samplers
+import comfy.sd
+import comfy.supported_models
+import comfy.utils
+import torch
+from comfy.ldm.flux.model import FluxParams
+from safetensors.torch import load_file
+from torch import Tensor
+
+from support.places import DATA
+from support.small_weights import LATENT_CHANNELS, TINY, FluxSizes, flux_weights, sizes_of, taesd_weights
+
+GOLDEN = DATA / "golden"
+Conditioning = list[list[Any]]
+LATENT_SCALE = 8  # pixels a latent cell
+
+
+def tiny_flux(
+    weights: Mapping[str, Tensor] | None = None,
+    *,
+    sizes: FluxSizes | None = None,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    compute: torch.dtype | None = None,
+) -> Any:
+    """A FLUX.1 as a loader node gives it (a ModelPatcher), of any sizes on any host.
+
+    weights: state dict in the single-file naming; random from `sizes` and `seed` when left out.
+    compute: cast weights to this dtype at use, as for fp8 weights; None computes in `dtype`.
+    """
+    if weights is None:
+        weights = flux_weights(sizes or TINY, seed)
+    outline = comfy.supported_models.Flux(_outline(sizes or sizes_of(weights)))
+    outline.set_inference_dtype(dtype, compute)
+    model = outline.get_model({}, "").eval()
+    model.load_model_weights(dict(weights), "")
+    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    cpu = torch.device("cpu")
+    return patcher(model, load_device=cpu, offload_device=cpu)
+
+
+def _outline(sizes: FluxSizes) -> dict[str, Any]:
+    """The model's configuration as ComfyUI's detection would write it."""
+    outline = {
+        "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "mlp_ratio": 4.0,
+        "theta": 10000, "qkv_bias": True, "guidance_embed": sizes.guidance, "hidden_size": sizes.hidden,
+        "num_heads": sizes.heads, "axes_dim": list(sizes.axes), "depth": sizes.double,
+        "depth_single_blocks": sizes.single, "context_in_dim": sizes.context, "vec_in_dim": sizes.pooled,
+    }  # fmt: skip
+    if "txt_ids_dims" in FluxParams.__dataclass_fields__:
+        outline["txt_ids_dims"] = []
+    return outline
+
+
+def golden_flux(**options: Any) -> Any:
+    """The model of the golden numbers; options as for `tiny_flux`."""
+    return tiny_flux(load_file(GOLDEN / "flux_tiny.safetensors"), **options)
+
+
+def tiny_vae(seed: int = 0, latent_channels: int = LATENT_CHANNELS) -> Any:
+    """The VAE that VAELoader makes of a random TAESD file."""
+    return comfy.sd.VAE(sd=taesd_weights(seed, latent_channels))
+
+
+def with_lora(model: Any, lora: Mapping[str, Tensor], strength: float = 1.0) -> Any:
+    """What LoraLoaderModelOnly does."""
+    return comfy.sd.load_lora_for_models(model, None, dict(lora), strength, 0)[0]
+
+
+def conditioning(
+    seed: int, sizes: FluxSizes = TINY, tokens: int = 8, guidance: float = 3.5, **more: Any
+) -> Conditioning:
+    """Random text conditioning of one entry; `more` goes into its dictionary."""
+    generator = torch.Generator().manual_seed(seed)
+    context = torch.randn(1, tokens, sizes.context, generator=generator)
+    pooled = torch.randn(1, sizes.pooled, generator=generator)
+    return [[context, {"pooled_output": pooled, "guidance": guidance, **more}]]
+
+
+def empty_latent(height: int = 64, width: int = 64, batch: int = 1) -> dict[str, Tensor]:
+    """height, width in pixels, as in EmptySD3LatentImage."""
+    return {"samples": torch.zeros(batch, LATENT_CHANNELS, height // LATENT_SCALE, width // LATENT_SCALE)}
+
+
+def sample(
+    model: Any,
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    latent: dict[str, Tensor] | None = None,
+    *,
+    seed: int = 0,
+    steps: int = 2,
+    cfg: float = 1.0,
+    sampler: str = "euler",
+    scheduler: str = "simple",
+    denoise: float = 1.0,
+) -> Tensor:
+    """The latent (B, 16, H/8, W/8) that KSampler gives; 64 by 64 pixels when no latent is given."""
+    import nodes
+
+    latent, negative = latent or empty_latent(), positive if negative is None else negative
+    with torch.inference_mode():
+        sampled = nodes.common_ksampler(
+            model, seed, steps, cfg, sampler, scheduler, positive, negative, latent, denoise=denoise
+        )
+    return sampled[0]["samples"]
+
+
+def trajectory(
+    model: Any,
+    start: Tensor,
+    sigmas: Sequence[float],
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    cfg: float = 1.0,
+) -> list[Tensor]:
+    """Euler's steps from `start` (B, 16, h, w) over given sigmas: the latents in model space, start first.
+
+    Through ComfyUI's whole sampling, so through every wrapper of the model.
+    """
+    latents: list[Tensor] = []
+    with torch.inference_mode():
+        end = comfy.sample.sample_custom(
+            model, start / sigmas[0], cfg, comfy.samplers.sampler_object("euler"), torch.as_tensor(sigmas),
+            positive, positive if negative is None else negative, torch.zeros_like(start), disable_pbar=True,
+            callback=lambda step, denoised, x, steps: latents.append(x.clone()),
+        )  # fmt: skip
+    return [*latents, model.model.process_latent_in(end)]
+
+
+def velocity(model: Any, x: Tensor, t: float, positive: Conditioning) -> Tensor:
+    """The model's velocity at x (B, 16, h, w), in model space, and time t: read off one step to 0."""
+    return (x - trajectory(model, x, [t, 0.0], positive)[-1]) / t
+
+
+def unpacked(tokens: Tensor, rows: int, columns: int) -> Tensor:
+    """Tokens (B, rows * columns, 64) to a latent (B, 16, 2 rows, 2 columns)."""
+    grid = tokens.unflatten(2, (LATENT_CHANNELS, 2, 2)).unflatten(1, (rows, columns))
+    return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+
+
+def packed(latent: Tensor) -> Tensor:
+    """The inverse of `unpacked`: (B, 16, h, w) to (B, h/2 * w/2, 64)."""
+    grid = latent.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+    return grid.permute(0, 2, 4, 1, 3, 5).flatten(3, 5).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""The nodes of ComfyUI-MoGLE: one theme a file, the work in `mogle_core`, the host's ways in `host`."""
+"""The nodes of ComfyUI-MoGLE: one file per theme. `mogle_core` does the work, `host` knows ComfyUI's internals."""
 
 from __future__ import annotations
 

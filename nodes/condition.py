@@ -1,4 +1,4 @@
-"""Gated Condition and Region Control: the mask joins the model and the conditioning."""
+"""Gated Condition and Region Control: they add the mask to the model and the conditioning."""
 
 from __future__ import annotations
 
@@ -22,54 +22,54 @@ class GatedCondition(io.ComfyNode):
             node_id="MoGLEGatedCondition",
             display_name="Gated Condition",
             category="MoGLE",
-            description="Puts the mask beside text and image as a third stream through every block of FLUX.1. "
-            "Use the outputs model and positive together.",
+            description="Adds the mask to FLUX.1 as a third stream that runs through every block beside text and "
+            "image. Use the outputs model and positive together.",
             inputs=[
-                io.Model.Input("model", tooltip="FLUX.1, as from Load Diffusion Model."),
+                io.Model.Input("model", tooltip="FLUX.1, for example from Load Diffusion Model."),
                 io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
                 sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
                 sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),
                 inputs.strength(
-                    "How much picture and mask see of each other: log(strength) is added to their attention. 1 is "
-                    "what it was trained for and the fastest; 0 is plain FLUX."
+                    "How strongly the image follows the mask: log(strength) is added to the attention between the "
+                    "two. 1 is the trained value and the fastest. 0 is plain FLUX."
                 ),
-                inputs.percent("start_percent", 0.0, "From which part of the sampling on the mask acts."),
+                inputs.percent("start_percent", 0.0, "Fraction of the sampling at which the mask starts to act."),
                 inputs.percent(
                     "end_percent",
                     1.0,
-                    "Up to which part of the sampling the mask acts; the steps after it are as fast as plain FLUX.",
+                    "Fraction of the sampling at which the mask stops acting. Later steps are as fast as plain FLUX.",
                 ),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
-                    tooltip="A negative prompt that is to follow the mask, too. To leave the mask out of it, "
-                    "connect it to the sampler directly. Without one, the output is an empty negative.",
+                    tooltip="A negative prompt that should also follow the mask. If it should not, connect it to "
+                    "the sampler directly. If nothing is connected, the negative output is empty.",
                 ),
                 sockets.Regions.Input(
-                    "regions", optional=True, tooltip="From Region Control: single regions weaker or stronger."
+                    "regions", optional=True, tooltip="From Region Control: makes single regions weaker or stronger."
                 ),
                 sockets.RegionPrompts.Input(
                     "region_prompts",
                     optional=True,
-                    tooltip="From Region Prompt: texts of single regions, beside the positive prompt. The negative "
-                    "gets none.",
+                    tooltip="From Region Prompt: extra prompts for single regions. They apply to the positive prompt "
+                    "only.",
                 ),
                 io.Combo.Input(
                     "mask_guidance",
                     options=[SAME_GUIDANCE, "1"],
                     default=SAME_GUIDANCE,
                     optional=True,
-                    tooltip="The guidance that the mask stream is told: the image's, as the official inference "
-                    "does, or 1, as in training.",
+                    tooltip="The guidance value for the mask stream: the same as for the image, as in the official "
+                    "inference, or 1, as in training.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Boolean.Input(
                     "separate_calls",
                     default=False,
                     optional=True,
-                    tooltip="Run image and mask through each layer in two calls. Slower; for weights whose "
-                    "products scale by their largest input (nvfp4), so that the mask cannot touch the image's "
-                    "rounding.",
+                    tooltip="Runs image and mask through each layer in two calls, which is slower. Meant for weights "
+                    "that scale each call by its largest input (nvfp4): the mask then cannot change how the image "
+                    "is rounded.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Int.Input(
@@ -78,9 +78,9 @@ class GatedCondition(io.ComfyNode):
                     min=1,
                     max=16,
                     optional=True,
-                    tooltip="Compute the mask stream only at every so many steps and reuse its keys and values in "
-                    "those between. 1 is exact; 4 is much faster and keeps the mask a little less closely. Needs "
-                    "memory for the kept keys.",
+                    tooltip="Computes the mask stream every N steps and reuses its keys and values in between. 1 is "
+                    "exact. 4 is much faster, and the image follows the mask a little less closely. The stored keys "
+                    "need memory.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Combo.Input(
@@ -88,8 +88,8 @@ class GatedCondition(io.ComfyNode):
                     options=list(SCHEDULES),
                     default=SCHEDULES[0],
                     optional=True,
-                    tooltip="dense early computes the mask stream at each of the first steps, where the layout is "
-                    "decided, and at every so many of the others. Without effect while refresh_every is 1.",
+                    tooltip="dense early computes the mask stream at each of the first steps, which decide the "
+                    "layout, and every N steps after that. It has no effect while refresh_every is 1.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Combo.Input(
@@ -97,17 +97,19 @@ class GatedCondition(io.ComfyNode):
                     options=list(MASK_TOKENS),
                     default=MASK_TOKENS[0],
                     optional=True,
-                    tooltip="half: a quarter of the mask tokens, each for 2 x 2 of the picture's. Faster, and small "
-                    "features follow the mask less closely.",
+                    tooltip="half uses a quarter of the mask tokens: each covers 2 x 2 image tokens. This is faster, "
+                    "but small features follow the mask less closely.",
                     **host.newer_input_fields(advanced=True),
                 ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the mask stream."),
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt with the mask."),
-                io.Conditioning.Output(display_name="negative", tooltip="The negative, with the mask if given."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="The negative prompt with the mask; empty if none is connected."
+                ),
                 sockets.Gates.Output(
-                    display_name="gates", tooltip="What the gate does, for Gate Maps. Recorded only if connected."
+                    display_name="gates", tooltip="The gate's weights, for Gate Maps. Recorded only if connected."
                 ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
@@ -169,19 +171,28 @@ class RegionControl(io.ComfyNode):
             node_id="MoGLERegions",
             display_name="Region Control",
             category="MoGLE",
-            description="Makes one region's mask stricter or looser, or lets it act for a part of the time. "
-            "Chain several for several regions.",
+            description="Makes the image follow one region's mask more or less strictly, or only during part of the "
+            "sampling. Chain one node for each region.",
             inputs=[
                 io.Combo.Input(
                     "region",
                     options=list(REGION_NAMES),
                     default="hair",
-                    tooltip="A class, or the full mask that holds all of them.",
+                    tooltip="A class, or the full mask, which contains all classes.",
                 ),
-                inputs.strength("Factor on this region's share in the gate; the other shares fill up. 0 takes it out."),
-                inputs.percent("start_percent", 0.0, "From which part of the sampling on it holds; before it, 1."),
-                inputs.percent("end_percent", 1.0, "Up to which part of the sampling it holds; after it, 1."),
-                sockets.Regions.Input("regions", optional=True, tooltip="More regions, from another one."),
+                inputs.strength(
+                    "Multiplies this region's weight in the gate. All weights are then scaled to sum to 1 again. 0 "
+                    "removes the region."
+                ),
+                inputs.percent(
+                    "start_percent",
+                    0.0,
+                    "Fraction of the sampling at which the strength starts to apply. It is 1 before.",
+                ),
+                inputs.percent(
+                    "end_percent", 1.0, "Fraction of the sampling at which the strength stops applying. It is 1 after."
+                ),
+                sockets.Regions.Input("regions", optional=True, tooltip="From another Region Control, to chain them."),
             ],
             outputs=[sockets.Regions.Output(display_name="regions", tooltip="For Gated Condition.")],
             **host.newer_fields(search_aliases=["regional strength", "class strength"]),

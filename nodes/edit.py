@@ -1,4 +1,4 @@
-"""Mask Edit, Set Region, Get Region and Morph Mask: a label map changed region by region."""
+"""Mask Edit, Set Region, Get Region and Morph Mask: they change a label map region by region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def _mask(name: str, tooltip: str) -> io.Image.Input:
-    return io.Image.Input(name, tooltip=f"{tooltip} In the palette's colours or as ids.")
+    return io.Image.Input(name, tooltip=f"{tooltip} In palette colours or as class ids.")
 
 
 def _region(tooltip: str, *more: str) -> io.Combo.Input:
@@ -29,18 +29,18 @@ def _locked() -> io.String.Input:
         "locked",
         default="",
         optional=True,
-        tooltip="Classes that must neither lose nor gain a pixel, with commas: l_eye, r_eye, mouth.",
+        tooltip="Classes that must not lose or gain a pixel, separated by commas: l_eye, r_eye, mouth.",
     )
 
 
 def _pixels(name: str, direction: str) -> io.Int.Input:
-    tooltip = f"For move: pixels {direction}; below 0 the other way."
+    tooltip = f"For move: pixels {direction}. Negative values move the other way."
     return io.Int.Input(name, default=0, min=-16384, max=16384, optional=True, tooltip=tooltip)
 
 
 def _style(name: str) -> io.Combo.Input:
     styles = list(STYLES[f"add {name}"])
-    tooltip = f"For add {name}: which kind."
+    tooltip = f"For add {name}: the style."
     return io.Combo.Input(name, options=styles, default=styles[0], optional=True, tooltip=tooltip)
 
 
@@ -55,20 +55,20 @@ class MaskEdit(io.ComfyNode):
             node_id="MoGLEMaskEdit",
             display_name="Mask Edit",
             category="MoGLE",
-            description="Changes one region of a face mask, or adds a hat, glasses or earrings. Class by class, "
-            "so that no colour is ever mixed.",
+            description="Changes one region of a face mask, or adds a hat, glasses or earrings. It works on class "
+            "numbers, so colours are never mixed.",
             inputs=[
                 _mask("mask", "The face mask."),
                 _region(
                     "The class to change, or all for the whole mask (move, scale, rotate, mirror, swap left/right, "
-                    "smooth). What is added needs none.",
+                    "smooth). The add operations ignore it.",
                     ALL,
                 ),
                 io.Combo.Input(
                     "operation",
                     options=list(OPERATIONS),
                     default="grow",
-                    tooltip="What to do. Where a region goes, what lies behind it is continued.",
+                    tooltip="The change to make. Pixels that a region uncovers are filled from the classes behind it.",
                 ),
                 io.Float.Input(
                     "amount",
@@ -77,7 +77,7 @@ class MaskEdit(io.ComfyNode):
                     max=16384.0,
                     step=0.5,
                     optional=True,
-                    tooltip="For grow, shrink and smooth: pixels. For scale: percent larger (below 0: smaller). "
+                    tooltip="For grow, shrink and smooth: pixels. For scale: percent larger (negative: smaller). "
                     "For rotate: degrees clockwise. 0 changes nothing.",
                 ),
                 _pixels("dx", "to the right"),
@@ -87,14 +87,14 @@ class MaskEdit(io.ComfyNode):
                     options=list(CLASS_NAMES),
                     default="background",
                     optional=True,
-                    tooltip="For replace by: the class that takes the region's place.",
+                    tooltip="For replace by: the class that the region becomes.",
                 ),
                 _style("hat"),
                 _style("glasses"),
                 _style("earrings"),
                 _locked(),
             ],
-            outputs=[_edited("The changed mask, in the palette's colours.")],
+            outputs=[_edited("The changed mask, in palette colours.")],
             **host.newer_fields(search_aliases=["grow region", "face mask edit", "add glasses", "add hat"]),
         )
 
@@ -138,21 +138,23 @@ class SetRegion(io.ComfyNode):
             node_id="MoGLESetRegion",
             display_name="Set Region",
             category="MoGLE",
-            description="Paints an area into a face mask as one of its classes.",
+            description="Gives an area of a face mask the class that you choose.",
             inputs=[
                 _mask("mask", "The face mask."),
                 _region("The class that the area becomes."),
-                io.Mask.Input("area", tooltip="Where: 0.5 or more. Resized to the mask, by nearest neighbour."),
+                io.Mask.Input(
+                    "area", tooltip="Pixels of 0.5 or more are painted. Resized to the mask by nearest neighbour."
+                ),
                 io.Boolean.Input(
                     "keep",
                     default=True,
                     optional=True,
-                    tooltip="Keep the region where it was, too. Off: it is where the area is and nowhere else, and "
-                    "what lies behind it is continued.",
+                    tooltip="On: the area is added to the region. Off: the area replaces the region, and the pixels "
+                    "that this uncovers are filled from the classes behind.",
                 ),
                 _locked(),
             ],
-            outputs=[_edited("The mask with the region, in the palette's colours.")],
+            outputs=[_edited("The mask with the region, in palette colours.")],
             **host.newer_fields(search_aliases=["paint region", "mask to face mask", "replace region"]),
         )
 
@@ -169,8 +171,9 @@ class GetRegion(io.ComfyNode):
             node_id="MoGLEGetRegion",
             display_name="Get Region",
             category="MoGLE",
-            description="One class of a face mask as a MASK, for inpainting, compositing and every other mask node.",
-            inputs=[_mask("mask", "The face mask."), _region("The class to take out.")],
+            description="Extracts one class of a face mask as a MASK, for inpainting, compositing and any other mask "
+            "node.",
+            inputs=[_mask("mask", "The face mask."), _region("The class to extract.")],
             outputs=[io.Mask.Output(display_name="area", tooltip="1 where the mask has this class, 0 elsewhere.")],
             **host.newer_fields(search_aliases=["face mask to mask", "extract region", "class mask"]),
         )
@@ -187,15 +190,15 @@ class MorphMask(io.ComfyNode):
             node_id="MoGLEMorphMask",
             display_name="Morph Mask",
             category="MoGLE",
-            description="Face masks on the way from one to another, for animations and sweeps.",
+            description="Makes a series of face masks that lead from one mask to another, for animations and sweeps.",
             inputs=[
-                _mask("first", "Where it begins; one mask."),
-                _mask("second", "Where it ends; one mask of the same size."),
+                _mask("first", "The mask to start from. Not a batch."),
+                _mask("second", "The mask to end with, of the same size. Not a batch."),
                 io.Int.Input(
-                    "count", default=5, min=2, max=1024, tooltip="How many masks to make, first and second included."
+                    "count", default=5, min=2, max=1024, tooltip="Number of masks, including the first and the second."
                 ),
             ],
-            outputs=[io.Image.Output(display_name="masks", tooltip="A batch, in the palette's colours.")],
+            outputs=[io.Image.Output(display_name="masks", tooltip="A batch of masks, in palette colours.")],
             **host.newer_fields(search_aliases=["interpolate masks", "blend face masks"]),
         )
 

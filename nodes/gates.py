@@ -1,4 +1,4 @@
-"""Gate Maps: what the gate did during the sampling, as pictures."""
+"""Gate Maps: draws the gate's weights during the sampling."""
 
 from __future__ import annotations
 
@@ -18,54 +18,50 @@ class GateMaps(io.ComfyNode):
             node_id="MoGLEGateMaps",
             display_name="Gate Maps",
             category="MoGLE",
-            description="Shows which masks the gate listened to, where in the picture and when: a heat map for each "
-            "region and step, and which region's expert has the largest weight.",
+            description="Shows which masks the gate used, where in the image and at which step: a heat map for each "
+            "region and step, and a map of the region with the largest weight.",
             inputs=[
                 sockets.Gates.Input("gates", tooltip="From Gated Condition."),
-                io.Latent.Input(
-                    "samples", tooltip="From the sampler, so that the maps are drawn after it. It is not looked at."
-                ),
+                io.Latent.Input("samples", tooltip="From the sampler. It only makes this node run after the sampler."),
                 io.String.Input(
                     "regions",
                     default=STRONGEST,
-                    tooltip=f"Whose maps to draw: {STRONGEST} (the six with the largest mean weight), {ALL} (20), or "
-                    "names with commas, such as: full mask, hair, skin, glasses.",
+                    tooltip=f"The regions to draw: {STRONGEST} (the six with the largest mean weight), {ALL} (20), or "
+                    "names separated by commas, such as: full mask, hair, skin, glasses.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=4,
                     min=1,
                     max=64,
-                    tooltip="How many of the run's steps to draw, evenly spread, the first and the last included.",
+                    tooltip="Number of steps to draw, evenly spaced from the first to the last.",
                 ),
-                io.Image.Input(
-                    "image", optional=True, tooltip="The picture that was made, to lay under the maps in grey."
-                ),
+                io.Image.Input("image", optional=True, tooltip="The generated image, shown in grey under the maps."),
                 io.Int.Input(
                     "batch_index",
                     default=0,
                     min=0,
                     max=4095,
                     optional=True,
-                    tooltip="Which picture of the batch, from 0.",
+                    tooltip="Index of the image in the batch, from 0.",
                 ),
                 io.Boolean.Input(
                     "one_scale",
                     default=False,
                     optional=True,
-                    tooltip="On: all regions' colours mean the same weights. Off: each region's run from 0 to its own "
-                    "largest weight, which its head names, so that weak ones show, too.",
+                    tooltip="On: a colour means the same weight for all regions. Off: each region's colours run from 0 "
+                    "to its largest weight, which is printed above the column, so weak regions are visible.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="maps", tooltip="A column of heat maps for each region, a row a step."),
+                io.Image.Output(display_name="maps", tooltip="Heat maps: one column per region, one row per step."),
                 io.Image.Output(
                     display_name="winners",
-                    tooltip="The class colour of the region with the largest weight at each token, white for the full "
-                    "mask. Of named regions only those compete.",
+                    tooltip="For each token, the class colour of the region with the largest weight; white is the "
+                    "full mask. If regions names some, only those are compared.",
                 ),
             ],
-            # So that it shows its maps without a Preview Image behind it.
+            # An output node shows its maps without a Preview Image behind it.
             is_output_node=True,
             **host.newer_fields(search_aliases=["gate view", "expert weights", "attention map", "heat map"]),
         )

@@ -1,4 +1,4 @@
-"""The inputs that several nodes have alike."""
+"""Inputs that several nodes share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from comfy_api.latest import io
 
 
 def strength(tooltip: str) -> io.Float.Input:
-    """A factor, 1 unless told otherwise."""
+    """A factor, by default 1."""
     return io.Float.Input("strength", default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip)
 
 
 def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
-    """A place in the sampling, 0 its start and 1 its end."""
+    """A fraction of the sampling: 0 is its start, 1 its end."""
     return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)

@@ -16,25 +16,25 @@ class LoadMoGLE(io.ComfyNode):
             node_id="MoGLELoader",
             display_name="Load MoGLE",
             category="MoGLE",
-            description="Loads Face-MoGLE's network: 20 small experts and the gate that blends them.",
+            description="Loads the Face-MoGLE network: 20 small experts and the gate that blends them.",
             inputs=[
                 io.Combo.Input(
                     "mogle_name",
                     options=folder_paths.get_filename_list(host.MOGLE_FOLDER),
                     tooltip="A file in models/mogle: the published global_local_mask_moe.pt, the trainer's mogle.pt, "
-                    "or a .safetensors with network and LoRA in one.",
+                    "or a .safetensors that holds both network and LoRA.",
                 ),
                 io.Combo.Input(
                     "gate_timestep",
                     options=["auto", "sampling", "training"],
                     default="auto",
-                    tooltip="How the gate is told the time. auto: as the file's metadata says, and for the "
-                    "published checkpoint as its own inference does it. sampling: sigma x 1000. "
-                    "training: sigma from 0 to 1.",
+                    tooltip="The time value that the gate receives. sampling: sigma x 1000. training: sigma from 0 "
+                    "to 1. auto: what the file's metadata says; for the published checkpoint, sampling, as in the "
+                    "official inference.",
                 ),
             ],
             outputs=[
-                sockets.Mogle.Output(display_name="mogle", tooltip="Network and its settings, for Gated Condition.")
+                sockets.Mogle.Output(display_name="mogle", tooltip="The network and its settings, for Gated Condition.")
             ],
             **host.newer_fields(search_aliases=["face mask", "semantic mask", "face mogle"]),
         )
@@ -58,15 +58,15 @@ class LoRAApply(io.ComfyNode):
             node_id="MoGLELoRAApply",
             display_name="LoRA Apply",
             category="MoGLE",
-            description="Gives the mask stream its LoRA. It acts on the mask tokens only and is never merged "
-            "into the model, so other LoRAs work beside it.",
+            description="Applies Face-MoGLE's LoRA to the mask stream. It acts on the mask tokens only and is never "
+            "merged into the model, so other LoRAs work alongside it.",
             inputs=[
                 io.Model.Input("model", tooltip="FLUX.1 from any loader, before or after Gated Condition."),
                 io.Combo.Input(
                     "lora_name",
                     options=folder_paths.get_filename_list("loras"),
-                    tooltip="Face-MoGLE's pytorch_lora_weights.safetensors in models/loras. Not an ordinary "
-                    "style LoRA: those go into ComfyUI's own LoRA loader.",
+                    tooltip="Face-MoGLE's pytorch_lora_weights.safetensors in models/loras. Load style LoRAs with "
+                    "ComfyUI's Load LoRA instead.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -74,10 +74,10 @@ class LoRAApply(io.ComfyNode):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="How strongly the LoRA acts on the mask tokens. 1 is what it was trained for.",
+                    tooltip="How strongly the LoRA acts on the mask tokens. 1 is the trained value.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="The model with the mask stream's LoRA.")],
+            outputs=[io.Model.Output(display_name="model", tooltip="The model with the LoRA for the mask stream.")],
             **host.newer_fields(search_aliases=["mogle lora", "mask lora"]),
         )
 

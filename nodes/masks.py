@@ -14,7 +14,7 @@ from . import host, sockets
 
 logger = logging.getLogger(__name__)
 
-# Kept between runs: after one region was repainted, only what changed is encoded again.
+# This cache lives across runs: after one region was repainted, only the masks that changed are encoded again.
 LATENTS = encode.LatentCache()
 
 
@@ -25,33 +25,33 @@ class MaskDecouple(io.ComfyNode):
             node_id="MoGLEMaskDecouple",
             display_name="Mask Decouple",
             category="MoGLE",
-            description="Splits a semantic face mask into one full mask and 19 masks of one class each.",
+            description="Splits a semantic face mask into one full mask and 19 class masks.",
             inputs=[
                 io.Image.Input(
                     "image",
-                    tooltip="A label map as Load Image gives it: colours of the CelebAMask-HQ palette, or "
-                    "grey class ids from 0 to 18. Any size; a batch of several is fine.",
+                    tooltip="A label map, for example from Load Image: colours of the CelebAMask-HQ palette, or "
+                    "grey class ids from 0 to 18. It can have any size and can be a batch.",
                 ),
                 io.Combo.Input(
                     "label_space",
                     options=["auto", *LABEL_SPACES],
                     default="auto",
-                    tooltip="Whose class numbers the mask uses. auto takes palette colours as CelebAMask-HQ's "
-                    "and guesses for grey ids; look at the preview.",
+                    tooltip="The class numbering of the mask. auto reads palette colours as CelebAMask-HQ and guesses "
+                    "the numbering of grey ids; check the preview.",
                 ),
                 io.Combo.Input(
                     "local_masks",
                     options=["correct", "blank"],
                     default="correct",
-                    tooltip="correct: each class has its mask, as in training. blank: all 19 black, as the "
-                    "official inference script feeds them; reproduces the published pictures.",
+                    tooltip="correct: each class has its mask, as in training. blank: all 19 class masks are black, "
+                    "as in the official inference script; choose it to reproduce the published images.",
                 ),
             ],
             outputs=[
                 sockets.Masks.Output(display_name="masks", tooltip="The 20 masks, for MoGLE Encode."),
-                io.Image.Output(display_name="preview", tooltip="The mask in the palette's colours."),
+                io.Image.Output(display_name="preview", tooltip="The mask in palette colours."),
                 io.Mask.Output(
-                    display_name="regions", tooltip="19 masks, one for each class in order (times the batch)."
+                    display_name="regions", tooltip="19 masks, one per class in order; 19 for each image of a batch."
                 ),
             ],
             **host.newer_fields(search_aliases=["face mask", "label map", "segmentation"]),
@@ -66,7 +66,7 @@ class MaskDecouple(io.ComfyNode):
 
 
 def _side(name: str) -> io.Int.Input:
-    tooltip = f"{name.title()} of the picture to be made, a multiple of 16. 0 takes the mask's own."
+    tooltip = f"{name.title()} of the image to generate, a multiple of 16. 0 uses the mask's {name}."
     return io.Int.Input(name, default=0, min=0, max=16384, step=16, tooltip=tooltip)
 
 
@@ -77,7 +77,7 @@ class Encode(io.ComfyNode):
             node_id="MoGLEEncode",
             display_name="MoGLE Encode",
             category="MoGLE",
-            description="Encodes the masks by FLUX.1's VAE. Each distinct mask is encoded once and kept.",
+            description="Encodes the masks with FLUX.1's VAE. Each distinct mask is encoded once and cached.",
             inputs=[
                 sockets.Masks.Input("masks", tooltip="From Mask Decouple."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
@@ -86,7 +86,8 @@ class Encode(io.ComfyNode):
                 io.Latent.Input(
                     "latent",
                     optional=True,
-                    tooltip="The latent that will be sampled: its size is taken, whatever width and height say.",
+                    tooltip="The latent that will be sampled. If connected, its size is used and width and height are "
+                    "ignored.",
                 ),
             ],
             outputs=[sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition.")],

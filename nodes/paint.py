@@ -1,4 +1,4 @@
-"""Mask Painter: the editor's painting, or the mask it would start from, as a mask."""
+"""Mask Painter: returns the painting from the editor or, if nothing is painted, the connected mask."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..mogle_core.masks.painting import on_grid, read_painting, write_painting
 from . import host, sockets
 
 NOTHING = (
-    "Nothing is painted and no mask is connected. Open the editor with Mask Painter's button and paint, or choose "
-    "one of its faces; or connect a mask."
+    "Nothing is painted and no mask is connected. Press Paint on Mask Painter and paint, or choose one of its faces, "
+    "or connect a mask."
 )
 
 
@@ -26,38 +26,39 @@ class MaskPainter(io.ComfyNode):
             node_id="MoGLEMaskPainter",
             display_name="Mask Painter",
             category="MoGLE",
-            description="Paint a face's label map, region by region. The painting is kept in the workflow.",
+            description="Paints a face mask in the browser, region by region. The painting is stored in the workflow.",
             inputs=[
                 sockets.Painting.Input(
                     "painting",
-                    tooltip="The label map. Paint opens the editor; so does a double click on the picture.",
+                    tooltip="The label map. Press Paint or double-click the image to open the editor.",
                     extra_dict={"default": ""},
                 ),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="A photo to lay under the painting, in the editor and in preview. It changes no mask.",
+                    tooltip="A photo to show under the painting, in the editor and in preview. It does not change the "
+                    "mask.",
                 ),
                 io.Image.Input(
                     "mask",
                     optional=True,
-                    tooltip="A label map to start from. It is the result for as long as nothing is painted.",
+                    tooltip="A label map to start from. It is the output until you paint something.",
                 ),
             ],
             outputs=[
+                io.Image.Output(display_name="mask", tooltip="The label map in palette colours, for Mask Decouple."),
                 io.Image.Output(
-                    display_name="mask", tooltip="The label map in the palette's colours, for Mask Decouple."
+                    display_name="preview", tooltip="The label map, drawn over the photo if one is connected."
                 ),
-                io.Image.Output(display_name="preview", tooltip="The label map over the photo, if there is one."),
             ],
-            # So that a photo and a mask reach the editor before anything comes after the node.
+            # An output node runs alone: photo and mask reach the editor before anything is connected behind it.
             is_output_node=True,
             **host.newer_fields(search_aliases=["face mask", "paint mask", "label map", "segmentation editor"]),
         )
 
     @classmethod
     def validate_inputs(cls, painting: object = None) -> bool | str:
-        if painting is None:  # it comes by a link and is read when it is there
+        if painting is None:  # it is linked, and is read when the node runs
             return True
         try:
             read_painting(painting)
@@ -72,14 +73,14 @@ class MaskPainter(io.ComfyNode):
         for_page = _for_page(image, given)
         ids = given if painted is None else painted[None]
         if ids is None:
-            # The photo reaches the editor, and what comes after the node is told why it does not run. Without
-            # outputs to replace, ComfyUI would leave the node without any and its queue would die (0.3.64, 0.33).
+            # The photo still reaches the editor, and the nodes behind this one report why they do not run. The two
+            # None stand for the outputs: without them ComfyUI's queue would die (0.3.64, 0.33).
             return io.NodeOutput(None, None, ui=for_page, block_execution=NOTHING)
         return io.NodeOutput(colours(ids), _preview(ids, image), ui=for_page)
 
 
 def _for_page(image: Tensor | None, given: Tensor | None) -> dict[str, Any]:
-    """What the editor can start from: the photo as a temporary file, the mask as a painting's text."""
+    """What the editor can start from: the photo as a temporary file, the mask in the text form of a painting."""
     return {
         "mogle_photo": [] if image is None else [dict(saved) for saved in ui.PreviewImage(image[:1]).values],
         "mogle_mask": [] if given is None else [write_painting(on_grid(given[0]))],
@@ -87,7 +88,7 @@ def _for_page(image: Tensor | None, given: Tensor | None) -> dict[str, Any]:
 
 
 def _preview(ids: Tensor, image: Tensor | None) -> Tensor:
-    """The colours of ids (B, H, W), half over the first photo stretched to them: (B, H, W, 3)."""
+    """The colours of ids (B, H, W), blended half and half with the first photo, stretched to fit: (B, H, W, 3)."""
     if image is None:
         return colours(ids)
     photo = image[:1, ..., :3].movedim(-1, 1).to(torch.float32)

@@ -1,4 +1,4 @@
-"""Parse Face, Align Face, Unalign Face and Mask Score: from a photo to its mask, and from a result to its marks."""
+"""Parse Face, Align Face, Unalign Face and Mask Score: they get a mask from a photo, and score a result."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class ParseFace(io.ComfyNode):
             node_id="MoGLEParseFace",
             display_name="Parse Face",
             category="MoGLE",
-            description="Finds the 19 classes of a face in a photo: the mask to start from.",
+            description="Finds the 19 classes of a face in a photo and returns them as a mask.",
             inputs=[
-                io.Image.Input("image", tooltip="A photo of one face, of any size, or a batch of them."),
+                io.Image.Input("image", tooltip="A photo of one face, in any size, or a batch of photos."),
                 _parser("A folder or file in models/face_parsing: jonathandinu/face-parsing, or the toy judge."),
                 io.Boolean.Input(
                     "fix_left_right",
                     default=True,
                     optional=True,
-                    tooltip="Put eyes, brows and ears on their sides by where they are in the face. Parsers mix "
-                    "left and right up.",
+                    tooltip="Corrects left and right of eyes, brows and ears by their position in the face. Parsers "
+                    "often confuse the two.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="mask", tooltip="The label map in the palette's colours."),
-                io.Image.Output(display_name="preview", tooltip="The mask over the photo, to be looked at."),
+                io.Image.Output(display_name="mask", tooltip="The label map in palette colours."),
+                io.Image.Output(display_name="preview", tooltip="The mask over the photo, to check by eye."),
                 io.String.Output(
-                    display_name="undecided", tooltip="What could not be told left from right; empty if all could."
+                    display_name="undecided", tooltip="The parts whose side is unclear; empty if all are clear."
                 ),
             ],
             **host.newer_fields(search_aliases=["face parsing", "segformer", "segmentation"]),
@@ -75,14 +75,15 @@ class AlignFace(io.ComfyNode):
             node_id="MoGLEAlignFace",
             display_name="Align Face",
             category="MoGLE",
-            description="Cuts the square around a face out of a photo, upright and as large as in the portraits "
-            "that Face-MoGLE was trained on.",
+            description="Crops the square around a face from a photo, upright and at the scale of the portraits that "
+            "Face-MoGLE was trained on.",
             inputs=[
-                io.Image.Input("image", tooltip="A photo with one face, or a batch of them."),
+                io.Image.Input("image", tooltip="A photo with one face, or a batch of photos."),
                 io.Image.Input(
                     "mask",
                     optional=True,
-                    tooltip="Its label map, from Parse Face: shows where the face is, and is cut alike.",
+                    tooltip="The photo's label map, from Parse Face. It shows where the face is, and is cropped the "
+                    "same way.",
                 ),
                 io.Int.Input(
                     "size",
@@ -90,21 +91,27 @@ class AlignFace(io.ComfyNode):
                     min=64,
                     max=4096,
                     step=16,
-                    tooltip="Side of the square in pixels; training used 512.",
+                    tooltip="Side of the square in pixels. Training used 512.",
                 ),
                 io.Combo.Input(
                     "detector",
                     options=DETECTORS,
                     default="auto",
                     optional=True,
-                    tooltip="What finds the face. auto: YuNet if its file is there and it finds one, else the mask.",
+                    tooltip="How to find the face. auto uses YuNet if it is installed and finds a face, otherwise the "
+                    "mask.",
                     **host.newer_input_fields(advanced=True),
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The aligned face."),
-                io.Image.Output(display_name="mask", tooltip="Its label map; all background if none is connected."),
-                sockets.Crop.Output(display_name="crop", tooltip="Where it was, for Unalign Face."),
+                io.Image.Output(
+                    display_name="mask",
+                    tooltip="The label map of the aligned face; all background if no mask is connected.",
+                ),
+                sockets.Crop.Output(
+                    display_name="crop", tooltip="The position of the square in the photo, for Unalign Face."
+                ),
             ],
             **host.newer_fields(search_aliases=["face crop", "ffhq", "face alignment"]),
         )
@@ -127,16 +134,16 @@ class UnalignFace(io.ComfyNode):
             category="MoGLE",
             description="Pastes an aligned face back into its photo, with a soft seam.",
             inputs=[
-                io.Image.Input("image", tooltip="The new face: a square of any size, or a batch of them."),
+                io.Image.Input("image", tooltip="The new face: a square of any size, or a batch of squares."),
                 sockets.Crop.Input("crop", tooltip="From Align Face."),
-                io.Image.Input("photo", tooltip="The photo that went into Align Face."),
+                io.Image.Input("photo", tooltip="The photo that Align Face cropped."),
                 io.Float.Input(
                     "feather",
                     default=0.1,
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="Width of the seam as a share of the square's side. 0 is a hard edge.",
+                    tooltip="Width of the seam as a fraction of the square's side. 0 is a hard edge.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The photo with the new face.")],
@@ -155,22 +162,27 @@ class MaskScore(io.ComfyNode):
             node_id="MoGLEMaskScore",
             display_name="Mask Score",
             category="MoGLE",
-            description="Says how well a picture keeps its mask, class by class, and which of a batch keeps it best.",
+            description="Measures how well each image follows its mask, class by class, and names the best of a batch.",
             inputs=[
-                io.Image.Input("mask", tooltip="The mask that was asked for: one, or one for each picture."),
-                io.Image.Input("image", optional=True, tooltip="The pictures that were made; they are parsed here."),
                 io.Image.Input(
-                    "parsed", optional=True, tooltip="Their label maps, from Parse Face, in place of image."
+                    "mask", tooltip="The mask that the image should follow: one for all images, or one for each."
                 ),
-                _parser("What parses image; see Parse Face. Not needed with parsed.", optional=True),
+                io.Image.Input("image", optional=True, tooltip="The generated images. This node parses them."),
+                io.Image.Input(
+                    "parsed", optional=True, tooltip="Label maps of the images, from Parse Face. Connect this or image."
+                ),
+                _parser("The parser for image, as in Parse Face. Not needed if parsed is connected.", optional=True),
             ],
             outputs=[
-                io.Float.Output(display_name="score", tooltip="Mean IoU, 0 to 1; of a batch, the mean."),
+                io.Float.Output(display_name="score", tooltip="Mean IoU, from 0 to 1, averaged over the batch."),
                 io.String.Output(display_name="table", tooltip="All scores, in Markdown."),
                 io.Image.Output(
-                    display_name="difference", tooltip="Pale where right; where wrong, the colour of what is there."
+                    display_name="difference",
+                    tooltip="Correct pixels are pale. Wrong ones show the class that is there.",
                 ),
-                io.Int.Output(display_name="best_index", tooltip="The picture with the highest mean IoU, from 0."),
+                io.Int.Output(
+                    display_name="best_index", tooltip="Index of the image with the highest mean IoU, from 0."
+                ),
             ],
             **host.newer_fields(search_aliases=["iou", "mask accuracy", "best of batch"]),
         )

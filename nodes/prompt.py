@@ -16,20 +16,21 @@ class RegionPrompting(io.ComfyNode):
             node_id="MoGLERegionPrompt",
             display_name="Region Prompt",
             category="MoGLE",
-            description="Gives one region of the mask a text of its own, beside the prompt of the whole picture. "
-            "Chain several for several regions.",
+            description="Gives one region of the mask its own prompt, in addition to the prompt for the whole image. "
+            "Chain one node for each region.",
             inputs=[
                 io.Combo.Input(
                     "region",
                     options=list(CLASS_NAMES),
                     default="hair",
-                    tooltip="The class whose area the text is for.",
+                    tooltip="The class whose area the text describes.",
                 ),
                 io.Conditioning.Input(
-                    "conditioning", tooltip="The text, as from CLIP Text Encode. Only its words are used."
+                    "conditioning", tooltip="The text, from CLIP Text Encode. Its guidance and pooled text are ignored."
                 ),
                 inputs.strength(
-                    "How much text and area see of each other: log(strength) is added to their attention; 0 is no text."
+                    "How strongly the area follows the text: log(strength) is added to the attention between the two. "
+                    "0 turns the text off."
                 ),
                 io.Float.Input(
                     "prompt_strength",
@@ -37,12 +38,14 @@ class RegionPrompting(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="How much of the whole picture's prompt the area still sees: 1 is as much as elsewhere, 0 "
-                    "is nothing. A prompt that does not speak of hair still asks for usual hair.",
+                    tooltip="How strongly the prompt for the whole image still acts in this area: 1 is as strongly as "
+                    "elsewhere, 0 is not at all. Even a prompt that does not mention hair asks for ordinary hair.",
                 ),
-                inputs.percent("start_percent", 0.0, "From which part of the sampling on the text is heard."),
-                inputs.percent("end_percent", 1.0, "Up to which part of the sampling the text is heard."),
-                sockets.RegionPrompts.Input("region_prompts", optional=True, tooltip="More texts, from another one."),
+                inputs.percent("start_percent", 0.0, "Fraction of the sampling at which the text starts to apply."),
+                inputs.percent("end_percent", 1.0, "Fraction of the sampling at which the text stops applying."),
+                sockets.RegionPrompts.Input(
+                    "region_prompts", optional=True, tooltip="From another Region Prompt, to chain them."
+                ),
             ],
             outputs=[sockets.RegionPrompts.Output(display_name="region_prompts", tooltip="For Gated Condition.")],
             **host.newer_fields(search_aliases=["regional prompt", "area prompt", "class prompt"]),

@@ -1,4 +1,4 @@
-"""The sockets that are MoGLE's own, and what travels through each."""
+"""The socket types that MoGLE adds, and the value that each carries."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ Regions = io.Custom("MOGLE_REGIONS")  # tuple of mogle_core.model.mixture.region
 RegionPrompts = io.Custom("MOGLE_REGION_PROMPTS")  # tuple of mogle_core.model.stream.region_text.RegionPrompt
 Gates = io.Custom("MOGLE_GATES")  # mogle_core.model.mixture.gate_record.GateRecord
 Painting = io.Custom("MOGLE_PAINTING")  # str: a label map's text, mogle_core.masks.painting
-Crop = io.Custom("MOGLE_CROP")  # tuple of mogle_core.parse.align.Crop, one for each picture
+Crop = io.Custom("MOGLE_CROP")  # tuple of mogle_core.parse.align.Crop, one per image

@@ -1,4 +1,4 @@
-"""Toy Prompt: text conditioning for the toy world's small FLUX, in the place of CLIP and T5."""
+"""Toy Prompt: text conditioning for the toy world's small FLUX, in place of CLIP and T5."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ToyPrompt(io.ComfyNode):
             node_id="MoGLEToyPrompt",
             display_name="Toy Prompt",
             category="MoGLE",
-            description="A prompt for the toy world's small FLUX (toy_flux.safetensors), and for nothing else: "
-            "to see the method work without the 24 GB of FLUX.1-dev.",
+            description="Encodes a prompt for the toy world's small FLUX (toy_flux.safetensors) and for no other "
+            "model. With it you can see the method work without the 24 GB of FLUX.1-dev.",
             inputs=[
                 io.String.Input(
                     "text",
@@ -33,7 +33,7 @@ class ToyPrompt(io.ComfyNode):
                     default="A woman with long straight brown hair in a purple sweater in front of a green background. "
                     "The woman is wearing red lipstick and a necklace. The woman has tan skin and is smiling.",
                     tooltip="What the face looks like, in the words of the drawn faces' captions: hair, skin, "
-                    "eyes, clothing, what is worn, the background. Other words mean nothing to it.",
+                    "eyes, clothing, accessories, background. The toy model does not know other words.",
                 ),
                 io.Float.Input(
                     "guidance",
@@ -41,7 +41,7 @@ class ToyPrompt(io.ComfyNode):
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="The guidance that the model is told. The toy was trained with 1 only.",
+                    tooltip="The guidance value for the model. The toy was trained with 1 only.",
                 ),
             ],
             outputs=[

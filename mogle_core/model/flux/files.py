@@ -6,9 +6,8 @@ weight is initialised, and none is in memory twice.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +15,30 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...support.errors import WeightsError
 from ..stream.layer_names import from_diffusers, to_diffusers
 from .model import Flux, FluxParams
+from .places import checked_file, files_of_folder
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 # Beside the weights of quantised files: a weight's scale; then, of ComfyUI's, the scale of a layer's input, how it
 # is quantised, and the mark of such a file.
 FP8_SCALES = (".scale_weight", ".weight_scale")
 FP8_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
-_SINGLE = "diffusion_pytorch_model.safetensors"
+_PART = re.compile(r"((?:double|single)_blocks\.\d+|\w+)\.")
+
+Settle = Callable[[Flux, nn.Module], None]
+"""Takes the transformer and one of its blocks as soon as the block's weights are there."""
 
 
-def load_flux(path: Path | str, dtype: torch.dtype | None = None, axes_dim: tuple[int, ...] | None = None) -> Flux:
+def load_flux(
+    path: Path | str,
+    dtype: torch.dtype | None = None,
+    axes_dim: tuple[int, ...] | None = None,
+    settle: Settle | None = None,
+) -> Flux:
     """Read a transformer in BFL's naming (a single file) or in diffusers' (its folder, or the whole model's).
 
     Args:
@@ -38,18 +46,20 @@ def load_flux(path: Path | str, dtype: torch.dtype | None = None, axes_dim: tupl
         dtype: of the weights in memory; None keeps the file's. 8-bit floats need one, and their scales are
             then multiplied in.
         axes_dim: the rope axes; None takes a folder's config.json, else FLUX.1's proportion.
+        settle: called with each block before the next one is read. What it narrows or moves away needs no room
+            any more, so that a model of fp8 weights, which is 24 GB in bf16, never needs these 24 GB.
 
     Raises:
         WeightsError: with the reason, for everything that can be wrong with the file.
     """
     path = Path(path)
-    files, axes = _folder(path) if path.is_dir() else ([_checked_file(path)], None)
+    files, axes = files_of_folder(path) if path.is_dir() else ([checked_file(path)], None)
     with ExitStack() as stack:
         stored = _open(files, stack)
         recipes = _recipes(path, stored)
         try:
             params = read_params({name: recipe.shape for name, recipe in recipes.items()}, axes_dim or axes)
-            return load(((name, recipe.make(dtype)) for name, recipe in recipes.items()), params)
+            return _load_in_parts(recipes, params, dtype, settle)
         except WeightsError:
             raise
         except (ValueError, SafetensorError) as error:
@@ -62,11 +72,37 @@ def load(tensors: Iterable[tuple[str, Tensor]], params: FluxParams, dtype: torch
     Raises:
         ValueError: tensors that are missing, unknown, or of another shape.
     """
+    state = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
+    model = _without_weights(params, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    model.load_state_dict(state, assign=True)
+    return model.requires_grad_(False).eval()
+
+
+def _load_in_parts(
+    recipes: Mapping[str, _Recipe], params: FluxParams, dtype: torch.dtype | None, settle: Settle | None
+) -> Flux:
+    """As `load`, one block after the other."""
+    model = _without_weights(params, {name: recipe.shape for name, recipe in recipes.items()})
+    parts: dict[str, dict[str, _Recipe]] = {}
+    for name, recipe in recipes.items():
+        match = _PART.match(name)
+        assert match is not None  # every tensor belongs to a module of the transformer
+        parts.setdefault(match[1], {})[name[match.end() :]] = recipe
+    for part, own in parts.items():
+        module = model.get_submodule(part)
+        module.load_state_dict({name: recipe.make(dtype) for name, recipe in own.items()}, assign=True)
+        module.requires_grad_(False)
+        if settle is not None and "blocks." in part:
+            settle(model, module)
+    return model.requires_grad_(False).eval()
+
+
+def _without_weights(params: FluxParams, found: Mapping[str, tuple[int, ...]]) -> Flux:
+    """The transformer on the meta device, which tensors of these names and shapes fit. Raises ValueError."""
     with torch.device("meta"):
         model = Flux(params)
-    state = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    missing, unexpected = [n for n in wanted if n not in state], [n for n in state if n not in wanted]
+    missing, unexpected = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
     if missing or unexpected:
         raise ValueError(
             f"The file does not fit FLUX.1: {len(missing)} tensors are missing"
@@ -76,10 +112,9 @@ def load(tensors: Iterable[tuple[str, Tensor]], params: FluxParams, dtype: torch
             + "."
         )
     for name, shape in wanted.items():
-        if tuple(state[name].shape) != shape:
-            raise ValueError(f"Tensor {name!r} is {tuple(state[name].shape)}, expected {shape} from the others.")
-    model.load_state_dict(state, assign=True)
-    return model.requires_grad_(False).eval()
+        if found[name] != shape:
+            raise ValueError(f"Tensor {name!r} is {found[name]}, expected {shape} from the others.")
+    return model
 
 
 def read_params(shapes: Mapping[str, tuple[int, ...]], axes_dim: tuple[int, ...] | None = None) -> FluxParams:
@@ -173,57 +208,6 @@ class _Recipe:
         scale = self.scale.read().float()
         rows = (-1, *[1] * (tensor.ndim - 1)) if scale.numel() > 1 else ()
         return (tensor.float() * scale.reshape(rows)).to(dtype)
-
-
-def _checked_file(path: Path) -> Path:
-    if path.suffix.lower() == ".gguf":
-        raise WeightsError(
-            f"{path.name} is a GGUF file, which only ComfyUI's GGUF loader reads. Here, use the .safetensors "
-            "of FLUX.1 (bf16, fp16 or fp8) or diffusers' folder."
-        )
-    if not path.is_file():
-        raise WeightsError(f"There is no {path.name} in {path.parent}: expected FLUX.1's .safetensors or folder.")
-    return path
-
-
-def _folder(path: Path) -> tuple[list[Path], tuple[int, ...] | None]:
-    """The files of diffusers' folder, and the rope axes that its config.json says."""
-    folder = path / "transformer" if (path / "transformer").is_dir() else path
-    config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    kind = config.get("_class_name", "FluxTransformer2DModel")
-    if kind != "FluxTransformer2DModel":
-        raise WeightsError(
-            f"{folder} holds a {kind}, but Face-MoGLE was made for FLUX.1 (FluxTransformer2DModel): use "
-            "FLUX.1-dev's folder."
-        )
-    axes = config.get("axes_dims_rope")
-    return _shards(folder), tuple(axes) if axes else None
-
-
-def _shards(folder: Path) -> list[Path]:
-    index = folder / f"{_SINGLE}.index.json"
-    if index.is_file():
-        files = [folder / name for name in sorted(set(_json(index).get("weight_map", {}).values()))]
-    elif (folder / _SINGLE).is_file():
-        files = [folder / _SINGLE]
-    else:
-        files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    if not files:
-        raise WeightsError(f"{folder} holds no diffusion_pytorch_model*.safetensors: this is no transformer's folder.")
-    if absent := [file.name for file in files if not file.is_file()]:
-        raise WeightsError(
-            f"{folder} lacks {len(absent)} of the {len(files)} files that its index names (first: {absent[0]}): "
-            "download them again."
-        )
-    return files
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise WeightsError(f"{path} is no valid JSON ({error}): download it again.") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .files import load_flux
 from .model import Flux
-from .offload import Offloaded, blocks_of, recompute_activations, spread
+from .offload import Offloaded, recompute_activations, spread
 
 BaseDtype = Literal["bf16", "float32", "fp8", "int8", "nf4"]
 
@@ -108,12 +108,15 @@ def load_base(
             "the weights of all blocks on the device."
         )
     narrow = _narrower(kind)
-    flux = load_flux(path, torch.float32 if kind == "float32" else torch.bfloat16)
-    waiting = spread(flux, offload_blocks) if offload_blocks else []
-    for block in blocks_of(flux):  # one at a time: the wide model need not fit on the device
+
+    def settle(flux: Flux, block: nn.Module) -> None:
+        # One block at a time: the wide model need not fit anywhere.
         if narrow is not None:
             narrow(block.to(device))
-        block.to("cpu" if block in waiting else device)
+        block.to("cpu" if offload_blocks and block in spread(flux, offload_blocks) else device)
+
+    flux = load_flux(path, torch.float32 if kind == "float32" else torch.bfloat16, settle=settle)
+    waiting = spread(flux, offload_blocks) if offload_blocks else []
     for name, module in flux.named_children():
         if name not in ("double_blocks", "single_blocks"):
             module.to(device)

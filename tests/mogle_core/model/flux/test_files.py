@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.places import DATA
 from support.small_weights import FluxSizes, as_diffusers, linears
-from torch import Tensor
+from torch import Tensor, nn
 
 from mogle_core.model.flux.files import load, load_flux, read_params
 from mogle_core.model.flux.model import Flux, FluxParams
@@ -195,6 +195,21 @@ def test_plain_fp8_is_widened(tmp_path: Path) -> None:
     path = saved(tmp_path, {name: tensor.to(FP8) for name, tensor in WEIGHTS.items()})
     model = load_flux(path, torch.bfloat16, AXES)
     assert all(torch.equal(t, WEIGHTS[name].to(FP8).bfloat16()) for name, t in model.state_dict().items())
+
+
+def test_a_block_is_settled_before_the_next_one_is_read(tmp_path: Path) -> None:
+    """What is narrowed there never stands beside the wide weights of another block."""
+    path, seen = saved(tmp_path, {name: tensor.to(FP8) for name, tensor in WEIGHTS.items()}), []
+
+    def settle(model: Flux, block: nn.Module) -> None:
+        blocks = [*model.double_blocks, *model.single_blocks]
+        wide = [one for one in blocks if any(weight.dtype == torch.bfloat16 for weight in one.parameters())]
+        assert [one for one in wide if not next(one.parameters()).is_meta] == [block]
+        seen.append(block.to(FP8))
+
+    model = load_flux(path, torch.bfloat16, AXES, settle)
+    assert seen == [*model.double_blocks, *model.single_blocks]
+    assert all(torch.equal(t.float(), WEIGHTS[name].to(FP8).float()) for name, t in model.state_dict().items())
 
 
 # --- Folders.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
-from . import __version__
-from .support.headless import headless
+from .support.arguments import Parser, did_you_mean
 
 COMMANDS = {
     "demo": "faces from a drawn mask and a prompt, with the toy's weights",
@@ -24,29 +26,149 @@ COMMANDS = {
 }
 """Each is a module of `commands`: `add_options(parser)`, and `run(options)`, which yields the lines to print."""
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C ended, as shells have it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 1 with a sentence on stderr if it did not."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
-    options = parser().parse_args(arguments)
+    given: dict[str, object] = {}
     try:
-        with headless():
-            for line in import_module(f".commands.{options.command}", __package__).run(options):
-                print(line)
-    except (ValueError, OSError) as error:
-        print(f"mogle: {error}", file=sys.stderr)
-        return 1
+        _print_any_character()
+        status = _run(list(sys.argv[1:] if arguments is None else arguments), given)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return _failed("interrupted.", INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("MOGLE_TRACEBACK"):
+            raise
+        return _explained(error, given)
+
+
+def _run(arguments: list[str], given: dict[str, object]) -> int:
+    """given: is filled with the values of the options, for the sentence about an error."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments:
+        arguments = ["--help"]
+    root = parser(_named(arguments))
+    options = root.parse_args(arguments)
+    given |= root.given(options)
+
+    import logging
+
+    from .support.headless import headless
+
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    with headless():
+        for line in _run_command(options):
+            print(line)
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="mogle", description="Face-MoGLE without ComfyUI.")
-    root.add_argument("--version", action="version", version=f"face-mogle {__version__}")
-    commands = root.add_subparsers(title="commands", required=True, dest="command")
+def _run_command(options: argparse.Namespace) -> Iterator[str]:
+    lines: Iterator[str] = import_module(f".commands.{options.command}", __package__).run(options)
+    return lines
+
+
+def parser(only: str | None = None) -> Parser:
+    """Of all commands. only: the one command whose options are read, for nothing else has to be imported then."""
+    root = Parser(prog="mogle", description="Face-MoGLE without ComfyUI.")
+    root.add_argument("-V", "--version", action=_Version, help="show the version and exit")
+    root.add_argument("--print-completion", action=_Completion, help="show the completion script of a shell and exit")
+    commands = root.add_subparsers(title="commands", required=True, dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        import_module(f".commands.{name}", __package__).add_options(command)
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if only is None or name == only:
+            import_module(f".commands.{name}", __package__).add_options(command)
     return root
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The command of a command line, `none` for one without; None where all commands are needed.
+
+    Raises SystemExit with the nearest command for a word that is none.
+    """
+    if any(each.startswith("--print-completion") for each in arguments):
+        return None
+    word = next((each for each in arguments if not each.startswith("-")), "none")
+    if word != "none" and word not in COMMANDS:
+        _failed(f"there is no command {word}.{did_you_mean(word, COMMANDS)} `mogle help` lists the commands.")
+        raise SystemExit(2)
+    return word
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from . import __version__
+
+        print(f"face-mogle {__version__}")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """Written by shtab, which nothing else waits for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, choices=("bash", "zsh", "tcsh"), help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, shell: Any, _: Any = None) -> None:
+        from .support.headless import headless
+
+        with headless():
+            import shtab
+
+            for action in _actions(parser):
+                if action.type is Path:
+                    action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's own way
+            print(shtab.complete(parser, shell))
+        parser.exit()
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Of a parser and of its sub-commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _actions(each)
+
+
+def _print_any_character() -> None:
+    """What the output's encoding has no character for is escaped; a person's own terminal decides which that is."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _explained(error: Exception, given: Mapping[str, object]) -> int:
+    if isinstance(error, OSError) and error.filename is None:
+        _drop_output()  # what is still buffered would raise once more while Python ends
+    if isinstance(error, BrokenPipeError):
+        return _failed("the output was closed before everything was written.")
+
+    from .support.sentences import sentence_of
+
+    return _failed(sentence_of(error, given))
+
+
+def _drop_output() -> None:
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # an output without a file, such as a test's
+        return
+
+
+def _failed(sentence: str, status: int = 1) -> int:
+    from .support.sentences import printable
+
+    with suppress(OSError):  # nobody reads it
+        print(f"mogle: {printable(sentence)}", file=sys.stderr, flush=True)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The options of `mogle annotate`, and what it says."""
+"""`mogle annotate`: masks for photos, and which of them to repair."""
 
 from __future__ import annotations
 
@@ -6,28 +6,38 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..support.arguments import real
+from ..support.sentences import counted
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("photos", type=Path, help="folder of aligned portraits")
     command.add_argument("--parser", required=True, help="a face parser's file or folder, MODULE:NAME, or toy")
-    command.add_argument("--second", help="another parser: how far the two agree decides what is to be repaired")
+    command.add_argument("--second", help="another parser; masks on which the two disagree are listed for repair")
     command.add_argument("--out", type=Path, required=True, help="folder of masks, agreement.csv and repair/")
-    command.add_argument("--threshold", type=float, default=0.8, help="accuracy below which to repair (default: 0.8)")
-    command.add_argument("--comfyui", type=Path, help="ComfyUI's folder: photos to repair are copied into its input")
-    command.add_argument("--strict", action="store_true", help="stop at a photo that cannot be read")
+    command.add_argument(
+        "--threshold",
+        type=real(0, 1),
+        default=0.8,
+        help="agreement below which a mask is to be repaired (default: 0.8)",
+    )
+    command.add_argument(
+        "--comfyui", type=Path, help="ComfyUI's folder; photos whose masks need repair are copied into its input"
+    )
+    command.add_argument("--strict", action="store_true", help="stop at the first photo that cannot be read")
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Annotate; yields what was made, and the masks to repair, the worst first."""
+    """Annotate; yields the number of masks, then the masks to repair, the worst first."""
     from ..annotation.annotate import annotate
     from ..evaluation.networks.extractors import load_extractor
 
     sources = [source for source in (options.parser, options.second) if source]
     parsers = [load_extractor("parser", source).network for source in sources]
     result = annotate(options.photos, options.out, parsers, options.threshold, options.comfyui, options.strict)
-    yield f"{result.count} masks in {options.out / 'mask'}"
+    yield f"{counted(result.count, 'mask')} in {options.out / 'mask'}"
     yield from (f"{name}: {error}" for name, error in result.failed)
     for each in result.doubtful(options.threshold):
         yield f"{each.accuracy:.3f}  {options.out / 'repair' / each.name}.json"
     if result.failed:
-        raise ValueError(f"{len(result.failed)} photos could not be read.")
+        raise ValueError(f"{counted(len(result.failed), 'photo')} could not be read.")

@@ -6,19 +6,27 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..support.arguments import MOST, number
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--weights", type=Path, help="a folder as `mogle toy build` leaves it (default: the embedded)")
-    command.add_argument("--size", type=int, default=128, help="pixels a side, a multiple of 16 (default: 128)")
-    command.add_argument("--seed", type=int, default=0, help="of the drawn face and of the noise (default: 0)")
-    command.add_argument("--prompt", help="what the face looks like (default: the drawn face's own caption)")
+    command.add_argument(
+        "--weights", type=Path, help="a folder that `mogle toy build` made (default: the embedded weights)"
+    )
+    command.add_argument(
+        "--size", type=number(16, 2048), default=128, help="pixels a side, a multiple of 16 (default: 128)"
+    )
+    command.add_argument(
+        "--seed", type=number(0, MOST), default=0, help="of the drawn face and of the noise (default: 0)"
+    )
+    command.add_argument("--prompt", help="what the face looks like (default: the caption of the drawn face)")
     command.add_argument("--mask", type=Path, help="a stored label map instead of a drawn one")
-    command.add_argument("--steps", type=int, default=20, help="sampling steps (default: 20)")
+    command.add_argument("--steps", type=number(1, 10_000), default=20, help="sampling steps (default: 20)")
     command.add_argument("--out", type=Path, default=Path("mogle_demo"), help="folder (default: ./mogle_demo)")
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Draw, paint and repaint; yields what was written and how well the masks are kept."""
+    """Draw, paint and repaint; yields what was written and how well the pictures follow the masks."""
     from ..toy.demo import Settings, demo
     from ..toy.places import WEIGHTS
 

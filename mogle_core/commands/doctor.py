@@ -3,92 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import platform
+import json
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+from ..support.sentences import counted
 
-from ..model.checkpoints.files import Checkpoint, read
-from ..support.errors import WeightsError
-
-PACKAGES = ("torch", "numpy", "Pillow", "einops", "safetensors", "opencv-python-headless", "diffusers", "transformers")
+if TYPE_CHECKING:
+    from .diagnosis.findings import Finding
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("paths", nargs="*", type=Path, help="checkpoints, folders, or a ComfyUI")
+    command.add_argument("paths", nargs="*", type=Path, help="checkpoints, folders of them, or a ComfyUI")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """The report, line by line."""
-    return report(options.paths)
+    """The report, line by line. Raises ValueError at its end if something cannot be used."""
+    findings = []
+    for finding in report(options.paths):
+        findings.append(finding)
+        if not options.json:
+            yield finding.line
+    wrong = sum(finding.status == "wrong" for finding in findings)
+    if options.json:
+        yield json.dumps({"usable": not wrong, "findings": [asdict(each) for each in findings]}, indent=2)
+    if wrong:
+        raise ValueError(f"{counted(wrong, 'thing')} cannot be used as {'it is' if wrong == 1 else 'they are'}.")
 
 
-def report(paths: list[Path]) -> Iterator[str]:
-    """The report, line by line.
+def report(paths: list[Path]) -> Iterator[Finding]:
+    """Findings about this machine, then about each path: a checkpoint, a folder of them, or a ComfyUI."""
+    from .diagnosis.machine import machine
 
-    paths: checkpoints, folders of them, or a ComfyUI, whose models/mogle and models/loras are looked through.
-    """
-    yield f"Python {platform.python_version()} on {platform.platform()}"
-    yield from (f"{name} {_version(name)}" for name in PACKAGES)
-    yield from devices()
+    yield from machine()
     for path in paths:
-        files = sorted(checkpoints(path))
+        yield from _examined(path)
+
+
+def _examined(path: Path) -> Iterator[Finding]:
+    from .diagnosis.comfyui import comfyui, is_comfyui
+    from .diagnosis.findings import Finding
+    from .diagnosis.weights import ENDINGS, examined
+
+    if is_comfyui(path):
+        yield from comfyui(path)
+    elif path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.suffix in ENDINGS and file.is_file()]
         if not files:
-            yield f"{path}: no checkpoint found (looked for .pt and .safetensors)."
-        yield from (f"{file}: {verdict(file)}" for file in files)
-
-
-def devices() -> Iterator[str]:
-    """The accelerators that torch sees, with their memory."""
-    for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        yield f"cuda:{index} {properties.name}, {properties.total_memory / 2**30:.1f} GiB"
-    if torch.backends.mps.is_available():
-        yield "mps (Apple)"
-    yield f"cpu, {torch.get_num_threads()} threads"
-
-
-def checkpoints(path: Path) -> Iterator[Path]:
-    """The files that may be ours: a file itself, a folder's, or a ComfyUI's."""
-    if path.is_file():
-        yield path
-        return
-    models = path / "models"
-    folders = [models / "mogle", models / "loras"] if models.is_dir() else [path]
-    for folder in folders:
-        for file in folder.rglob("*"):
-            ours = folder.name != "loras" or "mogle" in file.name.lower() or file.name.startswith("pytorch_lora")
-            if file.suffix in (".pt", ".safetensors") and ours:
-                yield file
-
-
-def verdict(file: Path) -> str:
-    """One sentence on a checkpoint."""
-    try:
-        return describe(read(file))
-    except WeightsError as error:
-        return f"NOT USABLE. {error}"
-
-
-def describe(checkpoint: Checkpoint) -> str:
-    """What a checkpoint holds, in words."""
-    parts = []
-    if checkpoint.network is not None:
-        config = checkpoint.network.config
-        count = sum(parameter.numel() for parameter in checkpoint.network.parameters())
-        parts.append(f"network ({config.num_experts} experts, {config.gate} gate, {count:,} parameters)")
-    if checkpoint.lora is not None:
-        lora = checkpoint.lora
-        ranks = {part.rank for name in lora.rows for part in lora.parts(name)}
-        rank = ", ".join(str(rank) for rank in sorted(ranks))
-        parts.append(f"LoRA (rank {rank}, {len(lora.rows)} layers of a transformer {lora.width} wide)")
-    return f"{' and '.join(parts)}; gate timestep {checkpoint.recipe.gate_timestep}."
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "is not installed"
+            yield Finding(str(path), f"There are no weights (looked for {', '.join(ENDINGS)}).", "wrong")
+        yield from (examined(file)[1] for file in files)
+    elif path.is_file():
+        yield examined(path)[1]
+    else:
+        yield Finding(str(path), "There is no such file or folder.", "wrong")

@@ -1,10 +1,12 @@
-"""The options of `mogle evaluate`, and the evaluation that they ask for."""
+"""`mogle evaluate`: the paper's metrics of generated pictures."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..support.arguments import number
 
 NETWORKS = {
     "inception": "FID, KID: inception-2015-12-05.pt, or torch-fidelity's weights-inception-2015-12-05-6726825d.pth",
@@ -18,36 +20,38 @@ NETWORKS = {
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("pictures", type=Path, help="folder of generated pictures, called as their masks and photos")
+    command.add_argument(
+        "pictures", type=Path, help="folder of generated pictures, with the names of their masks and photos"
+    )
     command.add_argument("--real", type=Path, help="folder of the photos")
-    command.add_argument("--all-real", action="store_true", help="FID, KID and CMMD against all photos")
+    command.add_argument("--all-real", action="store_true", help="compute FID, KID and CMMD against all photos")
     command.add_argument("--masks", type=Path, help="folder of the label maps")
-    command.add_argument("--prompts", type=Path, help="captions by name (default: the pictures' own manifest)")
+    command.add_argument("--prompts", type=Path, help="captions by name (default: the manifest beside the pictures)")
     command.add_argument("--out", type=Path, help="folder of the report (default: PICTURES_evaluation)")
-    command.add_argument("--title", help="of the table's row (default: the folder's name)")
-    _add_networks(command.add_argument_group("networks, from disk, as MODULE:NAME, or toy; each brings its metrics"))
-    _add_files(command.add_argument_group("scores that were made elsewhere"))
+    command.add_argument("--title", help="title of the table's row (default: the folder's name)")
+    _add_networks(command.add_argument_group("networks: a path, MODULE:NAME, or toy; each adds its metrics"))
+    _add_files(command.add_argument_group("scores computed elsewhere"))
     command.add_argument("--label-space", default="auto", help="of the stored masks (default: auto)")
-    command.add_argument("--batch", type=int, default=32, help="pictures at a time (default: 32)")
+    command.add_argument("--batch", type=number(1), default=32, help="pictures at a time (default: 32)")
     command.add_argument("--device", help="(default: a GPU if there is one)")
-    command.add_argument("--strict", action="store_true", help="nothing may be left over or damaged")
-    command.add_argument("--kid-subsets", type=int, default=100, help="(default: 100)")
-    command.add_argument("--kid-subset-size", type=int, default=1000, help="(default: 1000)")
+    command.add_argument("--strict", action="store_true", help="refuse pictures without a partner and damaged ones")
+    command.add_argument("--kid-subsets", type=number(1), default=100, help="number of subsets (default: 100)")
+    command.add_argument("--kid-subset-size", type=number(2), default=1000, help="pictures in each (default: 1000)")
 
 
 def _add_networks(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--toy", action="store_true", help="the small world's stand-ins, for all that are not named")
+    group.add_argument("--toy", action="store_true", help="use the toy world's stand-ins for all that are not named")
     for name, text in NETWORKS.items():
         group.add_argument(f"--{name}", metavar="SOURCE", help=text)
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--detection", type=Path, help="a detector's scores: .csv with name,label,score")
+    group.add_argument("--detection", type=Path, help="scores of a detector: .csv with name,label,score")
     group.add_argument("--image-reward-scores", type=Path, help=".csv with name,score")
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Evaluate; yields the table and where the report is."""
+    """Evaluate; yields the table and the folder of the report."""
     import torch
 
     from ..evaluation.material import Settings
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
     sources = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in NETWORKS}
     chosen = {kind: source or "toy" for kind, source in sources.items() if source or options.toy}
     if not chosen and not (options.detection or options.image_reward_scores):
-        raise ValueError(f"No network is named: give one or more of {', '.join(f'--{name}' for name in NETWORKS)}.")
+        raise ValueError(f"No network was given: name one or more of {', '.join(f'--{name}' for name in NETWORKS)}.")
     settings = Settings(
         pictures=options.pictures,
         out=options.out or options.pictures.with_name(f"{options.pictures.resolve().name}_evaluation"),

@@ -1,4 +1,4 @@
-"""The options of `mogle generate`, and the run that they ask for."""
+"""`mogle generate`: pictures for many masks and prompts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..support.arguments import number, real
+from ..support.sentences import counted
 
 if TYPE_CHECKING:  # the command's help must not wait for torch
     from ..generation.backend import Backend
@@ -21,61 +24,82 @@ def add_options(command: argparse.ArgumentParser) -> None:
     _add_jobs(command.add_argument_group("what to make"))
     _add_settings(command.add_argument_group("how"))
     _add_models(command.add_argument_group("weights on disk"))
-    _add_servers(command.add_argument_group("or running ComfyUIs, which --transformer and the like name models of"))
+    _add_servers(
+        command.add_argument_group("or running ComfyUI servers; --transformer and the others then name models there")
+    )
     _add_output(command.add_argument_group("output"))
 
 
 def _add_jobs(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("source", nargs="?", type=Path, help="a data set, a folder of masks, or jobs as .csv or .jsonl")
+    group.add_argument(
+        "source", nargs="?", type=Path, help="a data set, a folder of masks, or a table of jobs (.csv, .jsonl)"
+    )
     group.add_argument("--prompts", help="a file with a line for each job, captions by name, or one prompt for all")
     group.add_argument("--mode", choices=("both", "mask", "text"), default="both", help="(default: both)")
     group.add_argument("--layout", default="auto", help="of the data set (default: auto)")
     group.add_argument("--split", choices=("all", "train", "test"), default="all", help="(default: all)")
-    group.add_argument("--seed", type=int, default=0, help="each picture's is made of this and its name (default: 0)")
-    group.add_argument("--copies", type=int, default=1, help="pictures of each job, by other seeds (default: 1)")
-    group.add_argument("--shard", help="i/n: this run's share, counted from 0 (default: all, or accelerate's)")
+    group.add_argument(
+        "--seed", type=int, default=0, help="each picture's seed is derived from this and its name (default: 0)"
+    )
+    group.add_argument("--copies", type=int, default=1, help="pictures of each job, with different seeds (default: 1)")
+    group.add_argument("--shard", help="i/n: this run's share, counted from 0 (default: all, or what accelerate says)")
 
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--size", help="WIDTHxHEIGHT, or one number (default: 512; toy: 128)")
-    group.add_argument("--steps", type=int, help="(default: 28; toy: 20)")
-    group.add_argument("--guidance", type=float, help="(default: 3.5; toy: 1)")
-    group.add_argument("--mask-guidance", choices=("image", "1"), default="image", help="(default: the image's)")
-    group.add_argument("--strength", type=float, default=1.0, help="of the mask, 0 to 2 (default: 1)")
+    group.add_argument("--steps", type=number(1, 10_000), help="(default: 28; toy: 20)")
+    group.add_argument("--guidance", type=real(0, 1000), help="(default: 3.5; toy: 1)")
+    group.add_argument(
+        "--mask-guidance",
+        choices=("image", "1"),
+        default="image",
+        help="guidance of the mask stream (default: the image's)",
+    )
+    group.add_argument(
+        "--strength", type=float, default=1.0, help="how strongly the picture follows the mask, 0 to 2 (default: 1)"
+    )
     group.add_argument("--label-space", default="auto", help="of the stored masks (default: auto)")
-    group.add_argument("--official-compat", action="store_true", help="what the official script would give")
+    group.add_argument("--official-compat", action="store_true", help="make what the official script makes")
 
 
 def _add_models(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--toy", action="store_true", help="the embedded small world; --mogle may name another network")
+    group.add_argument(
+        "--toy", action="store_true", help="use the embedded toy weights; --mogle may name another network"
+    )
     group.add_argument("--transformer", help="FLUX.1's .safetensors or diffusers' folder")
     group.add_argument("--vae", help="ae.safetensors or a folder")
     group.add_argument("--clip-l", help="clip_l.safetensors or a folder")
     group.add_argument("--t5xxl", help="t5xxl_fp16.safetensors or a folder")
-    group.add_argument("--tokenizers", type=Path, help="a folder that has both tokenizers")
-    group.add_argument("--mogle", help="Face-MoGLE's network, or network and LoRA in one file")
-    group.add_argument("--lora", help="Face-MoGLE's LoRA, where it is a file of its own")
+    group.add_argument("--tokenizers", type=Path, help="a folder that contains both tokenizers")
+    group.add_argument("--mogle", help="Face-MoGLE's network, or the file that holds network and LoRA")
+    group.add_argument("--lora", help="Face-MoGLE's LoRA, if it is a separate file")
     group.add_argument("--base-dtype", choices=("bf16", "float32", "fp8", "int8", "nf4"), help="(default: bf16)")
-    group.add_argument("--offload-blocks", type=int, default=0, help="blocks that wait in host memory (default: 0)")
+    group.add_argument(
+        "--offload-blocks", type=number(0, 1000), default=0, help="blocks kept in host memory (default: 0)"
+    )
     group.add_argument("--device", help="(default: a GPU if there is one)")
-    group.add_argument("--batch", type=int, default=1, help="pictures taken at a time (default: 1)")
-    group.add_argument("--one-pass", action="store_true", help="a batch in one forward pass: equal to rounding only")
+    group.add_argument("--batch", type=int, default=1, help="pictures at a time (default: 1)")
+    group.add_argument(
+        "--one-pass",
+        action="store_true",
+        help="one forward pass for a whole batch: pictures then agree to rounding only",
+    )
 
 
 def _add_servers(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--server", action="append", metavar="URL", help="once for each server of the pool")
+    group.add_argument("--server", action="append", metavar="URL", help="a server; may be given several times")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--out", type=Path, required=True, help="folder of the pictures and the manifest")
+    group.add_argument("--out", type=Path, required=True, help="folder for the pictures and the manifest")
     group.add_argument("--format", choices=("png", "jpeg"), default="png", help="(default: png)")
-    group.add_argument("--quality", type=int, default=95, help="of JPEG (default: 95)")
-    group.add_argument("--replace", action="store_true", help="make pictures anew that are of other settings")
+    group.add_argument("--quality", type=int, default=95, help="quality of JPEG files (default: 95)")
+    group.add_argument("--replace", action="store_true", help="make pictures again that were made with other settings")
     group.add_argument("--strict", action="store_true", help="stop at the first failure")
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Make the pictures; yields what to say. Raises ValueError at the end if any could not be made."""
+    """Make the pictures; yields the lines to print. Raises ValueError at the end if any could not be made."""
     from ..generation.backend import BackendError
     from ..generation.jobs import read_jobs
     from ..generation.run import generate
@@ -92,7 +116,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         raise ValueError(str(error)) from error
     yield f"{count['made']} made, {count['kept']} kept, {count['failed']} failed: {output.folder}"
     if count["failed"]:
-        raise ValueError(f"{count['failed']} pictures could not be made; {output.manifest} says why.")
+        raise ValueError(f"{counted(count['failed'], 'picture')} could not be made; {output.manifest} says why.")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -132,7 +156,7 @@ def shard_of(given: str | None, environment: Mapping[str, str]) -> tuple[int, in
 
 def backend_of(options: argparse.Namespace) -> Backend:
     if options.batch < 1:
-        raise ValueError(f"--batch is {options.batch}: at least 1 picture is taken at a time.")
+        raise ValueError(f"--batch is {options.batch}: choose 1 or more.")
     return _servers(options) if options.server else _local(options)
 
 
@@ -164,7 +188,7 @@ def sources_of(options: argparse.Namespace) -> Sources:
         return toy_sources(mogle, options.base_dtype or "float32")
     if missing := [name for name in ("transformer", "vae", "clip_l", "t5xxl") if not getattr(options, name)]:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        raise ValueError(f"{named} missing: name the weights, or take --server URL, or --toy.")
+        raise ValueError(f"{named} missing: name the weights, or use --server URL, or --toy.")
     return Sources(
         options.transformer,
         options.vae,

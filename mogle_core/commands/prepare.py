@@ -8,15 +8,17 @@ from collections.abc import Iterator
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, toy")
-    command.add_argument("--set", action="append", default=[], metavar="a.b=c", help="changes a key; repeatable")
-    command.add_argument("--device", help="that encodes (default: a GPU if there is one)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="a.b=c", help="change one value; may be given several times"
+    )
+    command.add_argument("--device", help="device for encoding (default: a GPU if there is one)")
     actions = command.add_mutually_exclusive_group()
-    for action, told in (
-        ("check", "only reads the data set and says what is wrong with it"),
-        ("plan", "only says what the cache will hold, its bytes and the time"),
-        ("verify", "only reads the cache against its checksums"),
+    for action, summary in (
+        ("check", "only check the data set"),
+        ("plan", "only estimate the size of the cache and the time"),
+        ("verify", "only compare the cache with its checksums"),
     ):
-        actions.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=told)
+        actions.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=summary)
     command.set_defaults(action="fill")
 
 

@@ -1,4 +1,4 @@
-"""`mogle train`: its options, and the lines that it prints."""
+"""`mogle train`: network and LoRA from a data set."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import argparse
 import os
 from collections.abc import Iterator
 
+from ..support.arguments import number
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("config", help="a .toml, the official .yaml, or a recipe's name: paper, 24gb, 16gb, toy")
-    command.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value")
+    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, toy")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="change one value; may be given several times",
+    )
     command.add_argument("--resume", metavar="WHERE", help="auto (the newest checkpoint, if any), never, or a path")
-    command.add_argument("--overfit", type=int, default=0, metavar="N", help="learn N pairs by heart, as a test")
-    command.add_argument("--dry-run", action="store_true", help="shapes and memory needs; nothing is loaded")
+    command.add_argument("--overfit", type=number(0), default=0, metavar="N", help="learn N pairs by heart, as a test")
+    command.add_argument(
+        "--dry-run", action="store_true", help="print shapes and memory needs without loading anything"
+    )
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Train, or say what training would need.
+    """Train, or print what training would need.
 
     Raises:
         ValueError, OSError: a sentence on what is wrong.

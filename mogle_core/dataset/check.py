@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..masks.labels import CLASS_NAMES, CLASSES, NUM_CLASSES, PAIRS
+from ..support.sentences import counted
 from .errors import DatasetError
 from .frames import SAME_ASPECT
 from .pairs import Listing, Pair
@@ -87,7 +88,7 @@ def check(listing: Listing, label_space: str = "celebamask", held_out: Iterable[
 def _look(pairs: Sequence[Pair], label_space: str) -> list[Seen]:
     with ThreadPoolExecutor() as pool:
         found = pool.map(lambda pair: look(pair, label_space), pairs)
-        return list(tqdm(found, total=len(pairs), desc="check", unit="pair"))
+        return list(tqdm(found, total=len(pairs), desc="check", unit="pair", disable=None))
 
 
 def look(pair: Pair, label_space: str) -> Seen:
@@ -196,16 +197,18 @@ def _captions(pairs: Sequence[Pair]) -> list[str]:
     long = [pair.name for pair in pairs if any(len(text.split()) > LONG_CAPTION for text in pair.captions)]
     found = []
     if without:
-        found.append(f"{len(without)} pairs have no caption and are trained with the empty prompt ({without[0]}).")
+        found.append(f"{counted(len(without), 'pair')} without a caption: trained on the empty prompt ({without[0]}).")
     if long:
-        found.append(f"{len(long)} pairs have captions of over {LONG_CAPTION} words, which CLIP cuts ({long[0]}).")
+        found.append(
+            f"{counted(len(long), 'pair')} whose caption has over {LONG_CAPTION} words: CLIP cuts it ({long[0]})."
+        )
     return found
 
 
 def _size(listing: Listing, splits: dict[str, str]) -> str:
     counts = Counter(splits.values())
     parts = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if name != "all")
-    return f"{len(listing.pairs)} pairs in layout {listing.layout}" + (f": {parts}" if parts else "")
+    return f"{counted(len(listing.pairs), 'pair')} in layout {listing.layout}" + (f": {parts}" if parts else "")
 
 
 def _shares(seen: Sequence[Seen]) -> list[str]:
@@ -224,6 +227,6 @@ def _told(pairs: Sequence[Pair]) -> str:
         return "no captions"
     words = np.array([len(text.split()) for text in texts])
     return (
-        f"{len(texts)} captions, {len(set(texts))} of them different, {words.mean():.0f} words on average, "
-        f"{words.max()} at most"
+        f"{counted(len(texts), 'caption')}, {len(set(texts))} of them different, "
+        f"{counted(round(words.mean()), 'word')} on average, {words.max()} at most"
     )

@@ -42,7 +42,7 @@ def merge_parts(folder: Path, out: Path) -> int:
         raise DatasetError(f"{folder} holds no part masks such as 0/00000_skin.png.")
     out.mkdir(parents=True, exist_ok=True)
     missing = [number for number in sorted(faces) if not (out / f"{number}.png").exists()]
-    for number in tqdm(missing, desc="part masks", unit="face"):
+    for number in tqdm(missing, desc="part masks", unit="face", disable=None):
         save_label_map(merged(faces[number]), out / f"{number}.png")
     return len(missing)
 

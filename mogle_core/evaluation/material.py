@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..dataset.errors import DatasetError
+from ..support.sentences import counted
 from .captions import captions_from
 from .networks.extractors import Kind
 from .pictures import list_pictures, match, readable
@@ -79,7 +80,7 @@ def _captions(settings: Settings, pictures: Mapping[str, Path]) -> dict[str, str
     caption_of = captions_from((settings.prompts,) if settings.prompts else tuple(manifests))
     known = {name: caption for name in pictures if (caption := caption_of(name)) is not None}
     if alone := [name for name in pictures if name not in known]:
-        complaint = f"{len(alone)} pictures have no caption ({', '.join(alone[:3])})."
+        complaint = f"{counted(len(alone), 'picture')} without a caption ({', '.join(alone[:3])})."
         if settings.strict:
             raise DatasetError(f"{complaint} (--strict allows none.)")
         logger.warning("%s They are left out.", complaint)

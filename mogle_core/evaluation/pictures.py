@@ -14,6 +14,7 @@ from torch import Tensor
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import PICTURE_SUFFIXES
 from ..dataset.reading import open_picture
+from ..support.sentences import counted
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +75,9 @@ def match(names: Iterable[str], others: Mapping[str, Path], what: str, strict: b
 def _complaint(alone: Sequence[str], unused: Sequence[str], what: str) -> str:
     parts = []
     if alone:
-        parts.append(f"{len(alone)} pictures have no {what} ({_few(alone)}).")
+        parts.append(f"{counted(len(alone), 'picture')} without a {what} ({_few(alone)}).")
     if unused:
-        parts.append(f"{len(unused)} of the {what}s have no picture ({_few(unused)}).")
+        parts.append(f"{counted(len(unused), what)} without a picture ({_few(unused)}).")
     return " ".join(parts)
 
 

@@ -15,6 +15,7 @@ from ..dataset.errors import DatasetError
 from ..dataset.layouts import LAYOUTS, MANIFESTS, PICTURE_SUFFIXES
 from ..dataset.pairs import natural
 from ..dataset.tables import rows
+from ..support.sentences import counted
 
 Mode = Literal["both", "mask", "text"]
 
@@ -153,13 +154,15 @@ def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
         captions = read_captions(place)
         told = {job.name: next(iter(captions.of(job.name)), None) for job in jobs}
         if silent := [name for name, caption in told.items() if caption is None]:
-            raise DatasetError(f"{place}: {len(silent)} of {len(jobs)} jobs have no caption (first: {silent[0]}).")
+            raise DatasetError(
+                f"{place} has no caption for {len(silent)} of {counted(len(jobs), 'job')} (first: {silent[0]})."
+            )
         return [replace(job, prompt=told[job.name] or "") for job in jobs]
     lines = _lines(place)
     if len(lines) != len(jobs):
         raise DatasetError(
-            f"{place} has {len(lines)} prompts for {len(jobs)} jobs: a line for each, in the natural order of their "
-            "names (2 before 10), or one prompt for all as text."
+            f"{place} has {counted(len(lines), 'prompt')} for {counted(len(jobs), 'job')}: a line for each, in the "
+            "natural order of their names (2 before 10), or one prompt for all as text."
         )
     return [replace(job, prompt=line) for job, line in zip(jobs, lines, strict=True)]
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..dataset.errors import DatasetError
 from ..dataset.reading import read_mask
 from ..masks.decouple import resize
+from ..support.sentences import counted
 from .backend import Backend, BackendError, Order
 from .jobs import Job, shard
 from .manifest import Outcome, append, manifest_name, outcomes
@@ -79,8 +80,8 @@ def generate(jobs: Sequence[Job], settings: Settings, backend: Backend, output: 
             yield _recorded(found, output, known)
     if others:
         raise ValueError(
-            f"{len(others)} pictures in {output.folder} were made with other settings, weights or prompts, or are "
-            f"damaged (first: {others[0]}): --replace makes them anew, another --out keeps them."
+            f"{output.folder} has {counted(len(others), 'picture')} of these names with other settings, weights or "
+            f"prompts, or damaged (first: {others[0]}): --replace makes them again, another --out keeps them."
         )
     try:
         backend.prepare([each.job.prompt for each in pending])

@@ -15,6 +15,9 @@ from ..masks.decouple import LocalMasks
 from ..model.flux_latents import TOKEN_PIXELS
 from .jobs import Job
 
+MOST_PIXELS = 4096
+"""A side; a larger picture has more tokens than any machine attends over."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -36,8 +39,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, side in (("width", self.width), ("height", self.height)):
-            if side < TOKEN_PIXELS or side % TOKEN_PIXELS:
-                raise ValueError(f"The {name} is {side}: choose a multiple of {TOKEN_PIXELS}, such as 512.")
+            if not TOKEN_PIXELS <= side <= MOST_PIXELS or side % TOKEN_PIXELS:
+                raise ValueError(
+                    f"The {name} is {side}: choose a multiple of {TOKEN_PIXELS} up to {MOST_PIXELS}, such as 512."
+                )
         if self.steps < 1:
             raise ValueError(f"--steps is {self.steps}: sampling takes at least 1 step.")
         if not 0 <= self.strength <= 2:

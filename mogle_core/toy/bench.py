@@ -43,7 +43,7 @@ def remake(
     prompt_strength: how much of the caption that hair still sees. refresh, mask_tokens: as in `generation.sample`.
     """
     pictures = []
-    for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False):
+    for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False, disable=None):
         some = slice(first, first + batch)
         ids = torch.from_numpy(faces.ids[some]) if masked else None
         seeds = range(first, first + len(faces.captions[some]))

@@ -17,6 +17,7 @@ from ..model.flux.offload import blocks_of, spread, travelling
 from ..model.flux_latents import TOKEN_WIDTH
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import LowRank, MaskLoRA
+from ..support.sentences import counted
 from .config.reading import TrainingConfig
 from .data.draws import generator
 from .start import fresh_lora, fresh_network
@@ -176,18 +177,19 @@ def report(config: TrainingConfig, processes: int = 1) -> Iterator[str]:
     with torch.device("meta"):
         flux = Flux(params)
     network, lora = trained(config, flux)
-    blocks = f"{params.depth} + {params.depth_single_blocks} blocks, {params.hidden_size} wide"
+    blocks = f"{params.depth} + {counted(params.depth_single_blocks, 'block')}, {params.hidden_size} wide"
     pairs = sum(len(found) for found in lora.pairs.values()) // 2
     yield f"base         {_count(flux)} numbers in {config.model.base_dtype}, frozen; {blocks}"
     yield f"network      {_count(network)} trainable numbers in {len(list(network.parameters()))} tensors"
-    yield f"LoRA         {_count(lora)} trainable numbers in {pairs} pairs of rank {config.lora.rank}"
-    yield f"step         {loop.batch} samples: {processes} process(es) x {loop.accumulate} part(s) of {sizes.samples}"
-    yield f"run          {loop.steps:,} steps, {loop.batch * loop.steps:,} samples"
+    yield f"LoRA         {_count(lora)} trainable numbers in {counted(pairs, 'pair')} of rank {config.lora.rank}"
+    shares = f"{counted(processes, 'process', 'processes')} x {counted(loop.accumulate, 'part')} of {sizes.samples}"
+    yield f"step         {counted(loop.batch, 'sample')}: {shares}"
+    yield f"run          {counted(loop.steps, 'step')}, {counted(loop.batch * loop.steps, 'sample')}"
     for name, shape in _shapes(params, sizes):
         yield f"  {name:<11}{shape}"
     yield f"  {'attention':<11}{2 * sizes.tokens + sizes.text} tokens: picture, as many of mask, and text"
     yield from _memory(needs(config, processes))
-    yield f"checkpoint   {checkpoint_bytes(config, network, lora) / 2**20:,.0f} MiB, {loop.keep} of them are kept"
+    yield f"checkpoint   {checkpoint_bytes(config, network, lora) / 2**20:,.0f} MiB; the newest {loop.keep} stay"
     yield from _cache(config, params, sizes)
 
 

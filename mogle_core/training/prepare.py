@@ -14,6 +14,7 @@ from ..dataset.check import check
 from ..dataset.layouts import LAYOUTS
 from ..dataset.parts import FOLDER, merge_parts
 from ..model.encoders import Encoders
+from ..support.sentences import counted
 from .config.sections import Data, TrainingConfig
 from .data.cache import DiskStore, Plan, fill
 from .data.cache.shards import sole_writer
@@ -38,7 +39,7 @@ def prepare(config: TrainingConfig, action: Action = "fill", device: str | None 
         return
     if action == "verify":
         count = sum(1 for _ in DiskStore(config.cache.folder, config.cache.shard_bytes).verify())
-        yield f"{count} files of {config.cache.folder} are whole."
+        yield f"{counted(count, 'file')} of {config.cache.folder} checked: nothing is damaged."
         return
     yield from _cached(config, action, device)
 
@@ -109,7 +110,8 @@ def _duration(missing: Plan, encoders: Encoders) -> str:
     if counts["texts"]:
         encoders.vae.release()
         seconds += counts["texts"] * _each(lambda: encoders.text.encode(["A face."]))
-    return f"about {seconds / 3600:.1f} hours" if seconds > 5400 else f"about {max(1, round(seconds / 60))} minutes"
+    minutes = max(1, round(seconds / 60))
+    return f"about {seconds / 3600:.1f} hours" if seconds > 5400 else f"about {counted(minutes, 'minute')}"
 
 
 def _each(encode: Callable[[], object]) -> float:

@@ -1,84 +1,316 @@
-"""`mogle convert` and `mogle doctor`, as a person calls them."""
+"""The `mogle` command itself: what it imports, how it answers a mistake, and how it ends."""
 
 from __future__ import annotations
 
-from importlib import metadata
+import argparse
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from support.places import DATA
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.places import REPOSITORY
 
-from mogle_core.cli import main
-from mogle_core.model.checkpoints import files as weights
-from mogle_core.model.checkpoints.convert import official_lora
-from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, fuse
+from mogle_core import cli, commands
+from mogle_core.cli import COMMANDS, main
 
-GOLDEN = DATA / "golden"
-NETWORK, LORA = GOLDEN / "global_local_mask_moe.pt", GOLDEN / "pytorch_lora_weights.safetensors"
-
-
-def test_official_pair_to_one_file_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    combined = tmp_path / "face.safetensors"
-    assert main(["convert", str(NETWORK), str(LORA), "--to", "combined", "--out", str(combined)]) == 0
-    assert capsys.readouterr().out.split() == [str(combined)]
-    both = weights.read(combined)
-    assert both.network is not None
-    assert both.lora is not None
-
-    assert main(["convert", str(combined), "--to", "official", "--out", str(tmp_path / "pair")]) == 0
-    network = torch.load(tmp_path / "pair/mogle.pt", weights_only=True)
-    original = torch.load(NETWORK, weights_only=True)
-    assert network.keys() == original.keys()
-    assert all(torch.equal(network[name], original[name]) for name in original)
-    lora, original = load_file(tmp_path / "pair/pytorch_lora_weights.safetensors"), load_file(LORA)
-    assert lora.keys() == original.keys()
-    assert all(torch.equal(lora[name], original[name]) for name in original)
+# Without site-packages: nothing but the standard library can be imported.
+BARE = (sys.executable, "-S", "-c")
+PROGRAM = """\
+import sys
+sys.path.insert(0, {place!r})
+sys.argv[1:] = {arguments!r}
+from mogle_core import cli
+try:
+    status = cli.main()
+except SystemExit as ended:
+    status = ended.code
+{then}
+sys.exit(status)
+"""
 
 
-def test_network_as_safetensors(tmp_path: Path) -> None:
-    assert main(["convert", str(NETWORK), "--to", "safetensors", "--out", str(tmp_path)]) == 0
-    assert weights.read_network(tmp_path / "mogle.safetensors").network is not None
+def bare(*arguments: str, then: str = "") -> subprocess.CompletedProcess[str]:
+    program = PROGRAM.format(place=str(REPOSITORY), arguments=list(arguments), then=then)
+    return subprocess.run([*BARE, program], capture_output=True, text=True)
 
 
-def test_alpha_is_folded_where_the_official_form_has_none() -> None:
-    part = LoRAPart(0, torch.randn(4, 8), torch.randn(8, 4), alpha=8.0)
-    tensors = official_lora(MaskLoRA({"img_in": [part]}))
-    down, up = (tensors[f"transformer.x_embedder.lora_{letter}.weight"] for letter in "AB")
-    assert set(tensors) == {f"transformer.x_embedder.lora_{letter}.weight" for letter in "AB"}
-    torch.testing.assert_close(up @ down, fuse([part]).up @ fuse([part]).down)
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """(run): is what `mogle demo PATH` does now."""
+
+    def replace(run: Callable[..., Any]) -> None:
+        module = ModuleType("demo")
+        module.add_options = lambda parser: parser.add_argument("--out", default="out")  # type: ignore[attr-defined]
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "mogle_core.commands.demo", module)
+        monkeypatch.setattr(commands, "demo", module, raising=False)
+
+    return replace
+
+
+def raising(error: BaseException) -> Callable[..., Iterator[str]]:
+    def run(options: argparse.Namespace) -> Iterator[str]:
+        yield "a line"
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_the_version_needs_the_standard_library_alone(flag: str) -> None:
+    done = bare(flag)
+    assert done.returncode == 0
+    assert done.stdout.startswith("face-mogle ")
+
+
+def test_the_version_imports_no_command() -> None:
+    done = bare("--version", then="print([m for m in sys.modules if m.startswith('mogle_core.commands')])")
+    assert done.stdout.splitlines()[1] == "[]"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, ""])
+def test_every_help_needs_the_standard_library_alone(name: str) -> None:
+    done = bare("help", *filter(None, [name]))
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: mogle {name}".rstrip())
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
-    ("sources", "sentence"),
+    "arguments",
     [
-        ([NETWORK, NETWORK], "more than one network"),
-        ([GOLDEN / "flux_tiny.safetensors"], "a FLUX transformer"),
-        ([GOLDEN / "gone.pt"], "There is no file gone.pt"),
+        ("demo",),
+        ("toy", "faces", "out"),
+        ("train", "toy"),
+        ("prepare", "toy"),
+        ("convert", "a.pt", "--to", "combined", "--out", "b"),
+        ("generate", "--prompts", "a face", "--toy", "--out", "out"),
+        ("evaluate", "pictures", "--toy"),
+        ("annotate", "photos", "--parser", "toy", "--out", "out"),
     ],
 )
-def test_a_sentence_for_what_cannot_be_converted(
-    sources: list[Path], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = main(["convert", *map(str, sources), "--to", "official", "--out", str(tmp_path / "out")])
-    assert code == 1
-    assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_without_the_extra_a_command_names_it(arguments: tuple[str, ...]) -> None:
+    done = bare(*arguments)
+    assert done.returncode == 1
+    assert 'pip install -e ".[headless]"' in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_doctor_says_what_is_there_and_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder in ("mogle", "loras"):
-        (tmp_path / "models" / folder).mkdir(parents=True)
-    (tmp_path / "models/mogle/mogle.pt").write_bytes(NETWORK.read_bytes())
-    (tmp_path / "models/mogle/broken.pt").write_bytes(b"PK")
-    (tmp_path / "models/loras/pytorch_lora_weights.safetensors").write_bytes(LORA.read_bytes())
-    (tmp_path / "models/loras/some_style.safetensors").write_bytes(b"not ours, not looked at")
-    assert main(["doctor", str(tmp_path)]) == 0
+def test_doctor_works_without_the_extra() -> None:
+    done = bare("doctor")
+    assert done.returncode == 0
+    assert "torch: MISSING." in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
+def test_alone_it_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert "network (20 experts, matrix gate, 101,780 parameters)" in said
-    assert "LoRA (rank 4, 18 layers of a transformer 64 wide)" in said
-    assert "broken.pt: NOT USABLE" in said
-    assert "some_style" not in said
-    # Not torch.__version__, which has a "+cpu" or "+cu121" that the wheels on PyPI leave out of their name.
-    assert f"torch {metadata.version('torch')}\n" in said
+    assert all(name in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("trian toy", "there is no command trian. Did you mean train?"),
+        ("help trian", "there is no command trian. Did you mean train?"),
+        ("xyzzy", "there is no command xyzzy. `mogle help` lists the commands."),
+        ("toy instal .", "Did you mean install?"),
+        ("convert a.pt --to combind --out b", "Did you mean combined?"),
+        ("train toy --rseume auto", "there is no option --rseume. Did you mean --resume?"),
+        ("generate --ot x", "there is no option --ot. Did you mean --out?"),
+        ("toy install --lnk .", "there is no option --lnk. Did you mean --link?"),
+        ("toy faces a b", "b is one argument too many."),
+        ("--verison", "there is no option --verison. Did you mean --version?"),
+        ("demo --size 99999", "99999 is not a whole number from 16 to 2048."),
+        ("toy faces out --size 99999", "99999 is not a whole number from 16 to 2048."),
+        ("demo --steps 0", "0 is not a whole number from 1 to"),
+        ("annotate p --parser toy --out o --threshold nan", "nan is not a number from 0 to 1."),
+    ],
+)
+def test_a_mistake_is_answered_with_the_nearest(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("train toy --nothing", "usage: mogle train "),
+        ("toy install --nothing .", "usage: mogle toy install "),
+        ("generate --nothing", "usage: mogle generate "),
+        ("--nothing", "usage: mogle [-h]"),
+    ],
+)
+def test_an_unknown_option_prints_that_commands_usage(
+    line: str, usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(line.split())
+    assert capsys.readouterr().err.startswith(usage)
+
+
+def test_a_prompt_may_begin_with_dashes(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    command(lambda options: iter([options.out]))
+    assert main(["demo", "--out", "-- a face"]) == 0
+    assert capsys.readouterr().out == "-- a face\n"
+
+
+def full_disk() -> Exception:
+    return RuntimeError("[enforce fail at inline_container.cc:783] . PytorchStreamWriter failed writing file data/0")
+
+
+class SafetensorError(Exception):
+    """As safetensors' own, by its name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ValueError("The size is 3: choose 4."), "mogle: The size is 3: choose 4."),
+        (OSError(errno.ENOENT, "No such file or directory", "out/a.png"), "out/a.png does not exist (given by --out)."),
+        (OSError(errno.EACCES, "Permission denied", "/root/a"), "/root/a may not be read or written by this user."),
+        (OSError(errno.ENOSPC, "No space left on device", "out"), "The disk of out is full"),
+        (OSError(errno.EIO, "Input/output error", "out"), "out: Input/output error (given by --out)."),
+        (full_disk(), "The disk is full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "The disk is full"),
+        (SafetensorError("Error while deserializing header"), "A .safetensors file cannot be read"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+        (MemoryError(), "Memory does not suffice"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "Memory does not suffice"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "is not UTF-8 (byte 0xff at 0)"),
+        (KeyError("loop"), "an unexpected KeyError in test_cli.py"),
+    ],
+)
+def test_every_error_is_a_sentence(
+    error: Exception, sentence: str, command: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(raising(error))
+    assert main(["demo"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "a line\n"
+    assert sentence in said.err
+    assert "Errno" not in said.err
+
+
+def test_a_defect_keeps_its_traceback_for_who_asks(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    command(raising(KeyError("loop")))
+    monkeypatch.setenv("MOGLE_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        main(["demo"])
+
+
+def test_an_interrupt_ends_with_130(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    command(raising(KeyboardInterrupt()))
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "mogle: interrupted.\n"
+
+
+def test_characters_that_steer_a_terminal_are_shown_and_not_obeyed(
+    command: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(raising(ValueError("red \x1b[31m and a bell \x07, backwards \u202e")))
+    assert main(["demo"]) == 1
+    assert not set("\x1b\x07\u202e") & set(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_output_without_a_character(encoding: str, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    command(lambda options: iter(["Gesicht \u4e2d"]))
+    assert main(["demo"]) == 0
+    assert written.getvalue() == b"Gesicht \\u4e2d\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe whose reader is gone is another error there")
+def test_a_reader_that_goes_away_is_a_sentence() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "mogle_core.cli", "doctor"], stdout=writing, stderr=subprocess.PIPE, cwd=REPOSITORY
+    )
+    os.close(writing)
+    assert b"Traceback" not in done.stderr
+    assert done.stderr == b"mogle: the output was closed before everything was written.\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_output_is_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mogle_core.cli", "doctor"], stdout=full, stderr=subprocess.PIPE, cwd=REPOSITORY
+        )
+    assert done.stderr.decode().startswith("mogle: The disk of the output is full")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_in_a_running_command() -> None:
+    program = (
+        "import sys, time, types; from mogle_core import cli, commands\n"
+        "demo = types.ModuleType('demo'); demo.add_options = lambda parser: None\n"
+        "def run(options):\n yield 'started'\n sys.stdout.flush()\n time.sleep(60)\n"
+        "demo.run = run; sys.modules['mogle_core.commands.demo'] = commands.demo = demo\n"
+        "sys.exit(cli.main(['demo']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == "mogle: interrupted.\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("shtab")
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert all(name in script for name in COMMANDS)
+    assert "mask-guidance" in script
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [*COMMANDS, "help", "install", "faces", "--out", "--size", "--seed", "--", "-", "-h", "--=", "=", "-V"]
+    ),
+    st.text(max_size=12),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["--help", "--set", "--json", "--print-completion", "\x00", "\ud800", "9" * 5000, "--" + "o" * 300]
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arguments=st.lists(WORDS, max_size=6))
+def test_no_command_line_ends_in_a_traceback(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing only; what commands do with files and configurations is tried beside each of them."""
+    monkeypatch.setattr(cli, "_run_command", lambda options: iter([json.dumps(sorted(vars(options)))]))
+    try:
+        assert main(arguments) in (0, 1)
+    except SystemExit as ended:
+        assert ended.code in (0, 2)

@@ -21,7 +21,7 @@ from .references import greys
 def encode_pictures(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> Tensor:
     """The faces' tokens (N, L, 64), float16."""
     parts = torch.split(torch.from_numpy(faces.pictures), batch)
-    return torch.cat([_encode(vae, part.float() / 255) for part in tqdm(parts, desc="latents")])
+    return torch.cat([_encode(vae, part.float() / 255) for part in tqdm(parts, desc="latents", disable=None)])
 
 
 @torch.no_grad()
@@ -55,7 +55,7 @@ def encode_masks(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> tuple[Tensor, T
     black = torch.zeros(1, *faces.ids.shape[1:], 3)
     tokens, rows, pending = [_encode(vae, black)], torch.zeros(len(faces), NUM_MASKS, dtype=torch.long), []
     count = 1
-    for number in tqdm(range(len(faces)), desc="mask latents"):
+    for number in tqdm(range(len(faces)), desc="mask latents", disable=None):
         masks = Decoupled(torch.from_numpy(faces.ids[number : number + 1]))
         present = [0, *(1 + torch.unique(masks.ids).long()).tolist()]
         pending += [masks.mask_image(0, which) for which in present]

@@ -52,10 +52,10 @@ def draw_faces(seeds: Iterable[int], size: int = 128, workers: int = 1) -> FaceS
     seeds = list(seeds)
     jobs = [(seed, size) for seed in seeds]
     if workers <= 1:
-        return _collect([_draw(job) for job in tqdm(jobs, desc="draw", unit="face")])
+        return _collect([_draw(job) for job in tqdm(jobs, desc="draw", unit="face", disable=None)])
     with get_context("spawn").Pool(workers) as pool:
         drawn = pool.imap(_draw, jobs, chunksize=32)
-        return _collect(list(tqdm(drawn, total=len(jobs), desc="draw", unit="face")))
+        return _collect(list(tqdm(drawn, total=len(jobs), desc="draw", unit="face", disable=None)))
 
 
 def _draw(job: tuple[int, int]) -> Face:

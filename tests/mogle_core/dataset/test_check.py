@@ -85,4 +85,5 @@ def test_captions_that_are_missing_or_too_long_are_told(tmp_path: Path) -> None:
     root = write_set(tmp_path, 3)
     (root / "captions.json").write_text(json.dumps({"0": ["word " * 90], "1": "Short."}))
     warnings = "\n".join(report(root).warnings)
-    assert "1 pairs have no caption" in warnings and "1 pairs have captions of over 77 words" in warnings
+    assert "1 pair without a caption" in warnings
+    assert "1 pair whose caption has over 77 words" in warnings

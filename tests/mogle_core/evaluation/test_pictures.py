@@ -36,7 +36,7 @@ def test_what_has_no_partner_is_named(tmp_path: Path, caplog: pytest.LogCaptureF
     save(tmp_path / "masks", "2.png", "3.png")
     ours, masks = list_pictures(tmp_path / "ours"), list_pictures(tmp_path / "masks")
     assert list(match(ours, masks, "mask")) == ["2"]
-    assert "1 pictures have no mask (1). 1 of the masks have no picture (3)." in caplog.text
+    assert "1 picture without a mask (1). 1 mask without a picture (3)." in caplog.text
     with pytest.raises(DatasetError, match="--strict allows none"):
         match(ours, masks, "mask", strict=True)
     with pytest.raises(DatasetError, match="No picture has a mask of its own name"):

@@ -40,7 +40,7 @@ def test_captions_by_name(masks: Path, tmp_path: Path) -> None:
     captions.write_text(json.dumps({f"{number}.jpg": [f"first {number}", "second"] for number in range(10)}))
     assert read_jobs(masks, str(captions))[3].prompt == "first 3"
     captions.write_text(json.dumps({"0.jpg": "alone"}))
-    with pytest.raises(DatasetError, match=r"9 of 10 jobs have no caption \(first: 1\)"):
+    with pytest.raises(DatasetError, match=r"has no caption for 9 of 10 jobs \(first: 1\)"):
         read_jobs(masks, str(captions))
 
 

@@ -59,7 +59,7 @@ def test_pictures_of_other_settings_are_not_overwritten_unasked(masks: Path, tmp
     list(generate(jobs, small, Painter(), output))
     before = pictures(output.folder)
     other = replace(small, steps=2)
-    with pytest.raises(ValueError, match="10 pictures in .* were made with other settings.*--replace"):
+    with pytest.raises(ValueError, match="has 10 pictures of these names with other settings.*--replace"):
         list(generate(jobs, other, Painter(), output))
     assert pictures(output.folder) == before
     painter = Painter()
@@ -88,7 +88,7 @@ def test_a_damaged_picture_is_made_anew(masks: Path, tmp_path: Path, small: Sett
     list(generate(jobs, small, Painter(), output))
     whole = pictures(output.folder)
     (output.folder / "2.png").write_bytes(whole["2.png"][:-40])
-    with pytest.raises(ValueError, match=r"1 pictures .* or are damaged \(first: 2\)"):
+    with pytest.raises(ValueError, match=r"1 picture of these names .* or damaged \(first: 2\)"):
         list(generate(jobs, small, Painter(), output))
     list(generate(jobs, small, Painter(), replace(output, replace=True)))
     assert pictures(output.folder) == whole

@@ -120,7 +120,11 @@ def _fill_pictures(filling: _Filling, missing: Plan, items: Sequence[Item], data
     places = [(int(number), int(side)) for number, side in zip(*wanted.nonzero(), strict=True)]
     _blacks(filling, missing)
     for (number, side), face, ids in tqdm(
-        _read_ahead(places, missing, items, data), total=len(places), desc="latents", unit="side", disable=not places
+        _read_ahead(places, missing, items, data),
+        total=len(places),
+        desc="latents",
+        unit="side",
+        disable=None if places else True,
     ):
         if face is not None:
             filling.picture("faces", missing.faces[number, side].tobytes(), face)
@@ -172,7 +176,7 @@ def _fill_texts(filling: _Filling, missing: Plan, items: Sequence[Item]) -> None
     def encoded(part: list[str]) -> list[Row]:
         return text_rows(filling.encoders.text.encode(part), filling.dtype)
 
-    with tqdm(total=len(texts), desc="texts", unit="text", disable=not texts) as bar:
+    with tqdm(total=len(texts), desc="texts", unit="text", disable=None if texts else True) as bar:
         for first in range(0, len(texts), TEXTS):
             part = texts[first : first + TEXTS]
             for key, row in zip(keys[first : first + TEXTS], in_halves(encoded, part), strict=True):

@@ -241,7 +241,7 @@ def _in_order(
     keys_of: Callable[[tuple[int, int]], _Found], shown: list[tuple[int, int]], what: str, workers: int = 4
 ) -> Iterator[_Found]:
     """By a few threads, some hundreds ahead at a time."""
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shown), desc=what, unit="side") as bar:
+    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shown), desc=what, unit="side", disable=None) as bar:
         for first in range(0, len(shown), 256):
             for found in pool.map(keys_of, shown[first : first + 256]):
                 bar.update()

@@ -1,0 +1,66 @@
+"""`mogle convert` as a person calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from support.places import DATA
+
+from mogle_core.cli import main
+from mogle_core.model.checkpoints import files as weights
+from mogle_core.model.checkpoints.convert import official_lora
+from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, fuse
+
+GOLDEN = DATA / "golden"
+NETWORK, LORA = GOLDEN / "global_local_mask_moe.pt", GOLDEN / "pytorch_lora_weights.safetensors"
+
+
+def test_official_pair_to_one_file_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    combined = tmp_path / "face.safetensors"
+    assert main(["convert", str(NETWORK), str(LORA), "--to", "combined", "--out", str(combined)]) == 0
+    assert capsys.readouterr().out.split() == [str(combined)]
+    both = weights.read(combined)
+    assert both.network is not None
+    assert both.lora is not None
+
+    assert main(["convert", str(combined), "--to", "official", "--out", str(tmp_path / "pair")]) == 0
+    network = torch.load(tmp_path / "pair/mogle.pt", weights_only=True)
+    original = torch.load(NETWORK, weights_only=True)
+    assert network.keys() == original.keys()
+    assert all(torch.equal(network[name], original[name]) for name in original)
+    lora, original = load_file(tmp_path / "pair/pytorch_lora_weights.safetensors"), load_file(LORA)
+    assert lora.keys() == original.keys()
+    assert all(torch.equal(lora[name], original[name]) for name in original)
+
+
+def test_network_as_safetensors(tmp_path: Path) -> None:
+    assert main(["convert", str(NETWORK), "--to", "safetensors", "--out", str(tmp_path)]) == 0
+    assert weights.read_network(tmp_path / "mogle.safetensors").network is not None
+
+
+def test_alpha_is_folded_where_the_official_form_has_none() -> None:
+    part = LoRAPart(0, torch.randn(4, 8), torch.randn(8, 4), alpha=8.0)
+    tensors = official_lora(MaskLoRA({"img_in": [part]}))
+    down, up = (tensors[f"transformer.x_embedder.lora_{letter}.weight"] for letter in "AB")
+    assert set(tensors) == {f"transformer.x_embedder.lora_{letter}.weight" for letter in "AB"}
+    torch.testing.assert_close(up @ down, fuse([part]).up @ fuse([part]).down)
+
+
+@pytest.mark.parametrize(
+    ("sources", "sentence"),
+    [
+        ([NETWORK, NETWORK], "more than one network"),
+        ([GOLDEN / "flux_tiny.safetensors"], "a FLUX transformer"),
+        ([GOLDEN / "gone.pt"], "There is no file gone.pt"),
+    ],
+)
+def test_a_sentence_for_what_cannot_be_converted(
+    sources: list[Path], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["convert", *map(str, sources), "--to", "official", "--out", str(tmp_path / "out")])
+    assert code == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

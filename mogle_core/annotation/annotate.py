@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..evaluation.pictures import list_pictures, read_picture
 from ..masks.decouple import index_image
 from ..masks.score import pixel_accuracy, score
 from ..parse.parser import Parser
+from ..support.whole_files import copy_whole, write_png, write_whole, written_aside
 from .workflow import repair_workflow
 
 logger = logging.getLogger(__name__)
@@ -104,12 +104,11 @@ def _parsed(path: Path, parsers: Sequence[Parser]) -> list[Tensor]:
 
 
 def _write_mask(path: Path, ids: Tensor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    index_image(ids).save(path)
+    write_png(index_image(ids), path)
 
 
 def _write_table(path: Path, agreements: Sequence[Agreement]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written_aside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("name", "accuracy", "mean_iou"))
         rows.writerows((each.name, f"{each.accuracy:.6f}", f"{each.mean_iou:.6f}") for each in agreements)
@@ -118,11 +117,8 @@ def _write_table(path: Path, agreements: Sequence[Agreement]) -> None:
 def _write_repair(out: Path, photo: Path, each: Agreement, comfyui: Path | None) -> None:
     """A workflow that opens the mask in the painter, over its photo."""
     file = out / "repair" / f"{each.name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
     placed = f"mogle_repair/{photo.name}"
     if comfyui is not None:
-        target = comfyui / "input" / placed
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(photo, target)
+        copy_whole(photo, comfyui / "input" / placed)
     mask = out / "mask" / f"{each.name}.png"
-    file.write_text(json.dumps(repair_workflow(placed, mask, each.accuracy), indent=1), "utf-8")
+    write_whole(file, json.dumps(repair_workflow(placed, mask, each.accuracy), indent=1))

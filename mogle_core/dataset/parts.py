@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ..masks.labels import CLASS_NAMES, PALETTE
+from ..masks.decouple import index_image
+from ..masks.labels import CLASS_NAMES
+from ..support.whole_files import write_png
 from .errors import DatasetError
 
 FOLDER = "CelebAMask-HQ-mask-anno"
@@ -40,10 +42,9 @@ def merge_parts(folder: Path, out: Path) -> int:
     faces = _parts_by_face(folder.rglob("*.png"))
     if not faces:
         raise DatasetError(f"{folder} holds no part masks such as 0/00000_skin.png.")
-    out.mkdir(parents=True, exist_ok=True)
     missing = [number for number in sorted(faces) if not (out / f"{number}.png").exists()]
     for number in tqdm(missing, desc="part masks", unit="face", disable=None):
-        save_label_map(merged(faces[number]), out / f"{number}.png")
+        write_png(index_image(merged(faces[number])), out / f"{number}.png")
     return len(missing)
 
 
@@ -58,15 +59,6 @@ def merged(parts: Mapping[str, Path]) -> NDArray[np.uint8]:
         ids[region] = CLASS_NAMES.index(name)
     assert ids is not None  # every face has a part, by how they were found
     return ids
-
-
-def save_label_map(ids: NDArray[np.uint8], path: Path) -> None:
-    """An indexed PNG of ids (H, W) in the palette; whole, or not there."""
-    image = Image.fromarray(ids, "P")
-    image.putpalette([level for colour in PALETTE for level in colour])
-    partial = path.with_suffix(".partial")
-    image.save(partial, "PNG")
-    partial.replace(path)
 
 
 def _parts_by_face(paths: Iterable[Path]) -> dict[int, dict[str, Path]]:

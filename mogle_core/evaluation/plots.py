@@ -14,6 +14,7 @@ from torch import Tensor
 from ..dataset.reading import read_mask
 from ..masks.decouple import colours
 from ..masks.labels import CLASSES
+from ..support.whole_files import written_aside
 from .pictures import read_picture
 from .result import Result
 
@@ -52,7 +53,8 @@ def _distributions(figure: Any, scores: Mapping[str, Mapping[str, float]], folde
 
 
 def _saved(figure: Any, path: Path) -> Path:
-    figure.savefig(path, dpi=120)
+    with written_aside(path) as partial:
+        figure.savefig(partial, dpi=120, format="png")
     return path
 
 

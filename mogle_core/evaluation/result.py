@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..support.whole_files import write_whole
 from .paper import COLUMNS, FURTHER, ROWS, Column
 
 
@@ -25,7 +26,7 @@ class Result:
 
 
 def write_json(result: Result, path: Path) -> None:
-    path.write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_whole(path, json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Result:

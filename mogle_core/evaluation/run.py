@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..support.whole_files import write_png, write_whole
 from .material import Settings, gather
 from .measure import measure
 from .networks.extractors import load_extractor
@@ -21,11 +22,10 @@ def evaluate(settings: Settings) -> Result:
     material = gather(settings)
     networks = {kind: load_extractor(kind, source, settings.device) for kind, source in settings.extractors.items()}
     result = measure(settings, material, networks)
-    settings.out.mkdir(parents=True, exist_ok=True)
     write_json(result, settings.out / "result.json")
-    (settings.out / "table.md").write_text(markdown({settings.title: result}), "utf-8")
+    write_whole(settings.out / "table.md", markdown({settings.title: result}))
     plot(result, settings.out)
     for name, scores in result.per_picture.items():
         sheet = contact_sheet(scores, material.pictures, material.masks, falling=name in FALLING)
-        sheet.save(settings.out / f"best_and_worst_{name}.png")
+        write_png(sheet, settings.out / f"best_and_worst_{name}.png")
     return result

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm import tqdm
 
 from ..model.encoders.api import TextEncoder
 from ..model.sampling.sampler import Text
+from ..support.tensor_files import write_safetensors
 
 
 class TextStore:
@@ -30,8 +31,8 @@ class TextStore:
         missing = [prompt for prompt in dict.fromkeys(prompts) if not self._path(prompt).is_file()]
         for prompt in tqdm(missing, desc="texts", unit="prompt", leave=False, disable=None):
             context, pooled = self._encoder.encode([prompt])
-            context, pooled = (part.to("cpu", self._dtype).contiguous() for part in (context, pooled))
-            save_file({"context": context, "pooled": pooled}, self._path(prompt))
+            tensors = {"context": context.to(self._dtype), "pooled": pooled.to(self._dtype)}
+            write_safetensors(self._path(prompt), tensors)
 
     def release(self) -> None:
         """Free the encoder; a prompt that was not told before would read it again."""

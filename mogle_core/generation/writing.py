@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from .. import __version__
+from ..support.whole_files import write_png, written_aside
 from .jobs import Job
 from .settings import Settings
 
@@ -57,25 +58,17 @@ class Notes:
 
 
 def write_picture(picture: Tensor, path: Path, notes: Notes, quality: int = 95) -> None:
-    """(H, W, 3) uint8 to a .png, or a .jpg of this quality. Written beside and renamed, so never there in part.
+    """(H, W, 3) uint8 to a .png, or a .jpg of this quality; never there in part.
 
-    Not forced to the disk, which takes longer than a picture: what a power cut damages has no digest.
-
-    Raises OSError, and leaves nothing behind, where the disk is full.
+    Raises:
+        DiskFullError: and leaves nothing behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")  # what a killed run left is written over
     image = Image.fromarray(picture.numpy())
-    try:
-        with partial.open("wb") as file:
-            if path.suffix == ".png":
-                image.save(file, "PNG", pnginfo=_png_notes(notes))
-            else:
-                image.save(file, "JPEG", quality=quality, subsampling=0, exif=_exif_notes(notes))
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    if path.suffix == ".png":
+        write_png(image, path, pnginfo=_png_notes(notes))
+        return
+    with written_aside(path) as partial:
+        image.save(partial, "JPEG", quality=quality, subsampling=0, exif=_exif_notes(notes))
 
 
 def read_digest(path: Path) -> str | None:

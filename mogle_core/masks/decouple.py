@@ -10,7 +10,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -137,8 +139,8 @@ def _check_which(which: int) -> None:
         raise MaskError(f"Mask {which} was asked for; there are the full mask, 0, and the classes', 1 to 19.")
 
 
-def index_image(ids: Tensor) -> Image.Image:
-    """The label map (H, W) as an indexed picture: ids to read, the palette's colours to look at."""
-    image = Image.fromarray(ids.numpy())
+def index_image(ids: Tensor | NDArray[np.uint8]) -> Image.Image:
+    """A label map (H, W) uint8 as an indexed picture: ids to read, the palette's colours to look at."""
+    image = Image.fromarray(np.asarray(ids))
     image.putpalette([level for rgb in PALETTE for level in rgb])
     return image

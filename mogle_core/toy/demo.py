@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..masks.decouple import decode_image, index_image, resize
 from ..masks.labels import CLASSES
+from ..support.whole_files import write_png
 from .drawer.attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
 from .drawer.captions import write_caption
 from .drawer.drawing import IDS
@@ -76,13 +77,12 @@ def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
     runs = plan(settings)
     yield from _strangers(world, settings.prompt)
     results, moments = make(world, runs, settings.seed, settings.steps)
-    settings.out.mkdir(parents=True, exist_ok=True)
     yield "Mask score: mean IoU of the mask and of the result, as the toy's parser reads it. 1 is perfect."
     for number, result in enumerate(results, start=1):
         yield f"  {result.score:.2f}  {result.run.title}"
         yield f'        "{result.run.prompt}"'
         _save(result, f"{number}_{result.run.name}", settings)
-    _sheet(results, moments).save(settings.out / "contact_sheet.png")
+    write_png(_sheet(results, moments), settings.out / "contact_sheet.png")
     yield f"{settings.out / 'contact_sheet.png'} shows all of it; the single pictures are beside it."
 
 
@@ -202,10 +202,10 @@ def _save(result: Result, name: str, settings: Settings) -> None:
     for key, value in (("prompt", run.prompt), ("seed", settings.seed), ("steps", settings.steps)):
         notes.add_text(key, str(value))
     notes.add_text("Software", "face-mogle, toy weights: a generated picture")
-    Image.fromarray(result.picture.numpy()).save(out / f"{name}.png", pnginfo=notes)
+    write_png(Image.fromarray(result.picture.numpy()), out / f"{name}.png", pnginfo=notes)
     if run.ids is not None:
-        index_image(run.ids).save(out / f"{name}_mask.png")
-        Image.fromarray(overlay(result.picture, run.ids).numpy()).save(out / f"{name}_overlay.png")
+        write_png(index_image(run.ids), out / f"{name}_mask.png")
+        write_png(Image.fromarray(overlay(result.picture, run.ids).numpy()), out / f"{name}_overlay.png")
 
 
 def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from ..model.checkpoints.files import Recipe, save
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
+from ..support.tensor_files import write_safetensors
 from .places import FILES
 from .text import ToyText
 from .world import World
@@ -25,7 +25,6 @@ def write_world(world: World, folder: Path, notes: Mapping[str, str]) -> None:
 
     notes: how the weights were made, for every file's metadata.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     write_model(world.flux, folder / FILES["flux"], torch.bfloat16, notes)
     write_model(world.vae, folder / FILES["vae"], torch.float16, notes)
     write_model(world.judge, folder / FILES["judge"], torch.float16, notes)
@@ -34,8 +33,8 @@ def write_world(world: World, folder: Path, notes: Mapping[str, str]) -> None:
 
 
 def write_model(model: nn.Module, path: Path, dtype: torch.dtype, notes: Mapping[str, str]) -> None:
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, {"format": "pt", **notes})
+    tensors = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+    write_safetensors(path, tensors, {"format": "pt", **notes})
 
 
 def write_text(text: ToyText, path: Path, notes: Mapping[str, str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import filecmp
 import os
-import shutil
 from pathlib import Path
 
+from ..support.whole_files import copy_whole
 from .places import FILES, WEIGHTS
 
 EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
@@ -49,7 +49,6 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
     _check(pairs, force)
     for source, target in pairs:
         if not _same(source, target) or target.is_symlink() != link:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _put(source, target, link)
     return [target for _, target in pairs]
 
@@ -78,9 +77,9 @@ def _same(source: Path, target: Path) -> bool:
 
 
 def _put(source: Path, target: Path, link: bool) -> None:
-    # Never through a link: what it leads to is somebody else's.
+    if not link:
+        copy_whole(source, target)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    if link:
-        target.symlink_to(source.resolve())
-    else:
-        shutil.copyfile(source, target)
+    target.symlink_to(source.resolve())

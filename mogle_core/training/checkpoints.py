@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..support.whole_files import PARTIAL, written_aside
+from ..support.tensor_files import write_torch
+from ..support.whole_files import remove_partials
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,8 @@ class State:
 
 def write(folder: Path, state: State, keep: int) -> Path:
     """Write one more checkpoint; beyond `keep` the oldest go, once the new one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{state.step:08d}.pt"
-    with written_aside(path) as partial:
-        torch.save({field.name: getattr(state, field.name) for field in fields(State)}, partial)
+    write_torch(path, {field.name: getattr(state, field.name) for field in fields(State)})
     for old in steps_of(folder)[:-keep]:
         old.unlink()
     return path
@@ -73,8 +72,7 @@ def read(path: Path) -> State:
 
 def newest(folder: Path) -> State | None:
     """The newest checkpoint that can be read, or None; what a stopped writing left behind is removed."""
-    for partial in folder.glob(f"*{PARTIAL}"):
-        partial.unlink()
+    remove_partials(folder)
     for path in reversed(steps_of(folder)):
         try:
             return read(path)

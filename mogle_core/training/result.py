@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
+from torch import Tensor
 
-from ..model.checkpoints.files import Recipe, save
+from ..model.checkpoints.files import Recipe, combined
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
+from ..support.tensor_files import write_safetensors
 from ..support.versions import versions
-from ..support.whole_files import written_aside
 from .config.reading import TrainingConfig, config_toml
 from .step import GUIDANCE
 
@@ -27,10 +27,8 @@ def write_result(
     step: how many were taken. fingerprint: of the data.
     """
     recipe = Recipe(gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as partial:
-        save(partial, network, lora, recipe, notes(config, step, fingerprint))
-        _add_hash(partial)
+    tensors, metadata = combined(network, lora, recipe, notes(config, step, fingerprint))
+    write_safetensors(path, tensors, {**metadata, "modelspec.hash_sha256": tensor_hash(tensors)})
     return path
 
 
@@ -75,18 +73,8 @@ def notes(config: TrainingConfig, step: int, fingerprint: str) -> dict[str, str]
     }
 
 
-def tensor_hash(path: Path) -> str:
-    """sha256 of all tensors' bytes, as modelspec wants it: whatever the metadata say."""
-    with path.open("rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-        file.seek(8 + header)
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return f"0x{digest.hexdigest()}"
-
-
-def _add_hash(path: Path) -> None:
-    with safe_open(path, "pt") as file:
-        metadata: Mapping[str, str] = file.metadata() or {}
-    save_file(load_file(path), path, {**metadata, "modelspec.hash_sha256": tensor_hash(path)})
+def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of the bytes that follow the header of a .safetensors with these tensors, as modelspec wants it."""
+    whole = save(dict(tensors))
+    header = int.from_bytes(whole[:8], "little")
+    return f"0x{hashlib.sha256(memoryview(whole)[8 + header :]).hexdigest()}"

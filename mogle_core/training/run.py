@@ -20,6 +20,7 @@ from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
 from ..support.memory import is_out_of_memory
+from ..support.whole_files import write_whole
 from . import checkpoints
 from .checkpoints import State
 from .config.reading import TrainingConfig, config_toml
@@ -127,7 +128,7 @@ def _run(trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: 
     config, processes = trainer.config, trainer.processes
     reports = Reports(folder.root, config, trainer.step) if processes.first else Silence()
     if processes.first:
-        folder.config.write_text(config_toml(config), encoding="utf-8")
+        write_whole(folder.config, config_toml(config))
     due = Due(folder.checkpoints, _validation(trainer, samples, encoders, folder, reports), config.validation.every)
     try:
         with stoppable() as stop:

@@ -19,6 +19,7 @@ from ..model.flux_latents import DOWNSCALE
 from ..model.mixture.network import MoGLE
 from ..model.sampling.sampler import noise_of, sample
 from ..model.stream.lora import MaskLoRA
+from ..support.whole_files import write_png
 from .data.draws import DropRates, Times, draw_samples
 from .data.samples import Samples
 from .data.schedule import Pick
@@ -117,7 +118,6 @@ def contact_sheet(
 
 
 def write_sheet(sheet: Image.Image, folder: Path, step: int) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{step:08d}.png"
-    sheet.save(path)
+    write_png(sheet, path)
     return path

@@ -28,8 +28,9 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
-from mogle_core.dataset.parts import save_label_map
+from mogle_core.masks.decouple import index_image
 from mogle_core.model.encoders import Encoders, Moments
+from mogle_core.support.whole_files import write_png
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training.config.reading import TrainingConfig
 from mogle_core.training.data.samples import open_samples
@@ -84,7 +85,7 @@ def draw(root: Path, count: int) -> None:
         shift, base = divmod(number, BASES)
         by, name = divmod(shift, SIZE), f"{number:05d}.png"
         Image.fromarray(np.roll(faces[base].picture, by, (0, 1))).save(root / "images" / name, compress_level=1)
-        save_label_map(np.roll(faces[base].ids, by, (0, 1)), root / "masks" / name)
+        write_png(index_image(np.roll(faces[base].ids, by, (0, 1))), root / "masks" / name)
         captions[name] = f"{faces[base].caption} Picture {number}."
     (root / "captions.json").write_text(json.dumps(captions))
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...support.errors import WeightsError
+from ...support.tensor_files import write_safetensors, write_torch
 from ..mixture.network import MoGLE, to_official
 from ..stream.lora import LoRAPart, MaskLoRA
 from ..stream.lora import write as write_lora
@@ -38,7 +37,6 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
     if form == "combined":
         if target.suffix != ".safetensors":
             raise WeightsError(f"A combined file is a .safetensors; {target.name} is not named so.")
-        target.parent.mkdir(parents=True, exist_ok=True)
         save(target, whole.network, whole.lora, whole.recipe)
         return [target]
     target.mkdir(parents=True, exist_ok=True)
@@ -47,7 +45,7 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
         written.append(_write_network(whole.network, target, form))
     if whole.lora is not None:
         path = target / OFFICIAL_LORA
-        save_file(official_lora(whole.lora), path, {"format": "pt"})
+        write_safetensors(path, official_lora(whole.lora), {"format": "pt"})
         written.append(path)
     return written
 
@@ -81,8 +79,8 @@ def _write_network(network: MoGLE, folder: Path, form: Form) -> Path:
     tensors = {name: tensor.contiguous().clone() for name, tensor in official.items()}
     if form == "official":
         path = folder / OFFICIAL_NETWORK
-        torch.save(tensors, path)
+        write_torch(path, tensors)
     else:
         path = (folder / OFFICIAL_NETWORK).with_suffix(".safetensors")
-        save_file(tensors, path, {"format": "pt"})
+        write_safetensors(path, tensors, {"format": "pt"})
     return path

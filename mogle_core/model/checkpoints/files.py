@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...masks.labels import CLASS_NAMES, NUM_MASKS
 from ...support.errors import WeightsError
+from ...support.tensor_files import write_safetensors
 from ..mixture.network import MoGLE, MoGLEConfig, from_official, to_official
 from ..stream.attention import StreamOptions
 from ..stream.lora import LoRAError, MaskLoRA
@@ -143,6 +143,13 @@ def save(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write one combined .safetensors: network, LoRA with its alphas, and what they mean."""
+    write_safetensors(Path(path), *combined(network, lora, recipe, metadata))
+
+
+def combined(
+    network: MoGLE | None, lora: MaskLoRA | None, recipe: Recipe, metadata: Mapping[str, str] | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What `save` writes: the tensors by name, and the metadata."""
     tensors: dict[str, Tensor] = {}
     # What a file before this one said of itself gives way to what this one holds.
     variant = config_metadata(MoGLEConfig())
@@ -160,7 +167,7 @@ def save(
         notes["mogle.lora_alpha"] = ",".join(f"{alpha:g}" for alpha in sorted(alphas))
         if len(ranks) == len(alphas) == 1:
             notes["lora_adapter_metadata"] = _adapter_metadata(ranks.pop(), alphas.pop(), written)
-    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, path, notes)
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, notes
 
 
 def config_metadata(config: MoGLEConfig) -> dict[str, str]:

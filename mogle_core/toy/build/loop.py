@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import trange
 
-from ...support.whole_files import written_aside
+from ...support.tensor_files import write_torch
 from ...training.data.draws import generator
 from ...training.ema import decay_at, follow
 from ...training.optimisers import share_of_rate
@@ -110,8 +110,7 @@ def _keep(
     step: int,
 ) -> None:
     state = {"trained": {k: v.detach() for k, v in trained.items()}, "average": average}
-    with written_aside(path) as partial:
-        torch.save({**state, "optimiser": optimiser.state_dict(), "step": step}, partial)
+    write_torch(path, {**state, "optimiser": optimiser.state_dict(), "step": step})
 
 
 def _restore(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...model.mixture.network import MoGLEConfig
+from ...support.whole_files import write_whole
 from ..bench import local_change, measure, remake, score_pictures
 from ..drawer.faceset import FaceSet
 from ..world import World
@@ -45,7 +46,7 @@ def score_world(world: World, held: FaceSet, path: Path) -> dict[str, dict[str, 
     """All that the toy world must hold, on held-out faces; written to `path` as JSON."""
     scores = {name: score_pictures(world, made, held) for name, made in pictures_of(world, held).items()}
     scores["repainted"] = {"ratio": local_change(world, held.first(50))}
-    path.write_text(json.dumps(scores, indent=1))
+    write_whole(path, json.dumps(scores, indent=1))
     return scores
 
 
@@ -54,4 +55,4 @@ def score_ablation(world: World, held: FaceSet, name: str, path: Path) -> None:
     rows = json.loads(path.read_text()) if path.exists() else {}
     rows[name] = measure(world, held)
     _LOG.info("%s: %s", name, rows[name])
-    path.write_text(json.dumps(rows, indent=1))
+    write_whole(path, json.dumps(rows, indent=1))

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...model.flux.model import Flux
 from ...model.mixture.network import MoGLE, MoGLEConfig
+from ...support.tensor_files import write_safetensors
 from ...training.start import fresh_lora
 from ...training.step import predict, step_loss
 from ..drawer.faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
@@ -76,11 +77,8 @@ class Workshop:
         return read_faces(self.path("held"))
 
     def keep(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        if not self.first:
-            return
-        partial = self.path(name).with_suffix(".partial")
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, partial)
-        partial.replace(self.path(name))
+        if self.first:
+            write_safetensors(self.path(name), tensors)
 
     def vae(self, name: str = "vae") -> ToyVAE:
         return self._filled(ToyVAE(), name)

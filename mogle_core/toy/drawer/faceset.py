@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from ...support.whole_files import written_aside
 from .faces import Attributes, Face, draw_face
 
 _LOG = logging.getLogger(__name__)
@@ -77,9 +78,8 @@ def write_faces(path: Path, faces: FaceSet) -> None:
         "captions": json.dumps(faces.captions),
         "attributes": json.dumps([asdict(attributes) for attributes in faces.attributes]),
     }
-    partial = path.with_suffix(".partial")
-    save_file({"ids": faces.ids, "pictures": faces.pictures}, partial, words)
-    partial.replace(path)  # so that a stopped run leaves no half of a file under this name
+    with written_aside(path) as partial:
+        save_file({"ids": faces.ids, "pictures": faces.pictures}, partial, words)
 
 
 def read_faces(path: Path) -> FaceSet:

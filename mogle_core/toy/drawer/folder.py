@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import trange
 
-from ...dataset.parts import save_label_map
+from ...masks.decouple import index_image
+from ...support.whole_files import write_png, write_whole
 from .faces import draw_face
 
 
@@ -24,12 +25,10 @@ def write_folder(out: Path, count: int, size: int = 128, seed: int = 0) -> None:
         raise ValueError(f"{count} faces were asked for; --count starts at 1.")
     if out.exists() and any(child.name not in ("images", "masks", "captions.json") for child in out.iterdir()):
         raise ValueError(f"{out} holds other files: name a new folder.")
-    for name in ("images", "masks"):
-        (out / name).mkdir(parents=True, exist_ok=True)
     captions = {}
     for number in trange(count, desc="draw", unit="face"):
         face, name = draw_face(seed + number, size), f"{number:05d}.png"
-        Image.fromarray(face.picture).save(out / "images" / name)
-        save_label_map(face.ids, out / "masks" / name)
+        write_png(Image.fromarray(face.picture), out / "images" / name)
+        write_png(index_image(face.ids), out / "masks" / name)
         captions[name] = [face.caption]
-    (out / "captions.json").write_text(json.dumps(captions, indent=1) + "\n", encoding="utf-8")
+    write_whole(out / "captions.json", json.dumps(captions, indent=1) + "\n")

@@ -8,12 +8,14 @@ What Align Face is for: the toy's pictures, like those that Face-MoGLE was train
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...support.whole_files import write_png
 from .faces import draw_face
 from .faceset import HELD_OUT
 
@@ -35,4 +37,4 @@ def draw_photo(seed: int = SEED) -> NDArray[np.uint8]:
 
 
 if __name__ == "__main__":
-    Image.fromarray(draw_photo()).save(sys.argv[1], optimize=True)
+    write_png(Image.fromarray(draw_photo()), Path(sys.argv[1]), optimize=True)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...masks.painting import write_painting
+from ...support.whole_files import write_whole
 from .faces import Attributes, draw_face
 
 SIZE = 512
@@ -73,4 +74,4 @@ def module() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(module(), "utf-8")
+    write_whole(Path(sys.argv[1]), module())

@@ -13,8 +13,9 @@ from support.small_sets import label_map, write_set
 
 from mogle_core.dataset import list_pairs
 from mogle_core.dataset.check import Report, check, side_order
-from mogle_core.dataset.parts import save_label_map
+from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import FLIPPED, PALETTE
+from mogle_core.support.whole_files import write_png
 from mogle_core.toy.drawer.faces import draw_face
 
 
@@ -48,7 +49,7 @@ def test_a_set_that_was_mirrored_without_its_labels_is_found(share: float, tmp_p
     root = write_set(tmp_path, 10)
     for number in range(10):
         ids = draw_face(number, 64).ids
-        save_label_map(mirrored(ids) if number < 10 * share else ids, root / f"masks/{number}.png")
+        write_png(index_image(mirrored(ids) if number < 10 * share else ids), root / f"masks/{number}.png")
     warnings = "\n".join(report(root).warnings)
     assert ("eyes are swapped on 100.0% of the faces" in warnings) == (share == 1.0)
     assert ("eyes are swapped on 3 faces" in warnings) == (share == 0.3)

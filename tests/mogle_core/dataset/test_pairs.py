@@ -11,14 +11,15 @@ from support.small_sets import label_map, write_set
 
 from mogle_core.dataset import DatasetError, Layout, find_pairs, list_pairs
 from mogle_core.dataset.layouts import detect
-from mogle_core.dataset.parts import save_label_map
+from mogle_core.masks.decouple import index_image
+from mogle_core.support.whole_files import write_png
 
 
 def face(root: Path, name: str, folder: str = "face", masks: str = "mask", suffix: str = "jpg") -> None:
     for sub in (folder, masks):
         (root / sub / name).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (32, 32), (200, 100, 50)).save(root / folder / f"{name}.{suffix}")
-    save_label_map(label_map(0, 32, 32), root / masks / f"{name}.png")
+    write_png(index_image(label_map(0, 32, 32)), root / masks / f"{name}.png")
 
 
 def mm_celeba(root: Path) -> Path:

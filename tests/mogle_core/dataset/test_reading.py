@@ -11,15 +11,16 @@ from PIL import Image
 from support.small_sets import label_map
 
 from mogle_core.dataset import DatasetError, read_mask, read_picture
-from mogle_core.dataset.parts import save_label_map
 from mogle_core.masks.decode import decode_image
+from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import LABEL_SPACES, PALETTE
+from mogle_core.support.whole_files import write_png
 
 
 @pytest.mark.parametrize("space", list(LABEL_SPACES))
 def test_an_indexed_map_in_the_palette_reads_as_decoding_says(space: str, tmp_path: Path) -> None:
     ids = np.minimum(label_map(3), len(LABEL_SPACES[space]) - 1).astype(np.uint8)
-    save_label_map(ids, tmp_path / "mask.png")
+    write_png(index_image(ids), tmp_path / "mask.png")
     found = read_mask(tmp_path / "mask.png", space)
     with Image.open(tmp_path / "mask.png") as image:
         expected = decode_image(image, space)

@@ -14,9 +14,10 @@ from PIL import Image
 from support.small_sets import PlainText, PlainVAE, config, label_map, write_set
 
 from mogle_core.cli import main
-from mogle_core.dataset.parts import save_label_map
+from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import PALETTE
 from mogle_core.model.encoders import Encoders
+from mogle_core.support.whole_files import write_png
 from mogle_core.training.config.reading import config_toml
 from mogle_core.training.data.samples import open_samples
 
@@ -210,7 +211,7 @@ def test_a_broken_configuration_is_told_by_the_command(
 
 def test_a_mask_of_one_class_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_set(tmp_path)
-    save_label_map(np.zeros((64, 64), dtype=np.uint8), root / "masks/2.png")
+    write_png(index_image(np.zeros((64, 64), dtype=np.uint8)), root / "masks/2.png")
     path = tmp_path / "run.toml"
     path.write_text(config_toml(config(root)))
     assert main(["prepare", str(path), "--check"]) == 1

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.full_disk import room_for
 
+from mogle_core.support.whole_files import DiskFullError
 from mogle_core.training import checkpoints
 from mogle_core.training.checkpoints import CheckpointError, State
 
@@ -30,14 +32,8 @@ def test_the_oldest_go(tmp_path: Path) -> None:
 
 def test_a_failed_writing_leaves_nothing(tmp_path: Path) -> None:
     checkpoints.write(tmp_path, state(1), keep=1)
-
-    def fill() -> None:
-        with checkpoints.written_aside(tmp_path / "step_00000002.pt") as partial:
-            partial.write_bytes(b"half")
-            raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        fill()
+    with room_for(1000), pytest.raises(DiskFullError):
+        checkpoints.write(tmp_path, state(2), keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.pt"]
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from mogle_core.dataset.parts import save_label_map
+from mogle_core.masks.decouple import index_image
 from mogle_core.model.encoders import Encoders, Moments
+from mogle_core.support.whole_files import write_png
 from mogle_core.training.config.reading import TrainingConfig
 
 
@@ -41,7 +42,7 @@ def write_set(root: Path, count: int = 6, sizes: Sequence[tuple[int, int]] = ((6
     for number in range(count):
         size = sizes[number % len(sizes)]
         Image.fromarray(picture(number, *size)).save(root / f"images/{number}.png")
-        save_label_map(label_map(number, *size), root / f"masks/{number}.png")
+        write_png(index_image(label_map(number, *size)), root / f"masks/{number}.png")
     captions = {f"{number}.png": [f"Face {number}.", "A face.", f"It is {number}."] for number in range(count)}
     (root / "captions.json").write_text(json.dumps(captions))
     return root

@@ -21,11 +21,12 @@ from tqdm import tqdm
 
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
+from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
 from ..items import Item, choose, readable_ids, split_items
 from ..schedule import Schedule
 from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
-from .shards import Store, write_whole
+from .shards import Store
 
 _AT_ONCE = 1 << 16
 
@@ -118,7 +119,7 @@ class Plan:
         }
 
     def save(self, path: Path) -> None:
-        write_whole(path, {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)})
+        write_safetensors(path, {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Plan:

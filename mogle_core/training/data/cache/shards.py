@@ -7,7 +7,6 @@ no index that could disagree with the files. A file that is there is whole.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,9 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from ....support.tensor_files import write_safetensors
+from ....support.whole_files import remove_partials
 from .keys import Keys, stacked
 
 Row = Mapping[str, Tensor]
@@ -128,7 +128,7 @@ class DiskStore:
         tensors = {name: torch.stack([row[name] for _, row in rows]) for name in rows[0][1]}
         tensors["keys"] = torch.from_numpy(keys.view(np.int64).copy())
         name = hashlib.blake2b(keys.tobytes(), digest_size=8).hexdigest()
-        write_whole(self.folder / f"{group[0]}-{name}.safetensors", tensors, {"checksum": checksum(tensors)})
+        write_safetensors(self.folder / f"{group[0]}-{name}.safetensors", tensors, {"checksum": checksum(tensors)})
 
     def _index(self) -> tuple[Keys, NDArray[np.int64]]:
         """All keys in the files, sorted, and their places."""
@@ -168,16 +168,6 @@ def checksum(tensors: Row) -> str:
     return digest.hexdigest()
 
 
-def write_whole(path: Path, tensors: Row, metadata: dict[str, str] | None = None) -> None:
-    """A .safetensors that is there whole or not at all, whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(dict(tensors), partial, metadata)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Keep others from filling this cache meanwhile, and clear away what a killed process left half-written.
@@ -195,8 +185,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
             pass
         except OSError as error:
             raise CacheError(f"Another process is filling the cache {folder}: wait for it, or use another.") from error
-        for partial in folder.glob("*/*.partial"):
-            partial.unlink(missing_ok=True)
+        for part in folder.glob("*/"):
+            remove_partials(part)
         yield
 
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from ....masks.decouple import Decoupled
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
 from ....model.encoders.api import Moments
+from ....support.memory import is_out_of_memory
 from ...config.sections import Data
 from ..items import Item, read_face, read_ids, token_weights
 from .plan import Plan
@@ -106,10 +106,12 @@ def text_rows(encoded: tuple[Tensor, Tensor], dtype: torch.dtype) -> list[Row]:
 
 def in_halves(encode: Callable[..., list[Row]], batch: Tensor | list[str]) -> list[Row]:
     """The batch at once, or where the GPU's memory does not hold it, half by half."""
-    with suppress(torch.OutOfMemoryError):
+    try:
         return encode(batch)
-    if len(batch) == 1:
-        return encode(batch)  # says what is wrong
+    except (RuntimeError, MemoryError) as error:
+        if len(batch) == 1 or not is_out_of_memory(error):
+            raise
+    # Here and not above: the exception keeps the failed call's tensors alive.
     torch.cuda.empty_cache()
     half = len(batch) // 2
     return in_halves(encode, batch[:half]) + in_halves(encode, batch[half:])

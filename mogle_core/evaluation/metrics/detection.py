@@ -11,7 +11,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 
@@ -34,31 +36,14 @@ def detection(scores: Tensor, labels: Tensor) -> Detection:
         raise ValueError(
             f"{positives} of {total} pictures are labelled 1 (generated): scores of both kinds are needed."
         )
-    false, true = roc(scores, labels)
-    precision = true * positives / (true * positives + false * (total - positives)).clamp_min(1)
+    truth, ranked = labels.numpy(), scores.double().numpy()
+    false, true, _ = roc_curve(truth, ranked, drop_intermediate=False)
     return Detection(
-        auc=float(torch.trapezoid(true, false)),
-        eer=_equal_error(false, true),
-        ap=float((true.diff() * precision[1:]).sum()),
+        auc=float(roc_auc_score(truth, ranked)),
+        # Where the curve, straight between its points, crosses the line of equal errors.
+        eer=float(np.interp(0, false + true - 1, false)),
+        ap=float(average_precision_score(truth, ranked)),
     )
-
-
-def roc(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The rates of false and of true alarms at every threshold that makes a difference, both rising from 0 to 1."""
-    order = scores.double().argsort(descending=True)
-    ranked, hits = scores.double()[order], labels.double()[order]
-    last = torch.cat((ranked.diff() != 0, torch.ones(1, dtype=torch.bool)))  # of each run of equal scores
-    true, false = hits.cumsum(0)[last], (1 - hits).cumsum(0)[last]
-    start = torch.zeros(1, dtype=torch.float64)
-    return torch.cat((start, false / false[-1])), torch.cat((start, true / true[-1]))
-
-
-def _equal_error(false: Tensor, true: Tensor) -> float:
-    """Where the curve crosses the line of equal errors, straight between its points."""
-    gap = false - (1 - true)  # rises from -1 to 1
-    after = int((gap >= 0).nonzero()[0])
-    share = gap[after - 1] / (gap[after - 1] - gap[after])
-    return float(false[after - 1] + share * (false[after] - false[after - 1]))
 
 
 def read_scores(path: Path) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,13 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from .config.reading import TrainingConfig
 
@@ -29,7 +31,10 @@ class Reports:
         folder.mkdir(parents=True, exist_ok=True)
         self.steps = config.loop.steps
         self.lines = (folder / "events.jsonl").open("a", encoding="utf-8")
-        self.bar, self.task = _bar(self.steps, step)
+        self.bar = tqdm(total=self.steps, initial=step, desc="train", unit="step", disable=None)
+        self._cleanup = ExitStack()
+        if not self.bar.disable:
+            self._cleanup.enter_context(logging_redirect_tqdm())  # log lines above the bar, not through it
         self.trackers = _trackers(folder, config)
         self.event("started", step=step)
 
@@ -39,7 +44,8 @@ class Reports:
         self.event("step", step=step, **{name: _short(value) for name, value in values.items()})
         self._track(step, values)
         line = "  ".join(_words(values))
-        self.bar.update(self.task, completed=step, shown=line)
+        self.bar.set_postfix_str(line, refresh=False)
+        self.bar.update(step - self.bar.n)
         if self.bar.disable:
             logger.info("step %d of %d: %s", step, self.steps, line)
 
@@ -54,7 +60,8 @@ class Reports:
         self.lines.flush()
 
     def close(self) -> None:
-        self.bar.stop()
+        self.bar.close()
+        self._cleanup.close()
         self.lines.close()
         if self.trackers is not None:
             self.trackers.end_training()
@@ -96,13 +103,6 @@ def peak_memory() -> int:
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _bar(steps: int, step: int) -> tuple[Progress, TaskID]:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[shown]}"))
-    bar = Progress(*columns, disable=not sys.stdout.isatty())
-    bar.start()
-    return bar, bar.add_task("train", total=steps, completed=step, shown="")
 
 
 def _trackers(folder: Path, config: TrainingConfig) -> Any:

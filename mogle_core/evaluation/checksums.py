@@ -1,12 +1,9 @@
-"""What a figure was made with: checksums of weights files and folders, and versions of packages."""
+"""Checksums of the weights that a figure was computed with, of files and of folders."""
 
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-PACKAGES = ("face-mogle", "torch", "numpy", "Pillow", "transformers", "torch-fidelity", "lpips")
 
 
 def sha256(path: Path) -> str:
@@ -25,14 +22,3 @@ def _of_file(path: Path) -> str:
         while part := file.read(1 << 22):
             digest.update(part)
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Of the packages on which a figure may depend, those that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

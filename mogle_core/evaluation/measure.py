@@ -15,7 +15,8 @@ from ..dataset.tables import rows
 from ..masks.labels import CLASS_NAMES
 from ..masks.score import Score
 from ..support.frechet import Gaussian, frechet_distance
-from .checksums import sha256, versions
+from ..support.versions import versions
+from .checksums import sha256
 from .features import features
 from .material import Material, Settings
 from .metrics import detection as detectors

@@ -1,22 +1,23 @@
-"""What computed a result: versions of the packages that can move a number."""
+"""What computed a result: the versions of this package, and of all packages that can move a number."""
 
 from __future__ import annotations
 
 from importlib import metadata
 
-import torch
-
 from .. import __version__
 
-_PACKAGES = ("accelerate", "prodigyopt", "bitsandbytes", "torchao", "safetensors", "numpy")
+PACKAGES = (
+    "torch", "numpy", "Pillow", "einops", "safetensors", "scipy", "scikit-learn", "opencv-python-headless", "accelerate",
+    "diffusers", "transformers", "prodigyopt", "bitsandbytes", "torchao", "torch-fidelity", "lpips",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
-    """By package; what is not installed is left out."""
-    found = {"face-mogle": __version__, "torch": str(torch.__version__)}
-    for package in _PACKAGES:
+    """Version by package, this one first; those that are not installed are left out."""
+    installed = {"face-mogle": __version__}
+    for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .arguments import option_of
+from .whole_files import is_disk_full
 
 _OF_THE_SYSTEM = {
     errno.ENOENT: "{place} does not exist",
@@ -24,8 +25,6 @@ _OF_THE_SYSTEM = {
     errno.EMFILE: "Too many files are open: raise the limit with `ulimit -n`",
     errno.ELOOP: "{place} is a symbolic link that leads back to itself",
 }
-
-_FULL = ("No space left on device", "os error 28", "PytorchStreamWriter failed", "file write failed")
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -45,7 +44,7 @@ def sentence_of(error: BaseException, given: Mapping[str, object]) -> str:
         return f"A text file is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start}): save it as UTF-8."
     if isinstance(error, RecursionError):
         return "A JSON or TOML file is nested too deeply to be read: it was damaged, or made for something else."
-    if _is_full_disk(error):
+    if not isinstance(error, ValueError) and is_disk_full(error):
         return FULL_DISK
     if _is_out_of_memory(error):
         return "Memory does not suffice: choose a smaller --size or --batch, or close other programs."
@@ -71,13 +70,6 @@ def _of_the_system(error: OSError, given: Mapping[str, object]) -> str:
     words = _OF_THE_SYSTEM.get(error.errno or 0, "{place}: " + (error.strerror or "input or output failed"))
     where = f" (given by {option})" if option else ""
     return f"{words.format(place=place)}{where}."
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    """torch and safetensors raise errors of their own, which only say it in words."""
-    if not isinstance(error, RuntimeError) and type(error).__name__ != "SafetensorError":
-        return False
-    return any(each in str(error) for each in _FULL)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -7,17 +7,20 @@ from importlib import metadata
 from .. import __version__
 
 PACKAGES = (
-    "torch", "numpy", "Pillow", "einops", "safetensors", "scipy", "scikit-learn", "opencv-python-headless", "accelerate",
-    "diffusers", "transformers", "prodigyopt", "bitsandbytes", "torchao", "torch-fidelity", "lpips",
+    "torch", "numpy", "Pillow", "einops", "safetensors", "scipy", "scikit-learn", "opencv-python-headless",
+    "accelerate", "diffusers", "transformers", "prodigyopt", "bitsandbytes", "torchao", "torch-fidelity", "lpips",
 )  # fmt: skip
+
+
+def version_of(package: str) -> str | None:
+    """None if the package is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def versions() -> dict[str, str]:
     """Version by package, this one first; those that are not installed are left out."""
-    installed = {"face-mogle": __version__}
-    for package in PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
+    found = {package: version_of(package) for package in PACKAGES}
+    return {"face-mogle": __version__, **{package: version for package, version in found.items() if version}}

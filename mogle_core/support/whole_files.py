@@ -10,9 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import platform
 import re
-import secrets
 import shutil
 import stat
 import time
@@ -31,18 +29,25 @@ _NAME = re.compile(rf"\..*\.(?P<machine>[0-9a-f]{{8}})-(?P<process>\d+)-[0-9a-f]
 _LONGEST_NAME = 120  # bytes of the target's name in its partial file's; a file system takes 255 in all
 _DAY = 24 * 3600.0
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-_FULL_IN_WORDS = re.compile(r"no space left|quota exceeded|file too large|os error (27|28|112|122)\b", re.IGNORECASE)
+_FULL_IN_WORDS = re.compile(
+    r"no space left|quota exceeded|file too large|os error (27|28|112|122)\b"
+    r"|PytorchStreamWriter failed|file write failed",
+    re.IGNORECASE,
+)
 
 
 class DiskFullError(OSError):
     """A file that was not written because its disk is full; the message names both and says what to do."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} was not written, because the disk is full. Free some space in {path.parent}, or choose a folder "
-            "on another disk."
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} was not written, because the disk is full. Free some space in {self.path.parent}, or choose "
+            "a folder on another disk."
         )
-        self.errno = errno.ENOSPC
 
 
 @contextmanager
@@ -142,12 +147,14 @@ def _is_running(process: int) -> bool:
 
 def _partial_name(name: str) -> str:
     short = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{short}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}"
+    return f".{short}.{_machine()}-{os.getpid()}-{os.urandom(4).hex()}{PARTIAL}"
 
 
 @lru_cache
 def _machine() -> str:
     """Eight hex digits, the same wherever a process's number means the same process: containers count alone."""
+    import platform  # here, so that every command starts without it
+
     space = ""
     with suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from ... import __version__
+from ...support.versions import version_of
 from .findings import Finding
 
 REQUIRED = ("torch", "numpy", "Pillow", "einops", "safetensors")
@@ -24,7 +24,7 @@ def machine() -> Iterator[Finding]:
     for name in (*REQUIRED, *OF_THE_EXTRA):
         yield _package(name, 'In the folder of this repository: pip install -e ".[headless]"')
     for name in OPTIONAL:
-        found = _version(name)
+        found = version_of(name)
         if found is not None:
             yield Finding(name, found)
     if find_spec("torch") is not None:
@@ -32,7 +32,7 @@ def machine() -> Iterator[Finding]:
 
 
 def _package(name: str, remedy: str) -> Finding:
-    found = _version(name)
+    found = version_of(name)
     if found is None:
         return Finding(name, f"It is not installed. {remedy}", "missing")
     if name == "torch" and _numbers(found) < OLDEST_TORCH:
@@ -56,10 +56,3 @@ def _devices() -> Iterator[Finding]:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdecimal())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -45,8 +45,8 @@ class DiskFullError(OSError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} was not written, because the disk is full. Free some space in {self.path.parent}, or choose "
-            "a folder on another disk."
+            f"{self.path} was not written: No space is left on its disk. Free some in {self.path.parent}, or choose a "
+            "folder on another disk."
         )
 
 

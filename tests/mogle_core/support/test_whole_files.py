@@ -88,7 +88,10 @@ def test_a_full_disk_leaves_the_file_before_and_a_sentence(
     _copy(folder / "warm")  # makes the source while there is room
     (folder / "warm").unlink()
     (folder / "file").write_text("before")
-    with room_for(room), pytest.raises(DiskFullError, match=r"file was not written, because the disk is full\. Free"):
+    with (
+        room_for(room),
+        pytest.raises(DiskFullError, match=r"file was not written: No space is left on its disk\. Free"),
+    ):
         write(folder / "file")
     assert [path.name for path in folder.iterdir()] == ["file"]
     assert (folder / "file").read_text() == "before"

@@ -6,6 +6,7 @@ import ast
 import copy
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,7 +32,8 @@ def read(path: Path) -> Workflow:
     return json.loads(path.read_text("utf-8"))
 
 
-def own_node_ids() -> set[str]:
+@cache
+def own_node_ids() -> frozenset[str]:
     """Every node id of the pack, read as ComfyUI-Manager's scanner reads it: a literal in the source."""
     calls = (
         call
@@ -40,7 +42,7 @@ def own_node_ids() -> set[str]:
         if isinstance(call, ast.Call)
     )
     keywords = (keyword for call in calls for keyword in call.keywords if keyword.arg == "node_id")
-    return {keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant)}
+    return frozenset(keyword.value.value for keyword in keywords if isinstance(keyword.value, ast.Constant))
 
 
 def node_box(node: dict[str, Any]) -> Box:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).parent
 
 
@@ -16,6 +18,7 @@ def printed(script: str, *options: str) -> str:
     return run.stdout
 
 
+@pytest.mark.slow
 def test_a_step_of_every_kind_is_in_the_table() -> None:
     table = printed("step.py", "--sizes", "32", "--rounds", "1", "--threads", "1")
     for row in ("floor", "plain FLUX", "mask stream", "  at strength 0.7", "mask_tokens half", "modulations"):
@@ -24,6 +27,7 @@ def test_a_step_of_every_kind_is_in_the_table() -> None:
     assert re.search(r"^torch.bfloat16( +\d+\.\d){5}$", table, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_memory_walked_on_shapes_is_memory_counted() -> None:
     shapes, counted = (line.partition(" ") for line in printed("memory.py", "--check").splitlines())
     assert (shapes[0], counted[0]) == ("meta", "cpu")

@@ -24,6 +24,8 @@ from mogle_core.masks.decouple import index_image
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
 
+pytestmark = pytest.mark.slow
+
 FACES = 5
 TOY = dict.fromkeys(("inception", "clip", "clip_large", "dino", "parser", "lpips", "image_reward"), "toy")
 

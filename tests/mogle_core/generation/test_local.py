@@ -141,6 +141,7 @@ def killed_after(count: int, faces: Path, out: Path, *more: str) -> None:
         running.wait()
 
 
+@pytest.mark.slow
 def test_killed_twice_and_in_two_shards_it_is_one_runs_set(faces: Path, tmp_path: Path) -> None:
     assert main(arguments(faces, tmp_path / "whole")) == 0
     out = tmp_path / "parts"

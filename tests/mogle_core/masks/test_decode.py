@@ -217,6 +217,7 @@ def test_off_palette_pixels_take_the_nearest_class_and_are_reported(caplog: pyte
     assert "3 % of the mask's pixels" in caplog.text
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_stains_change_nothing_farther_than_a_pixel_and_add_no_class(seed: int) -> None:

@@ -76,6 +76,7 @@ def test_hardly_anything_stays_celebamask(classes: tuple[int, ...]) -> None:
     assert likeliest_space(raw) == "celebamask"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(name=st.sampled_from(NAMES), absent=st.sets(st.integers(1, 18)))
 def test_a_celebamask_face_without_some_classes_stays_celebamask(name: str, absent: set[int]) -> None:

@@ -43,6 +43,7 @@ def test_a_map_keeps_itself_perfectly(ids: Tensor) -> None:
     assert torch.equal(difference(ids, ids), 0.6 + 0.2 * colours(ids))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(label_maps(), label_maps())
 def test_scores_are_symmetric_and_lie_between_0_and_1(first: Tensor, second: Tensor) -> None:

@@ -44,6 +44,7 @@ def test_pairs_are_eyes_brows_and_ears() -> None:
     assert PAIRS == ((4, 5), (6, 7), (8, 9))
 
 
+@pytest.mark.slow
 def test_right_faces_stay_and_mirrored_ids_are_put_right(faces: Tensor) -> None:
     swapped = SWAP[faces.long()]
     assert (swapped != faces).flatten(1).any(1).sum() > 490, "faces with no sided part prove nothing"

@@ -65,6 +65,7 @@ def test_hairs_controls_are_strengths_and_growing_windows() -> None:
     assert [one.end_percent for one in controls[3:]] == [0.25, 0.5, 0.75, 1.0]
 
 
+@pytest.mark.slow
 def test_a_speed_option_that_saves_nothing_costs_nothing(world: World, held: FaceSet) -> None:
     """With two steps of which each refreshes; and half the tokens are others, so that the pictures differ."""
     options = {"none": {"refresh": Refresh(2, "dense early")}, "half": {"mask_tokens": "half"}}

@@ -141,6 +141,7 @@ def test_words_that_the_toy_does_not_know_are_named(untrained: Path, tmp_path: P
     assert lines[0].endswith("lacks these words of the prompt: fuchsia.")
 
 
+@pytest.mark.slow
 def test_without_opencv_it_says_what_to_install() -> None:
     call = "sys.exit(main(['demo', '--weights', '.']))"
     without = f"import sys; sys.modules['cv2'] = None; from mogle_core.cli import main; {call}"

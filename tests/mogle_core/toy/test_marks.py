@@ -15,6 +15,8 @@ from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.places import FILES, WEIGHTS
 from mogle_core.toy.world import World, load_world, noise_of, sample
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 
 

@@ -40,6 +40,7 @@ def test_the_vocabulary_is_in_the_file(world: World, untrained: Path) -> None:
         assert tuple(json.loads(file.metadata()["toy.vocabulary"])) == world.text.vocabulary
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_depend_on_its_batch(world: World, held: FaceSet) -> None:
     ids = torch.from_numpy(held.ids[:3])
     batch = generate(world, ids, held.captions[:3], [7, 8, 9], steps=2)
@@ -54,6 +55,7 @@ def test_without_a_mask_network_and_lora_do_not_matter(world: World, held: FaceS
     assert torch.equal(plain, bare)
 
 
+@pytest.mark.slow
 def test_moments(world: World, held: FaceSet) -> None:
     moments: list[Moment] = []
     generate(world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], steps=3, record=moments.append)
@@ -64,6 +66,7 @@ def test_moments(world: World, held: FaceSet) -> None:
         assert torch.allclose(moment.gates.sum(-1), torch.ones(1, 64))
 
 
+@pytest.mark.slow
 def test_regions_at_their_defaults_change_no_byte(world: World, held: FaceSet) -> None:
     given = torch.from_numpy(held.ids[:1]), held.captions[:1], [1], 2
     plain = generate(world, *given)
@@ -73,6 +76,7 @@ def test_regions_at_their_defaults_change_no_byte(world: World, held: FaceSet) -
     assert not torch.equal(generate(world, *given, region_prompts={"hair": "red hair"}), plain)
 
 
+@pytest.mark.slow
 def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSet) -> None:
     """Its strength shows in the latents from the step on in which its time begins."""
     runs: list[list[Moment]] = [[], [], []]
@@ -90,6 +94,7 @@ def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSe
     assert gates == [True, True, True, False]  # the gate itself sees only the picture so far
 
 
+@pytest.mark.slow
 def test_region_prompts_one_for_all_or_one_for_each(world: World, held: FaceSet) -> None:
     given = torch.from_numpy(held.ids[:2]), held.captions[:2], [1, 2], 2
     same = generate(world, *given, region_prompts={"hair": "red hair"})

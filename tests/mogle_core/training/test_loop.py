@@ -60,6 +60,7 @@ def _broken(samples: NoiseSamples) -> Any:
     return batch
 
 
+@pytest.mark.slow
 def test_a_run_that_learns_nothing_any_more_stops_with_a_sentence(tmp_path: Path) -> None:
     run = trainer(config(loop=loop(steps=60)))
     run.samples.batch = _broken(run.samples)

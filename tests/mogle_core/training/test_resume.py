@@ -13,6 +13,8 @@ import torch
 from support.places import TESTS
 from torch import Tensor
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = TESTS / "shared/support/toy_run.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 

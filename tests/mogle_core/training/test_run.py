@@ -115,6 +115,7 @@ def test_a_run_starts_from_a_finished_file(run: Path, faces: Path, tmp_path: Pat
     assert all(torch.allclose(began[name], ended[name], atol=1e-6) for name in began)
 
 
+@pytest.mark.slow
 def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
     """Four pairs at 64 pixels; a third of the 300 steps that it may take."""
     assert train(
@@ -127,6 +128,7 @@ def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "toy_mogle/validation").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_loads_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "paper", "--dry-run"]) == 0
     said = capsys.readouterr().out
@@ -154,6 +156,7 @@ def test_sentences(
     assert not (tmp_path / "toy_mogle").exists()
 
 
+@pytest.mark.slow
 def test_at_flux_s_size_the_converted_pair_is_the_official_one(tmp_path: Path) -> None:
     """Keys, shapes and counts of the published files."""
     with torch.device("meta"):

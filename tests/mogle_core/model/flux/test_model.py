@@ -169,6 +169,7 @@ def test_sizes_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
         FluxParams(**wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.__version__.startswith("2.4."), reason="torch 2.4's compiler cannot call a NamedTuple")
 @pytest.mark.usefixtures("inference")
 @pytest.mark.parametrize("kind", ["exact", "weaker", "keeping", "reusing"])

@@ -149,6 +149,7 @@ open_samples(config(root, loop={"steps": 200}, cache={"shard_bytes": 16384}), En
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_whole_files_and_the_next_goes_on(tmp_path: Path) -> None:
     root = write_set(tmp_path, 30)
     paths = os.pathsep.join((str(TESTS / "shared"), str(REPOSITORY)))

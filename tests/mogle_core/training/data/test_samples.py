@@ -61,6 +61,7 @@ def test_where_the_cache_is_changes_nothing(dtype: str, tmp_path: Path) -> None:
                 torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [None, {"hair": 3.0}])
 def test_losses_are_the_same_cached_or_not(weights: dict[str, float] | None, tmp_path: Path) -> None:
     """By the real step on the toy's transformer, with its own encoders; means instead of samples."""

@@ -133,5 +133,6 @@ class Step:
         """Whether the sampling is now between two of its percents."""
         if start_percent <= 0 and end_percent >= 1:
             return True  # without asking the device for sigma's value
-        sampling, now = self.model.model_sampling, float(self.sigma.max())
-        return sampling.percent_to_sigma(end_percent) <= now <= sampling.percent_to_sigma(start_percent)
+        # As core does for a conditioning's time range: the tensor itself, so that both sides are rounded alike.
+        sampling, now = self.model.model_sampling, self.sigma.max()
+        return not (now > sampling.percent_to_sigma(start_percent) or now < sampling.percent_to_sigma(end_percent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from support.masked import POSITIVE, run
 
@@ -61,3 +62,23 @@ def test_region_control_at_its_defaults_changes_no_byte(base, gated, latents, co
     (regions,) = comfy.node("MoGLERegions")(region="hair", strength=0.0, regions=regions)
     other, _, _, _ = gated(base, POSITIVE, latents(1), regions=regions)
     assert not torch.equal(run(model, positive), run(other, positive))
+
+
+@pytest.mark.parametrize(
+    ("window", "steps"),
+    [({"start_percent": 0.5}, 4), ({"end_percent": 0.5}, 4), ({"start_percent": 0.25, "end_percent": 0.75}, 8)],
+)
+def test_a_window_begins_and_ends_at_the_steps_of_cores_own(base, gated, latents, window, steps) -> None:
+    """A step that lies on the border belongs to both, as with ConditioningSetTimestepRange."""
+    import comfy.samplers
+
+    model, positive, _, gates = gated(base, POSITIVE, latents(1), **window)
+    run(model, positive, steps=steps)
+    sampling = model.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, "simple", steps)[:-1]
+    first, last = (
+        sampling.percent_to_sigma(window.get(name, at)) for name, at in (("start_percent", 0.0), ("end_percent", 1.0))
+    )
+    core = [float(sigma) for sigma in sigmas if not (sigma > first or sigma < last)]
+    assert [float(step.sigma[0]) for step in gates.steps] == core
+    assert len(core) > steps // 4

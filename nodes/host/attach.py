@@ -10,7 +10,7 @@ from comfy.patcher_extension import WrappersMP
 
 from ...mogle_core.model.checkpoints.files import read_lora
 from ...mogle_core.model.stream.lora import FusedLoRA, MaskLoRA
-from .models import check_lora, refuse_other_models
+from .models import check_lora, layer_names, plain_transformer, refuse_other_models
 from .passes import LORA, NETWORK
 from .runs import MaskSettings
 from .sampling import apply_model, diffusion_model, outer_sample, prepare_sampling
@@ -47,7 +47,7 @@ def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatc
 def attach_lora(model: ModelPatcher, lora: MaskLoRA, strength: float, path: str) -> ModelPatcher:
     """A clone of the model with this LoRA for its mask stream, in the model's dtype."""
     refuse_other_models(model, "LoRA Apply")
-    check_lora(model.model.diffusion_model, lora)
+    check_lora(plain_transformer(model), lora, layer_names(model))
     dtype = compute_dtype(model.model)
     patched = model.clone()
     loader = (lora_patcher, (path, dtype, strength))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,30 @@ from torch import Tensor
 
 from ...mogle_core.model.stream.attention import Attend, ByStream, by_stream
 from ...mogle_core.model.stream.blocks import MaskStream, double_block, single_block
-from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, rotate
+from . import foreign_blocks
+from .foreign_blocks import OVERRIDE, Key
+from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, exact_attention, rotate
 
 
-def with_replaced_blocks(transformer: Any, stream: MaskStream, options: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass
+class Visits:
+    """What came of a forward pass: how many blocks carried the mask, and whose effect was lost there."""
+
+    blocks: int = 0
+    lost: set[str] = field(default_factory=set)
+
+
+def with_replaced_blocks(
+    transformer: Any,
+    stream: MaskStream,
+    options: Mapping[str, Any],
+    foreign: Mapping[Key, str] | None = None,
+    visits: Visits | None = None,
+) -> dict[str, Any]:
     """A copy of transformer_options whose block replacements carry the stream.
 
-    A replacement that is already there is called with ours as its original block.
+    A replacement that is already there is called with ours as its original block. foreign: the blocks that another
+    extension put in the place of FLUX's, and whose they are; visits notes those that could not be kept.
     """
     replace = options.get("patches_replace", {})
     blocks = dict(replace.get("dit", {}))
@@ -29,13 +47,31 @@ def with_replaced_blocks(transformer: Any, stream: MaskStream, options: Mapping[
     for i, block in enumerate(transformer.single_blocks):
         name = f"single_blocks.{i}"
         ours["single_block", i] = partial(_single_block, block, name, stream, i == last)
+    for key, theirs in (foreign or {}).items():
+        ours[key] = partial(_foreign, theirs, ours[key], stream, last, visits or Visits())
     for key, block in ours.items():
         blocks[key] = partial(_chained, blocks[key], block) if key in blocks else block
     return {**options, "patches_replace": {**replace, "dit": blocks}}
 
 
 def _chained(theirs: Callable[..., Any], ours: Callable[..., Any], args: Any, extra: Any) -> Any:
-    return theirs(args, {**extra, "original_block": ours})
+    return theirs(args, {**extra, "original_block": partial(ours, extra=extra)})
+
+
+def _foreign(
+    theirs: str, ours: Any, stream: MaskStream, last: int, visits: Visits, args: Any, extra: Any = None
+) -> Any:
+    """Another extension's block by its own forward; where it cannot be, the stock one, and a note of that."""
+    block, name = ours.args[:2]
+    kind, _, number = name.partition(".")
+    if kind == "double_blocks":
+        out = foreign_blocks.double_block(block, name, stream, args, extra)
+    else:
+        out = foreign_blocks.single_block(block, name, stream, int(number) == last, args, extra)
+    if out is not None:
+        return out
+    visits.lost.add(theirs)
+    return ours(args, extra)
 
 
 def _double_block(block: Any, name: str, stream: MaskStream, args: Any, extra: Any = None) -> dict[str, Any]:
@@ -73,6 +109,9 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
     extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}
 
     def plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, pe: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            q, k = (q, k) if pe is None else (rotate(q, pe), rotate(k, pe))
+            return exact_attention(q, k, v, mask, options)
         result: Tensor = comfy.ldm.flux.math.attention(q, k, v, pe=pe, mask=mask, transformer_options=options, **extra)
         return result
 
@@ -80,7 +119,7 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
         patched = patches.get("attn1_patch", ())
         if patched and isinstance(mask, ByStream):
             mask = mask.dense(q)  # what such a patch knows how to change
-        if patched or "optimized_attention_override" in options:
+        if patched or OVERRIDE in options:
             v = v.clone()  # who sees it may keep it, and the block writes over its place
         for patch in patched:
             out = patch(q, k, v, pe=pe, attn_mask=mask, extra_options=options)

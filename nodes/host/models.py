@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.model_base
+import torch
+from comfy.ldm.flux.model import Flux
 
 from ...mogle_core.model.stream.lora import MaskLoRA
+from .foreign_blocks import described, innermost
 from .versions import ModelPatcher
 
 
 def refuse_other_models(model: ModelPatcher, node: str) -> None:
     """Raises ValueError for a model that is not FLUX.1, with what it is."""
     found = type(model.model).__name__
-    transformer = getattr(model.model, "diffusion_model", None)
+    transformer = unwrapped(getattr(model.model, "diffusion_model", None))
     advice = f"{node} works with FLUX.1 (flux1-dev in Load Diffusion Model, or its GGUF loader)"
     if "Comfy" in type(transformer).__name__ and not hasattr(transformer, "double_blocks"):
         raise ValueError(
@@ -22,6 +26,7 @@ def refuse_other_models(model: ModelPatcher, node: str) -> None:
         )
     if not isinstance(model.model, comfy.model_base.Flux) or not hasattr(transformer, "double_blocks"):
         raise ValueError(f"This model is {found}, not FLUX.1. {advice}.")
+    transformer = plain_transformer(model)
     params = transformer.params
     if getattr(params, "global_modulation", False) or not hasattr(transformer.double_blocks[0], "img_mod"):
         raise ValueError(f"This model is of FLUX.2's family ({found}): one modulation serves all its blocks. {advice}.")
@@ -33,16 +38,54 @@ def refuse_other_models(model: ModelPatcher, node: str) -> None:
         )
 
 
-def check_lora(transformer: Any, lora: MaskLoRA) -> None:
-    """Raises ValueError for a LoRA that was made for a transformer of other sizes."""
+def plain_transformer(model: ModelPatcher) -> Any:
+    """The model's transformer as it was loaded: not as the last run's patches left it, nor compiled."""
+    current = getattr(model.model, "diffusion_model", None)
+    return unwrapped(getattr(model, "object_patches_backup", {}).get("diffusion_model", current))
+
+
+def layer_names(model: ModelPatcher) -> set[str]:
+    """All layers of the transformer, whether or not it, or a block, is compiled or replaced at the moment."""
+    prefix = "diffusion_model."
+    replaced = getattr(model, "object_patches_backup", {})
+    parts = {"": plain_transformer(model)}
+    parts |= {f"{name[len(prefix) :]}.": part for name, part in replaced.items() if name.startswith(prefix)}
+    modules = [(start, part) for start, part in parts.items() if isinstance(part, torch.nn.Module)]
+    names = {start + name for start, part in modules for name, _ in part.named_modules()}
+    return {name.replace("_orig_mod.", "") for name in names}
+
+
+def unwrapped(module: Any) -> Any:
+    """The module inside of torch.compile's wrapper."""
+    return getattr(module, "_orig_mod", module)
+
+
+def in_place_of_flux(transformer: Any, options: Mapping[str, Any]) -> str:
+    """What swallows the mask, in words: another class, another forward, or another extension's replaced blocks."""
+    transformer = unwrapped(transformer)
+    if type(transformer) is not Flux:
+        return described(type(transformer))
+    for name in ("forward", "_forward", "forward_orig"):
+        forward = innermost(vars(transformer).get(name) or getattr(Flux, name))
+        if getattr(forward, "__module__", "") != Flux.__module__:
+            return described(forward)
+    replaced = options.get("patches_replace", {}).get("dit", {}).values()
+    return described(innermost(next(iter(replaced)))) if replaced else "another extension"
+
+
+def check_lora(transformer: Any, lora: MaskLoRA, present: set[str] | None = None) -> None:
+    """Raises ValueError for a LoRA that was made for a transformer of other sizes.
+
+    present: the names of its layers, where its modules are not to be asked.
+    """
     width = transformer.params.hidden_size
     if lora.width != width:
         raise ValueError(
             f"The LoRA was made for a model of width {lora.width}; this one has {width}. Choose another file in "
             "LoRA Apply, or connect the model that it was trained on."
         )
-    present = dict(transformer.named_modules())
-    if missing := [name for name in lora.rows if name not in present]:
+    names = {name for name, _ in transformer.named_modules()} if present is None else present
+    if missing := [name for name in lora.rows if name not in names]:
         raise ValueError(
             f"The LoRA acts on {missing[0]} and this model has no such layer ({len(transformer.double_blocks)} "
             f"double and {len(transformer.single_blocks)} single blocks): it was made for another FLUX."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ from ...mogle_core.model.stream.kept_keys import Kept
 from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
 from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
 from ...mogle_core.model.stream.region_text import RegionText
+from .blocks import Visits
+from .foreign_blocks import Key, foreign_blocks
 from .kept_keys import kept_keys
 from .region_texts import heard_texts
 from .runs import MaskSettings, Run, Step
@@ -46,6 +48,8 @@ class MaskPass:
     mask_tokens: str = "full"
     keep: Kept | None = None
     reuse: Kept | None = None
+    foreign: Mapping[Key, str] = field(default_factory=dict)
+    visits: Visits = field(default_factory=Visits)
 
 
 def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
@@ -67,6 +71,7 @@ def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
         mask_tokens=settings.mask_tokens,
         keep=keep,
         reuse=reuse,
+        foreign=run.once("foreign", lambda: foreign_blocks(step.model.diffusion_model)),
     )
 
 

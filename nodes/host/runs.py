@@ -82,6 +82,8 @@ class Run:
     kept: dict[Hashable, Any] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
     masked: bool = False
+    swallowed_by: str = ""  # what stands in FLUX's place, from when it was handed a mask until a block saw one
+    seen: bool = False  # some block carried the mask
     passes: list[Tokens] = field(default_factory=list)
     shape: Shape | None = None
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from ...mogle_core.model.stream.blocks import MaskStream
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import embed_tokens, mask_grid, spread_positions
-from .blocks import with_replaced_blocks
+from .blocks import Visits, with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
 from .kept_keys import extra_columns, tell_savings, tokens_of
+from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
 from .region_texts import join_texts, take_region_texts
 from .runs import MaskSettings, Run, Step
@@ -38,13 +39,24 @@ def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: An
         options.pop(RUN, None)
         if settings.record is not None:
             settings.record.finish()
+    tell_what_came(run)
+    tell_savings(run)
+    return result
+
+
+def tell_what_came(run: Run) -> None:
+    """A warning if a run's mask had no effect. Judged at its end: a cache may well skip single steps."""
     if not run.masked:
-        logger.warning(
+        run.warn(
             "Gated Condition patched this model, but no conditioning that was sampled carries a mask: connect "
             "its positive output to the sampler."
         )
-    tell_savings(run)
-    return result
+    elif run.swallowed_by and not run.seen:
+        run.warn(
+            f"No block of this model saw the mask, so it had no effect: {run.swallowed_by} runs in the place of "
+            "FLUX.1's own forward pass or of its blocks. Remove the node that put it there; restart ComfyUI if it "
+            "changed the model for good."
+        )
 
 
 def prepare_sampling(
@@ -64,16 +76,34 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     if latents is None:
         return executor(*args, **kwargs)
     options = args[5] if len(args) > 5 else kwargs["transformer_options"]
-    run = options.get(RUN) or Run()
+    inside = options.get(RUN)
+    run = inside or Run()
     run.masked = True
     step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
-    run.shape, kind = step.model.diffusion_model.params, "without"
+    run.shape, kind, mask = step.model.diffusion_model.params, "without", None
     if step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
         mask = kwargs[MASK_PASS] = mask_pass(settings, run, step)
         kind = "whole" if mask.reuse is None else "reused"
     run.passes.append(tokens_of(settings, step, kind))
-    return executor(*args, **kwargs)
+    result = executor(*args, **kwargs)
+    if mask is not None:
+        note_visits(run, step, mask.visits)
+    if inside is None:
+        tell_what_came(run)
+    return result
+
+
+def note_visits(run: Run, step: Step, visits: Visits) -> None:
+    """What a forward pass did with the mask it was handed."""
+    run.seen = run.seen or visits.blocks > 0
+    if not run.seen:
+        run.swallowed_by = in_place_of_flux(step.model.diffusion_model, step.options)
+    for theirs in sorted(visits.lost):
+        run.warn(
+            f"Another extension's blocks ({theirs}) have no effect beside the mask: their attention cannot be joined "
+            "from outside, so FLUX.1's own blocks run in their place. Use one of the two."
+        )
 
 
 def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,17 +116,13 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     named = "transformer_options" in kwargs
     options = kwargs["transformer_options"] if named else args[7]
     stream = open_stream(transformer, mask, x, options, text)
-    options = with_replaced_blocks(transformer, stream, options)
+    options = with_replaced_blocks(transformer, stream, options, mask.foreign, mask.visits)
     if named:
         kwargs["transformer_options"] = options
     else:
         args = (*args[:7], options, *args[8:])
     result = executor(*args, **kwargs)
-    if stream.blocks == 0:
-        logger.warning(
-            "No block of this model saw the mask: another extension replaced the model's forward pass or its "
-            "blocks without calling on. Remove it, or put Gated Condition after it."
-        )
+    mask.visits.blocks = stream.blocks
     return result
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import comfy.ldm.flux.math
+import comfy.ldm.modules.attention as attention
 import comfy.model_management
 import comfy.model_patcher
 import torch
@@ -25,6 +26,9 @@ PATCHES_ATTENTION = "attn1_output_patch" in DoubleStreamBlock.forward.__code__.c
 """Whether FLUX's own blocks call attention patches (0.14 on those of the output, 0.17 on those of the input)."""
 PREFERS_ATTENTION = "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters
 """Whether a checkpoint may choose its attention (0.40 on)."""
+_SAGE = getattr(attention, "attention_sage", None)
+_ASKS_FOR_PRECISION = "low_precision_attention" in getattr(_SAGE, "__wrapped__", _SAGE).__code__.co_consts
+"""Whether attention can be asked to be exact, masks and all (0.15 or so on)."""
 _CALLS_APPLY_ROPE = "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names  # 0.3.69 on
 _POSITIONS_TAKE_OPTIONS = "transformer_options" in inspect.signature(Flux.process_img).parameters  # 0.3.69 on
 
@@ -75,3 +79,19 @@ def rotate(x: Tensor, pe: Tensor) -> Tensor:
     if _CALLS_APPLY_ROPE:
         return comfy.ldm.flux.math.apply_rope1(x, pe)
     return plain_flux.rotate(x, pe)
+
+
+def exact_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, options: Mapping[str, Any]) -> Tensor:
+    """The host's attention of rotated q, k and v (B, heads, S, D) with a mask -> (B, S, heads * D).
+
+    SageAttention 1, and what packs put in attention's place, take no mask or ignore it. The host's own models ask
+    for exact attention beside theirs by a keyword, which its FLUX cannot hand on. Where there is none (0.3.64), what
+    may ignore masks is passed over.
+    """
+    chosen, more = comfy.ldm.flux.math.optimized_attention, {"transformer_options": options}
+    if _ASKS_FOR_PRECISION:
+        more["low_precision_attention"] = False
+    elif chosen is _SAGE or "optimized_attention_override" in options:
+        chosen, more = attention.attention_pytorch, {}
+    result: Tensor = chosen(q, k, v, q.shape[1], skip_reshape=True, mask=mask, **more)
+    return result

@@ -87,6 +87,11 @@ class MaskStream:
         self.tokens = joint[:, others:]
         return self._handed_out
 
+    def move(self, tokens: Tensor) -> None:
+        """Take tokens (B, M, H) that were moved apart from the host's; the next block joins them anew."""
+        self._joint = self._handed_out = None
+        self.tokens = tokens
+
     def modulation(self, layer: str, chunks: int) -> tuple[Tensor, ...]:
         return self.modulations[layer].chunk(chunks, dim=-1)
 

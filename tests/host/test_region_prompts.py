@@ -87,7 +87,7 @@ def test_it_is_heard_in_its_time_only(base, gated, prompted, mapped, comfy, monk
         return original(transformer, mask, x, options, text)
 
     monkeypatch.setattr(sampling, "open_stream", noted)
-    prompts = prompted(tokens=5, end_percent=0.5) + prompted("skin", tokens=3, start_percent=0.5)
+    prompts = prompted(tokens=5, end_percent=0.5) + prompted("skin", tokens=3, start_percent=0.51)
     model, positive, _, _ = gated(base, POSITIVE, mapped(hair_above()), region_prompts=prompts)
     run(model, positive, steps=4)
     assert lengths == sorted(lengths, reverse=True)

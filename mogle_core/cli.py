@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        return _failed("interrupted.", INTERRUPTED)
+        status = _failed("interrupted.", INTERRUPTED)
+        if arguments is None:
+            os._exit(status)  # everything was unwound; threads and torch's end would take seconds
+        return status
     except Exception as error:
         if os.environ.get("MOGLE_TRACEBACK"):
             raise
@@ -61,6 +64,7 @@ def _run(arguments: list[str], given: dict[str, object]) -> int:
     from .support.headless import headless
 
     logging.basicConfig(format="%(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     with headless():
         for line in _run_command(options):
             print(line)

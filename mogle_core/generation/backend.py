@@ -1,8 +1,8 @@
-"""What makes pictures: this machine's models, or ComfyUI servers. The run knows no more of them than this."""
+"""What makes pictures: this machine's models, a cluster, or ComfyUI servers, all behind one interface."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,22 +29,20 @@ class BackendError(Exception):
 
 
 class Backend(Protocol):
-    """facts: what pictures depend on beside their settings, for the digest. batch: orders that it takes at a time."""
+    """facts: what pictures depend on beside their settings, for the digest."""
 
     @property
     def facts(self) -> Mapping[str, Any]: ...
 
-    @property
-    def batch(self) -> int: ...
-
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Told once, before the first picture, what will be asked for: text encoders can then be freed."""
+        """Called once, before the first picture, with all prompts: text encoders can then be freed."""
         ...
 
-    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
-        """A picture (H, W, 3) uint8 for each order, in their order, or what went wrong with it.
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
+        """Each order with its picture (H, W, 3) uint8, or with what went wrong, in any sequence.
 
-        Raises BackendError where going on makes no sense.
+        Orders are taken from the iterable as they are needed, so that only a few are in memory at once.
+        Raises BackendError where nothing more can be made.
         """
         ...
 

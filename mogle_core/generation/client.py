@@ -2,138 +2,200 @@
 
 from __future__ import annotations
 
-import io
-import json
+import asyncio
 import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import quote
 
+import httpx
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-_direct = build_opener(ProxyHandler({}))  # a proxy of the environment is not for machines of one's own
+from ..support.pictures import PictureError, open_picture
+from .answers import (
+    MOST_JSON,
+    Answer,
+    PromptError,
+    UnreachableError,
+    WrongAnswerError,
+    fetch,
+    of_kind,
+    place_of,
+    said,
+)
 
 NODE = "MoGLEGatedCondition"
 
-
-class UnreachableError(Exception):
-    """The server does not answer; another one may."""
-
-
-class PromptError(Exception):
-    """The server answers that this prompt cannot be made, and why."""
+_BYTES_A_PIXEL = 8
+"""More than any picture of three 8-bit channels takes in PNG, with its workflow counted apart."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """A server at `url`. patience: seconds to wait for one answer. pause: between two looks at the queue."""
+    """A server at `url`. http: None until `opened`.
+
+    patience: seconds for one answer. pause: seconds between two looks at the queue. longest: seconds for which a
+    server may work on one picture; time in its queue does not count.
+    """
 
     url: str
     patience: float = 60.0
     pause: float = 0.2
+    longest: float = 3600.0
+    http: httpx.AsyncClient | None = None
 
-    def check(self) -> None:
+    def opened(self) -> Client:
+        """With connections, within a running loop. A proxy of the environment is not for a person's own machines."""
+        headers = {"Accept-Encoding": "identity"}
+        http = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self.patience, headers=headers)
+        return replace(self, http=http)
+
+    async def close(self) -> None:
+        if self.http is not None:
+            await self.http.aclose()
+
+    async def check(self) -> None:
         """Raises UnreachableError, or PromptError where the extension is missing."""
-        if not self._json(f"/object_info/{NODE}"):
-            raise PromptError(f"The ComfyUI at {self.url} has no ComfyUI-MoGLE: install it there and start it again.")
+        try:
+            found = (await self._get(f"/object_info/{NODE}")).checked().object()
+        except WrongAnswerError as error:
+            raise UnreachableError(str(error)) from error
+        if not found:
+            raise PromptError(f"The ComfyUI at {self.place} has no ComfyUI-MoGLE: install it there and start it again.")
 
-    def upload(self, picture: bytes, name: str) -> str:
+    async def upload(self, picture: bytes, name: str) -> str:
         """A PNG among its input files; the name that LoadImage takes."""
-        boundary = uuid.uuid4().hex
-        fields = {"overwrite": "true", "subfolder": "mogle"}
-        body = b"".join(_part(boundary, f'name="{key}"', value.encode()) for key, value in fields.items())
-        body += _part(boundary, f'name="image"; filename="{name}"', picture, "image/png")
-        body += f"--{boundary}--\r\n".encode()
-        answer = self._post("/upload/image", body, f"multipart/form-data; boundary={boundary}")
-        return f"{answer['subfolder']}/{answer['name']}" if answer.get("subfolder") else str(answer["name"])
+        request = self._request(
+            "POST",
+            "/upload/image",
+            data={"overwrite": "true", "subfolder": "mogle"},
+            files={"image": (name, picture, "image/png")},
+        )
+        answer = (await self._send(request)).checked()
+        stored = of_kind(answer.object().get("name"), str, answer.place)
+        folder = of_kind(answer.object().get("subfolder", ""), str, answer.place)
+        return f"{folder}/{stored}" if folder else stored
 
-    def picture(self, prompt: Mapping[str, Any]) -> Tensor:
+    async def picture(self, prompt: Mapping[str, Any], width: int, height: int) -> Tensor:
         """Queue the prompt, wait, and fetch its one picture, (H, W, 3) uint8.
 
-        Raises UnreachableError, or PromptError with the nodes' own sentences.
+        Raises:
+            UnreachableError, WrongAnswerError, or PromptError with the nodes' own sentences.
         """
-        identity = self._queued(prompt)
-        entry = self._finished(identity)
-        for event, detail in entry.get("status", {}).get("messages", []):
-            if event == "execution_error":
-                raise PromptError(f"{detail['node_type']}: {detail['exception_message'].strip()}")
-        for output in entry.get("outputs", {}).values():
-            for saved in output.get("images", []):
-                place = {key: saved[key] for key in ("filename", "subfolder", "type")}
-                return _decoded(self._fetch(f"/view?{urlencode(place)}"))
-        raise PromptError(f"The ComfyUI at {self.url} made no picture: it was interrupted, or ran out of memory.")
+        entry = await self._finished(await self._queued(prompt))
+        if failure := _failure(entry):
+            raise PromptError(failure)
+        saved = next(_pictures(entry), None)
+        if saved is None:
+            raise PromptError(f"The ComfyUI at {self.place} made no picture: it was interrupted, or ran out of memory.")
+        place = {key: of_kind(saved.get(key, ""), str, self.place) for key in ("filename", "subfolder", "type")}
+        most = MOST_JSON + _BYTES_A_PIXEL * width * height
+        request = self._request("GET", "/view", params=place)
+        return _decoded((await self._send(request, most)).checked(), width, height)
 
-    def _queued(self, prompt: Mapping[str, Any]) -> str:
-        body = json.dumps({"prompt": prompt, "client_id": "mogle"}).encode()
-        try:
-            return str(self._post("/prompt", body, "application/json")["prompt_id"])
-        except HTTPError as error:
-            raise PromptError(_refusal(error)) from error
+    @property
+    def place(self) -> str:
+        return place_of(httpx.URL(self.url))
 
-    def _finished(self, identity: str) -> dict[str, Any]:
-        """However long it takes: a queue may be full of others' work, and a server that dies stops to answer."""
+    async def _queued(self, prompt: Mapping[str, Any]) -> str:
+        request = self._request("POST", "/prompt", json={"prompt": prompt, "client_id": "mogle"})
+        answer = await self._send(request)
+        if answer.status == 400 and (refusal := _refusal(answer)):
+            raise PromptError(refusal)
+        return of_kind(answer.checked().object().get("prompt_id"), str, answer.place)
+
+    async def _finished(self, identity: str) -> dict[str, Any]:
+        """Waits while others' work fills the queue, and at most `longest` while it is this prompt's turn."""
+        started: float | None = None
         while True:
-            entry = self._json(f"/history/{identity}").get(identity)
-            if entry:
-                return dict(entry)
-            if not self._is_waiting(identity) and not self._json(f"/history/{identity}"):
-                raise UnreachableError(f"The ComfyUI at {self.url} has lost its queue: it was started again.")
-            time.sleep(self.pause)
+            if entry := await self._entry(identity):
+                return entry
+            running, waiting = await self._turn(identity)
+            if not running and not waiting and not await self._entry(identity):
+                raise UnreachableError(f"The ComfyUI at {self.place} has lost its queue: it was started again.")
+            started = (started or time.monotonic()) if running else None
+            if started is not None and time.monotonic() - started > self.longest:
+                raise WrongAnswerError(f"{self.place} has worked on one picture for {self.longest:g} s: it hangs.")
+            await asyncio.sleep(self.pause)
 
-    def _is_waiting(self, identity: str) -> bool:
-        queue = self._json("/queue")
-        return any(item[1] == identity for item in queue["queue_running"] + queue["queue_pending"])
+    async def _entry(self, identity: str) -> dict[str, Any]:
+        answer = (await self._get(f"/history/{quote(identity, safe='')}")).checked()
+        return of_kind(answer.object().get(identity) or {}, dict, answer.place)
 
-    def _json(self, path: str) -> Any:
+    async def _turn(self, identity: str) -> tuple[bool, bool]:
+        """Whether it is being worked on, and whether it waits."""
+        answer = (await self._get("/queue")).checked()
+        queue = answer.object()
+        running, waiting = (of_kind(queue.get(f"queue_{name}"), list, answer.place) for name in ("running", "pending"))
+        return _holds(running, identity), _holds(waiting, identity)
+
+    async def _get(self, path: str) -> Answer:
+        return await self._send(self._request("GET", path))
+
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Request:
+        assert self.http is not None, "open the client first"
         try:
-            return json.loads(self._fetch(path))
-        except HTTPError as error:
-            raise UnreachableError(f"{self.url} answers {error.code} to {path}: is this a ComfyUI?") from error
+            return self.http.build_request(method, self.url + path, **content)
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
+            raise WrongAnswerError(f"{self.place} gave a name that cannot be asked for ({said(error)}).") from error
 
-    def _fetch(self, path: str) -> bytes:
-        return self._open(Request(self.url + path))
-
-    def _post(self, path: str, body: bytes, content_type: str) -> Any:
-        return json.loads(self._open(Request(self.url + path, data=body, headers={"Content-Type": content_type})))
-
-    def _open(self, request: Request) -> bytes:
-        try:
-            with _direct.open(request, timeout=self.patience) as answer:
-                content: bytes = answer.read()
-                return content
-        except HTTPError:
-            raise
-        except (URLError, HTTPException, OSError, ValueError) as error:
-            raise UnreachableError(
-                f"There is no ComfyUI at {self.url} ({error}): start it, with --listen if it is on another machine."
-            ) from error
+    async def _send(self, request: httpx.Request, most_bytes: int = MOST_JSON) -> Answer:
+        assert self.http is not None, "open the client first"
+        return await fetch(self.http, request, most_bytes, self.patience)
 
 
-def _part(boundary: str, disposition: str, content: bytes, content_type: str = "text/plain") -> bytes:
-    head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\nContent-Type: {content_type}\r\n\r\n"
-    return head.encode() + content + b"\r\n"
+def _holds(queue: list[Any], identity: str) -> bool:
+    return any(isinstance(item, list) and len(item) > 1 and item[1] == identity for item in queue)
 
 
-def _refusal(error: HTTPError) -> str:
+def _failure(entry: Mapping[str, Any]) -> str | None:
+    """What a node said when it failed, by the messages of a history."""
+    status = entry.get("status")
+    messages = status.get("messages") if isinstance(status, dict) else None
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, list) and message[:1] == ["execution_error"]:
+            detail = message[1] if len(message) > 1 and isinstance(message[1], dict) else {}
+            return said(f"{detail.get('node_type', 'A node')}: {detail.get('exception_message', 'it failed')}")
+    return None
+
+
+def _pictures(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    outputs = entry.get("outputs")
+    for output in outputs.values() if isinstance(outputs, dict) else ():
+        images = output.get("images") if isinstance(output, dict) else None
+        yield from (each for each in (images if isinstance(images, list) else ()) if isinstance(each, dict))
+
+
+def _refusal(answer: Answer) -> str:
+    """Why ComfyUI does not take a prompt; empty if the answer is not of its form."""
     try:
-        answer = json.loads(error.read())
-    except ValueError:
-        return f"The ComfyUI answers {error.code} to the prompt."
-    found = [
-        f"{node['class_type']}: {each['message']} {each.get('details', '')}".strip()
-        for node in answer.get("node_errors", {}).values()
+        content = answer.object()
+    except WrongAnswerError:
+        return ""
+    nodes = content.get("node_errors")
+    sentences = [
+        f"{node.get('class_type')}: {each.get('message')} {each.get('details', '')}".strip()
+        for node in (nodes.values() if isinstance(nodes, dict) else ())
+        if isinstance(node, dict) and isinstance(node.get("errors"), list)
         for each in node["errors"]
+        if isinstance(each, dict)
     ]
-    return "; ".join(found) or str(answer.get("error", {}).get("message", answer))
+    error = content.get("error")
+    message = error.get("message") if isinstance(error, dict) else error
+    return said("; ".join(sentences) or message or "")
 
 
-def _decoded(content: bytes) -> Tensor:
-    return torch.from_numpy(np.array(Image.open(io.BytesIO(content)).convert("RGB")))
+def _decoded(answer: Answer, width: int, height: int) -> Tensor:
+    try:
+        picture = open_picture(answer.content, width * height)
+    except PictureError as error:
+        raise WrongAnswerError(f"{answer.place}: {said(error)}") from error
+    if picture.size != (width, height):
+        raise WrongAnswerError(
+            f"{answer.place} gives a picture of {picture.width} x {picture.height} pixels where {width} x {height} "
+            "were asked for."
+        )
+    return torch.from_numpy(np.array(picture.convert("RGB")))

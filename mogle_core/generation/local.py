@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,14 @@ class LocalBackend:
         self.texts.add(prompts)
         self.texts.release()
 
-    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
-        self._check(orders)
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
         size = self.batch if self.one_pass else 1
-        for group in _alike(orders):
-            yield from in_batches(lambda some: self._together(some, settings), group, size)
+        waiting = iter(orders)
+        while some := list(islice(waiting, self.batch)):
+            self._check(some)
+            for group in _alike(some):
+                pictures = in_batches(lambda part: self._together(part, settings), group, size)
+                yield from zip(group, pictures, strict=True)
 
     def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any]:
         mask = None if order.job.mask is None else order.job.mask.name

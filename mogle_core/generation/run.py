@@ -6,7 +6,6 @@ import errno
 import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
@@ -133,26 +132,28 @@ def read_ids(job: Job, settings: Settings) -> Tensor | None:
 
 
 def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, output: Output) -> Iterator[Outcome]:
-    orders = _ordered(pending, settings)
-    left = list(pending)
+    left = {each.job.name: each for each in pending}
+    unread: list[Outcome] = []
     with tqdm(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:
-        while some := list(islice(orders, backend.batch)):
-            pictures = backend.make(some, settings)
-            for order in some:
-                try:
-                    picture = next(pictures)
-                except BackendError as error:
-                    yield from (Outcome.of(each.job, "failed", error=str(error)) for each in left)
-                    raise
-                each = left.pop(0)
-                yield _written(picture, order, each, settings, backend, output)
+        try:
+            for order, picture in backend.make(_ordered(pending, settings, unread), settings):
+                yield _written(picture, order, left.pop(order.job.name), settings, backend, output)
                 progress.update()
+        except BackendError as error:
+            yield from (Outcome.of(each.job, "failed", error=str(error)) for each in left.values())
+            raise
+    yield from unread
 
 
-def _ordered(pending: Sequence[Pending], settings: Settings) -> Iterator[Order]:
+def _ordered(pending: Sequence[Pending], settings: Settings, unread: list[Outcome]) -> Iterator[Order]:
+    """unread: is given the jobs whose masks cannot be read any more."""
     stream, drawn = enumerate(noises(settings)), -1
     for each in pending:
-        order = Order(each.job, read_ids(each.job, settings))
+        try:
+            order = Order(each.job, read_ids(each.job, settings))
+        except (DatasetError, OSError) as error:
+            unread.append(Outcome.of(each.job, "failed", error=str(error)))
+            continue
         while settings.official and drawn < each.number:
             drawn, noise = next(stream)
             order = replace(order, noise=noise)

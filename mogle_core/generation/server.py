@@ -1,89 +1,64 @@
-"""Pictures by running ComfyUI servers: jobs go to whichever is free, and on to another where one falls silent."""
+"""Pictures by running ComfyUI servers, which are not trusted: `answers` checks them, `pool` gives them work."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from functools import cached_property
-from queue import Empty, Queue
-from threading import Lock
+from threading import Thread
 from typing import Any
 
+import httpx
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ..masks.decouple import colours
+from .answers import PromptError, UnreachableError, said
 from .backend import BackendError, Order
-from .client import Client, PromptError, UnreachableError
+from .client import Client
 from .comfy import ComfyFiles, comfy_prompt
+from .pool import Pool
 from .settings import Settings
-
-logger = logging.getLogger(__name__)
-
-AHEAD = 4
-"""Orders for each server that are taken at a time."""
 
 
 class ServerBackend:
-    """A `Backend`; every server of the pool has the same models under the same names."""
+    """A `Backend`; every server has the same models under the same names.
 
-    def __init__(self, urls: Sequence[str], files: ComfyFiles, patience: float = 60.0) -> None:
-        self.files = files
-        self.clients = [Client(_whole(url), patience) for url in urls]
-        self.batch = AHEAD * len(self.clients)
+    patience: seconds to wait for one answer. grace: seconds for which all servers may be silent.
+    """
+
+    def __init__(self, urls: Sequence[str], files: ComfyFiles, patience: float = 60.0, grace: float = 60.0) -> None:
+        self.files, self.grace = files, grace
+        self.clients = [Client(url, patience) for url in dict.fromkeys(map(_whole, urls))]
         self._uploaded: dict[tuple[str, str], str] = {}
-        self._lock, self._last = Lock(), ""
+        self._absent: dict[str, str] = {}
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
         return {"comfyui": asdict(self.files)}
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Leaves out the servers that do not answer. Raises BackendError if none does."""
-        for client in list(self.clients):
-            try:
-                client.check()
-            except PromptError as error:
+        """Asks every server once. Raises BackendError if none answers, or one lacks the extension."""
+        for client, error in zip(self.clients, _beside(self._checked()), strict=True):
+            if isinstance(error, PromptError):
                 raise BackendError(str(error)) from error
-            except UnreachableError as error:
-                self._leave_out(client, error)
-        if not self.clients:
-            raise BackendError(f"None of the servers answers. {self._last}")
+            if error is not None:
+                self._absent[client.url] = str(error)
+        if len(self._absent) == len(self.clients):
+            raise BackendError(f"None of the servers answers. {next(reversed(self._absent.values()), '')}")
 
-    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
-        waiting: Queue[int] = Queue()
-        for number in range(len(orders)):
-            waiting.put(number)
-        made: dict[int, Tensor | Exception] = {}
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
+        async def paint(client: Client, order: Order) -> Tensor:
+            mask = None if order.ids is None else await self._mask(client, order.ids)
+            prompt = comfy_prompt(order.job, settings, self.files, mask)
+            return await client.picture(prompt, settings.width, settings.height)
 
-        def work(client: Client) -> None:
-            while True:
-                try:
-                    number = waiting.get_nowait()
-                except Empty:
-                    return
-                try:
-                    made[number] = self._picture(client, orders[number], settings)
-                except PromptError as error:
-                    made[number] = error
-                except UnreachableError as error:
-                    waiting.put(number)
-                    self._leave_out(client, error)
-                    return
-
-        # Again for what a server left behind that fell silent after the others had nothing more to do.
-        while len(made) < len(orders) and self.clients:
-            with ThreadPoolExecutor(len(self.clients)) as pool:
-                list(pool.map(work, list(self.clients)))
-        for number in range(len(orders)):
-            if number not in made:
-                raise BackendError(f"None of the servers answers any more. {self._last}")
-            yield made[number]
+        yield from Pool(self.clients, paint, self.grace, self._absent).run(iter(orders))
 
     def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any]:
         mask = None if order.job.mask is None else order.job.mask.name
@@ -92,23 +67,41 @@ class ServerBackend:
     def close(self) -> None:
         """The servers go on."""
 
-    def _leave_out(self, client: Client, error: UnreachableError) -> None:
-        logger.warning("%s is left out: %s", client.url, error)
-        with self._lock:
-            self._last = str(error)
-            self.clients = [each for each in self.clients if each is not client]
+    async def _checked(self) -> list[Exception | None]:
+        return list(await asyncio.gather(*map(_problem, self.clients)))
 
-    def _picture(self, client: Client, order: Order, settings: Settings) -> Tensor:
-        mask = None if order.ids is None else self._mask(client, order.ids)
-        return client.picture(comfy_prompt(order.job, settings, self.files, mask))
-
-    def _mask(self, client: Client, ids: Tensor) -> str:
-        """The label map among the server's input files, once; called by its content."""
+    async def _mask(self, client: Client, ids: Tensor) -> str:
+        """The label map among the server's input files, once; its name is a digest of its content."""
         stored = _png(ids)
         name = f"{hashlib.sha256(stored).hexdigest()[:16]}.png"
         if (client.url, name) not in self._uploaded:
-            self._uploaded[client.url, name] = client.upload(stored, name)
+            self._uploaded[client.url, name] = await client.upload(stored, name)
         return self._uploaded[client.url, name]
+
+
+async def _problem(client: Client) -> Exception | None:
+    opened = client.opened()
+    try:
+        await opened.check()
+    except (UnreachableError, PromptError) as error:
+        return error
+    finally:
+        await opened.close()
+    return None
+
+
+def _beside(work: Any) -> list[Exception | None]:
+    """The result of a coroutine that runs in a thread: a notebook's own loop is in the way of another one here."""
+    done: Future[list[Exception | None]] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(asyncio.run(work))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return done.result()
 
 
 def _png(ids: Tensor) -> bytes:
@@ -120,4 +113,12 @@ def _png(ids: Tensor) -> bytes:
 
 
 def _whole(url: str) -> str:
-    return (url if "://" in url else f"http://{url}").rstrip("/")
+    """With http:// in front. Raises ValueError for what cannot be an address."""
+    whole = (url if "://" in url else f"http://{url}").rstrip("/")
+    try:
+        parsed = httpx.URL(whole)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ValueError(f"--server is {said(url)}, which is not an address: write http://HOST:PORT.") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"--server is {said(url)}: write http://HOST:PORT or https://HOST:PORT.")
+    return whole

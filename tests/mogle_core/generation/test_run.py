@@ -164,6 +164,7 @@ def test_the_official_noise_is_of_a_jobs_place_whatever_was_made_before(
 ) -> None:
     class Noting(Painter):
         def make(self, orders, settings):
+            orders = list(orders)
             noise.update({order.job.name: order.noise for order in orders})
             return super().make(orders, settings)
 

@@ -26,7 +26,8 @@ def noise(prompt: dict[str, Any]) -> np.ndarray:
 
 
 def made(urls: list[str], masks: Path, out: Path, small: Settings) -> list[str]:
-    return [o.status for o in generate(read_jobs(masks), small, ServerBackend(urls, TOY_FILES), Output(out))]
+    backend = ServerBackend(urls, TOY_FILES, patience=5.0, grace=0.3)
+    return [outcome.status for outcome in generate(read_jobs(masks), small, backend, Output(out))]
 
 
 def pictures(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,7 +17,8 @@ from PIL import Image
 class FakeComfy:
     """A context manager. answer: the prompt -> (H, W, 3) uint8, or an exception as the node that raised it.
 
-    dies_after: prompts after which it does not answer any more.
+    dies_after: prompts after which it does not answer any more. lies: by endpoint (`prompt`, `view`, ...), what
+    answers there instead.
     """
 
     def __init__(
@@ -26,6 +28,8 @@ class FakeComfy:
         self.prompts: list[dict[str, Any]] = []
         self.uploads: list[bytes] = []
         self.refusal: dict[str, Any] | None = None
+        self.lies: dict[str, Callable[[Any], None]] = {}
+        self.forgets = False
 
     def __enter__(self) -> FakeComfy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -65,12 +69,14 @@ def _handler(comfy: FakeComfy) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:  # noqa: N802
             if comfy.is_dead:
                 return  # without an answer
+            if self.lies():
+                return
             path, _, query = self.path.partition("?")
             if path.startswith("/object_info/"):
                 self.send({"MoGLEGatedCondition": {}} if comfy.has_pack else {})
             elif path.startswith("/history/"):
                 identity = path.rsplit("/", 1)[1]
-                self.send({identity: comfy.history(identity)})
+                self.send({} if comfy.forgets else {identity: comfy.history(identity)})
             elif path == "/queue":
                 self.send({"queue_running": [], "queue_pending": []})
             else:
@@ -78,6 +84,8 @@ def _handler(comfy: FakeComfy) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.lies():
+                return None
             if self.path == "/upload/image":
                 comfy.uploads.append(body)
                 name = body.split(b'filename="')[1].split(b'"')[0].decode()
@@ -89,6 +97,13 @@ def _handler(comfy: FakeComfy) -> type[BaseHTTPRequestHandler]:
                 return None
             return self.send({"prompt_id": str(len(comfy.prompts) - 1)})
 
+        def lies(self) -> bool:
+            endpoint = self.path.partition("?")[0].strip("/").split("/")[0]
+            if endpoint not in comfy.lies:
+                return False
+            comfy.lies[endpoint](self)
+            return True
+
         def send(self, content: Any, code: int = 200) -> None:
             self.send_bytes(json.dumps(content).encode(), code)
 
@@ -96,6 +111,7 @@ def _handler(comfy: FakeComfy) -> type[BaseHTTPRequestHandler]:
             self.send_response(code)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(OSError):  # whoever asked has gone
+                self.wfile.write(content)
 
     return Handler

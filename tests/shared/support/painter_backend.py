@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -25,10 +26,13 @@ class Painter:
     def prepare(self, prompts: Sequence[str]) -> None:
         self.prompts = list(prompts)
 
-    def make(self, orders: Sequence[Order], settings: Settings) -> Iterator[Tensor | Exception]:
-        for order in orders:
-            self.made.append(order.job.name)
-            yield RuntimeError("the brush broke") if order.job.name in self.broken else painted(order, settings)
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
+        waiting = iter(orders)
+        while some := list(islice(waiting, self.batch)):
+            for order in some:
+                self.made.append(order.job.name)
+                broken = order.job.name in self.broken
+                yield order, RuntimeError("the brush broke") if broken else painted(order, settings)
 
     def prompt(self, order: Order, settings: Settings) -> dict[str, object]:
         return {"1": {"class_type": "Painter", "inputs": {"seed": order.job.seed}}}

@@ -1,4 +1,4 @@
-"""The core's tests compute on tiny tensors, which one thread does several times faster than many."""
+"""Settings for the core's tests: their tensors are tiny, and one thread is several times faster than many."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def inference() -> Iterator[None]:
-    """For tests of what a model computes, not of how it learns."""
+    """Turns off gradients, for tests that only run a model."""
     with torch.no_grad():
         yield
 
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    """A folder of ten masks of 32 x 32, 0.png to 9.png, as raw ids: the quickest to read."""
+    """A folder of ten masks of 32 x 32, 0.png to 9.png, as raw ids, which are fastest to read."""
     folder = tmp_path / "drawn"
     folder.mkdir()
     for number in range(10):

@@ -1,4 +1,4 @@
-"""Masks by one or two parsers, their agreement, and workflows for what is to be repaired."""
+"""Masks from one or two parsers, how well they agree, and workflows for the masks to repair."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mogle_core.masks.painting import read_painting
 
 
 class Brightness:
-    """Skin above a level, else background."""
+    """Skin above a brightness level, background below."""
 
     module = nn.Identity()
 
@@ -33,7 +33,7 @@ class Brightness:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three ramps from dark to bright, the second of which is full of doubtful levels."""
+    """Three ramps from dark to bright. The second has many levels on which the parsers disagree."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name, low, high in (("a", 0, 255), ("b", 120, 140), ("c", 200, 255)):
@@ -79,7 +79,7 @@ def test_a_repair_holds_the_mask_and_the_photo(photos: Path, tmp_path: Path) -> 
         assert by_id[target]["inputs"][entry]["link"] == number and by_id[target]["inputs"][entry]["type"] == kind
 
 
-def test_one_parser_has_nobody_to_agree_with(photos: Path, tmp_path: Path) -> None:
+def test_one_parser_gives_no_agreement(photos: Path, tmp_path: Path) -> None:
     result = annotate(photos, tmp_path / "out", PARSERS[:1])
     assert result.count == 3 and result.agreements == []
     assert not (tmp_path / "out/agreement.csv").exists() and not (tmp_path / "out/repair").exists()

@@ -1,4 +1,4 @@
-"""`mogle convert` as a person calls it."""
+"""`mogle convert` from the command line."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_alpha_is_folded_where_the_official_form_has_none() -> None:
         ([GOLDEN / "gone.pt"], "There is no file gone.pt"),
     ],
 )
-def test_a_sentence_for_what_cannot_be_converted(
+def test_what_cannot_be_converted_is_an_error_message(
     sources: list[Path], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["convert", *map(str, sources), "--to", "official", "--out", str(tmp_path / "out")])

@@ -1,4 +1,4 @@
-"""`mogle doctor` as a person calls it: what it recognises, what it calls unusable, and its exit status."""
+"""`mogle doctor` from the command line: what it recognises, what it calls unusable, and its exit status."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_pack_with_a_module_that_was_cut(comfyui: Path, capsys: pytest.Capture
     assert "is incomplete: nodes/masks.py is damaged" in said(capsys, comfyui, status=1)
 
 
-def test_a_pack_that_is_absent_is_no_failure(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_absent_pack_is_not_a_failure(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(comfyui / "custom_nodes")
     assert "MISSING. ComfyUI-MoGLE is not installed there" in said(capsys, comfyui)
 
@@ -88,7 +88,7 @@ def test_a_pack_that_is_there_twice(comfyui: Path, capsys: pytest.CaptureFixture
     assert "ComfyUI-MoGLE is there 2 times" in said(capsys, comfyui, status=1)
 
 
-def test_what_a_picture_needs_and_nobody_installed(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_models_for_an_image_are_listed(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = said(capsys, comfyui)
     for file in ("flux1-dev", "ae.safetensors", "clip_l", "t5xxl", "global_local_mask_moe", "pytorch_lora", "yunet"):
         assert any(file in line and "MISSING" in line for line in report.splitlines()), file
@@ -139,7 +139,7 @@ def test_models_of_another_kind_are_not_usable(
     assert words in report
 
 
-def test_a_vae_of_another_model_in_comfyuis_folder_is_passed_over(
+def test_a_vae_of_another_model_in_comfyuis_folder_is_ignored(
     comfyui: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_file({"decoder.conv_in.weight": torch.zeros(8, 4, 3, 3)}, comfyui / "models/vae/sd.safetensors")
@@ -153,7 +153,7 @@ def test_a_checkpoint_of_the_trainer(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("name", ["detector.onnx", "flux.gguf", "model.safetensors", "mogle.pt", "step_00000001.pt"])
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\xff" * 5000, b"\x08\x00\x00\x00\x00\x00\x00\x00{}"])
-def test_damaged_files_are_a_sentence(
+def test_damaged_files_are_an_error_message(
     name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""`mogle generate` as a person calls it."""
+"""`mogle generate` from the command line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_masks_and_prompts_to_pictures(masks: Path, tmp_path: Path, capsys: pyte
         (["--mogle", "gone.safetensors"], "There is no file gone.safetensors"),
     ],
 )
-def test_a_sentence_for_what_cannot_be(
+def test_impossible_options_are_an_error_message(
     more: list[str], sentence: str, masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["generate", str(masks), "--toy", "--size", "32", "--out", str(tmp_path / "out"), *more]) == 1

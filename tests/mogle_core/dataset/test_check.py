@@ -1,4 +1,4 @@
-"""`mogle prepare --check`: it finds what it is for, and only that."""
+"""`mogle prepare --check` reports every problem that it looks for, and nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mirrored(ids: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.0])
-def test_a_set_that_was_mirrored_without_its_labels_is_found(share: float, tmp_path: Path) -> None:
+def test_a_set_mirrored_without_its_labels_is_reported(share: float, tmp_path: Path) -> None:
     root = write_set(tmp_path, 10)
     for number in range(10):
         ids = draw_face(number, 64).ids
@@ -56,7 +56,7 @@ def test_a_set_that_was_mirrored_without_its_labels_is_found(share: float, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_drawn_faces_are_in_order_mirrored_ones_not_and_true_flips_again(seed: int) -> None:
+def test_sides_of_drawn_mirrored_and_flipped_faces(seed: int) -> None:
     ids = torch.from_numpy(draw_face(seed, 96).ids)
     order = side_order(ids)
     assert -1 not in order and 1 in order
@@ -82,7 +82,7 @@ def test_pixels_off_the_palette_are_counted(tmp_path: Path) -> None:
     assert "masks/1.png: 0.98% of its pixels have no palette colour" in warning
 
 
-def test_captions_that_are_missing_or_too_long_are_told(tmp_path: Path) -> None:
+def test_missing_and_too_long_captions_are_reported(tmp_path: Path) -> None:
     root = write_set(tmp_path, 3)
     (root / "captions.json").write_text(json.dumps({"0": ["word " * 90], "1": "Short."}))
     warnings = "\n".join(report(root).warnings)

@@ -1,4 +1,4 @@
-"""Cuts: sizes are multiples of 16 of about the area, and picture and mask show the same part."""
+"""Crops: sides are multiples of 16 with about the right area, and image and mask show the same part."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_the_box_is_central_inside_the_mask_and_of_the_frames_aspect(width: int,
 
 @pytest.mark.parametrize("factor", [1, 2])
 @pytest.mark.parametrize("buckets", [False, True])
-def test_picture_and_mask_show_the_same_cut(factor: int, buckets: bool) -> None:
-    """A picture painted from its mask, perhaps twice as large, still agrees with it inside every region."""
+def test_picture_and_mask_show_the_same_part(factor: int, buckets: bool) -> None:
+    """An image painted from its mask, possibly twice as large, still agrees with it inside every region."""
     ids = np.zeros((120, 200), dtype=np.uint8)
     ids[20:100, 60:150], ids[40:60, 90:120] = 1, 13
     painted = np.array(PALETTE, dtype=np.uint8)[ids].repeat(factor, 0).repeat(factor, 1)

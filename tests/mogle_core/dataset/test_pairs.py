@@ -1,4 +1,4 @@
-"""Pairing: every layout, natural order, splits, captions, and a sentence for what has no counterpart."""
+"""Pairs of image and mask: every layout, natural order, splits, captions, and errors for files without a partner."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_masks_without_pictures_are_pairs_where_no_picture_is_needed(tmp_path: P
         _ = pair.face
 
 
-def test_what_is_alone_is_listed_file_by_file(tmp_path: Path) -> None:
+def test_files_without_a_partner_are_listed(tmp_path: Path) -> None:
     root = write_set(tmp_path, 4)
     (root / "masks/2.png").unlink()
     (root / "images/3.png").unlink()

@@ -1,4 +1,4 @@
-"""CelebAMask-HQ's part masks: merged in the official order, whatever the order of the files."""
+"""CelebAMask-HQ's part masks are merged in the official order, whatever the order of the files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def part(folder: Path, number: int, name: str, region: tuple[slice, slice], size
 
 
 def test_later_parts_lie_over_earlier_ones(tmp_path: Path) -> None:
-    """Part k covers columns k to the end: what is seen of each is the column where it begins."""
+    """Part k covers columns k to the end, so each part stays visible in its first column."""
     for place, name in enumerate(ORDER):
         part(tmp_path / "anno", 2001, name, (slice(0, 8), slice(place, None)))
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
@@ -31,7 +31,7 @@ def test_later_parts_lie_over_earlier_ones(tmp_path: Path) -> None:
     assert int(ids[0, -1]) == CLASS_NAMES.index("cloth") and int(ids[20].max()) == 0
 
 
-def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_it_resumes_where_it_stopped(tmp_path: Path) -> None:
     for number in range(3):
         part(tmp_path / "anno", number, "skin", (slice(4, 20), slice(4, 20)))
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 3
@@ -39,7 +39,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
 
 
-def test_unlike_and_missing_parts_are_named(tmp_path: Path) -> None:
+def test_parts_of_other_sizes_and_missing_parts_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="anno holds no part masks"):
         merge_parts(tmp_path / "anno", tmp_path / "mask")
     part(tmp_path / "anno", 0, "skin", (slice(0, 4), slice(0, 4)))

@@ -1,4 +1,4 @@
-"""Reading a pair's files: upright pictures, and masks by the same ids whichever way they are read."""
+"""Reading the files of a pair: images are upright, and masks give the same ids in every storage format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole evaluation on the toy world: every column, the same whatever batch and order, and better with a mask."""
+"""A whole evaluation on the toy world: every column is filled, batch and order do not matter, a mask helps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def generated(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with their masks, two of each, and from text alone."""
+    """Images from masks, two of each, and images from text alone."""
     root = tmp_path_factory.mktemp("generated")
     common = ["generate", str(faces), "--toy", "--steps", "6"]
     assert main([*common, "--copies", "2", "--out", str(root / "masked")]) == 0
@@ -111,11 +111,11 @@ def test_photos_against_themselves_are_perfect(faces: Path, tmp_path: Path) -> N
 
 
 def mean_colour(pictures: Tensor) -> Tensor:
-    """A user's own extractor."""
+    """A feature extractor as a user may write it."""
     return pictures.float().mean(dim=(2, 3))
 
 
-def test_an_extractor_of_the_users_own(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_extractor(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = "def mean_colour(pictures):\n    return pictures.float().mean(dim=(2, 3))\n"
     (tmp_path / "my_metrics.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -162,7 +162,7 @@ def test_the_command_writes_the_report(
         (["--toy", "--masks", "gone"], "There is no folder gone"),
     ],
 )
-def test_a_sentence_for_what_is_missing(
+def test_what_is_missing_is_an_error_message(
     more: list[str], sentence: str, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(generated / "base"), "--out", str(tmp_path / "out"), *more]) == 1

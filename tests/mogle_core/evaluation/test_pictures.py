@@ -1,4 +1,4 @@
-"""Pairing by name, and what is said of files that do not fit."""
+"""Pairing by name, and the errors for files that do not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def save(folder: Path, *names: str, side: int = 8) -> None:
         Image.fromarray(np.full((side, side, 3), 99, np.uint8)).save(folder / name)
 
 
-def test_by_name_whatever_the_ending_and_the_seed(tmp_path: Path) -> None:
+def test_pairs_match_by_name_without_extension_and_seed(tmp_path: Path) -> None:
     save(tmp_path / "ours", "10@0.png", "10@1.png", "9@0.png")
     save(tmp_path / "photos", "9.jpg", "10.jpg")
     ours, photos = list_pictures(tmp_path / "ours"), list_pictures(tmp_path / "photos")
@@ -52,7 +52,7 @@ def test_a_truncated_png(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
         readable(list_pictures(tmp_path), strict=True)
 
 
-def test_folders_that_cannot_be(tmp_path: Path) -> None:
+def test_folders_that_cannot_be_evaluated(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="There is no folder"):
         list_pictures(tmp_path / "gone")
     with pytest.raises(DatasetError, match="has no pictures"):

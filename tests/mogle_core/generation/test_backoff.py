@@ -1,4 +1,4 @@
-"""Smaller batches where memory runs out."""
+"""Batches become smaller where memory runs out."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def limited(limit: int, sizes: list[int], bad: int | None = None):
     return make
 
 
-def test_half_as_many_and_never_more_again() -> None:
+def test_batches_are_halved_and_never_grow_again() -> None:
     sizes: list[int] = []
     assert list(in_batches(limited(3, sizes), range(11), 8)) == [10 * item for item in range(11)]
     assert sizes == [8, 4, 2, 2, 2, 2, 2, 1]
 
 
-def test_one_that_does_not_fit_is_said_and_the_rest_goes_on() -> None:
+def test_one_that_does_not_fit_is_reported_and_the_rest_continues() -> None:
     found = list(in_batches(limited(0, []), range(3), 2))
     assert len(found) == 3
     assert all(isinstance(error, MemoryError) and "--base-dtype fp8" in str(error) for error in found)
 
 
-def test_one_bad_picture_does_not_take_its_batch_with_it() -> None:
+def test_one_bad_picture_does_not_fail_its_batch() -> None:
     sizes: list[int] = []
     found = list(in_batches(limited(8, sizes, bad=1), range(6), 3))
     assert [str(each) for each in found] == ["0", "1 cannot be made", "20", "30", "40", "50"]

@@ -1,4 +1,4 @@
-"""Jobs from every source, their seeds, and a sentence for each that cannot be read."""
+"""Jobs from every source, their seeds, and an error message for each source that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mogle_core.dataset.errors import DatasetError
 from mogle_core.generation.jobs import Job, read_jobs, read_shard, seed_of, shard
 
 
-def test_seeds_are_of_base_and_name_alone() -> None:
+def test_seeds_depend_on_base_and_name_only() -> None:
     names = [str(number) for number in range(2000)]
     seeds = [seed_of(0, name) for name in names]
     assert len(set(seeds)) == 2000 and all(0 <= seed < 2**53 for seed in seeds)
@@ -74,7 +74,7 @@ def test_prompts_alone_are_numbered(tmp_path: Path) -> None:
     assert [job.prompt for job in read_jobs(None, "one " * 200)] == ["one " * 200]
 
 
-def test_copies_have_seeds_of_their_own(masks: Path) -> None:
+def test_copies_have_different_seeds(masks: Path) -> None:
     jobs = read_jobs(masks, copies=3)
     assert [job.name for job in jobs[:4]] == ["0@0", "0@1", "0@2", "1@0"]
     assert len({job.seed for job in jobs}) == 30
@@ -90,7 +90,7 @@ def test_shards_are_a_partition_whatever_their_number(masks: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["2/2", "1", "-1/2", "0/0", "a/b"])
-def test_a_shard_that_is_none(text: str) -> None:
+def test_a_wrong_shard_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="0/2 and 1/2"):
         read_shard(text)
 
@@ -106,14 +106,14 @@ def test_a_shard_that_is_none(text: str) -> None:
         ("name\n", "nothing to make"),
     ],
 )
-def test_a_sentence_for_a_wrong_table(content: str, sentence: str, tmp_path: Path) -> None:
+def test_a_wrong_table_is_an_error_message(content: str, sentence: str, tmp_path: Path) -> None:
     table = tmp_path / "jobs.csv"
     table.write_text(content)
     with pytest.raises(DatasetError, match=sentence):
         read_jobs(table)
 
 
-def test_a_sentence_for_no_source(tmp_path: Path) -> None:
+def test_no_source_is_an_error_message(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="There is no .*gone"):
         read_jobs(tmp_path / "gone")
     with pytest.raises(DatasetError, match="give a data set, masks, a table of jobs, or --prompts"):

@@ -1,4 +1,4 @@
-"""The toy's models behind `mogle generate`: bit-equal however the work is cut, killed and taken up again."""
+"""`mogle generate` with the toy's models: bit-equal however the work is divided, killed and resumed."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_strength_0_is_the_base_model(backend: LocalBackend, orders: list[Order]
     assert not torch.equal(first(backend, plain), first(backend, orders[0]))
 
 
-def test_texts_are_freed_before_the_transformer_comes(orders: list[Order]) -> None:
+def test_text_encoders_are_freed_before_the_transformer_loads(orders: list[Order]) -> None:
     backend = LocalBackend(toy_sources())
     backend.prepare([each.job.prompt for each in orders])
     assert "_model" not in vars(backend.disk.text) and "models" not in vars(backend.disk)
@@ -104,7 +104,7 @@ def test_masks_without_a_network_are_refused(orders: list[Order]) -> None:
     backend.close()
 
 
-def test_the_official_way_is_blank_and_has_one_generator() -> None:
+def test_official_compat_has_blank_masks_and_one_generator() -> None:
     settings = as_official(SMALL)
     assert settings.local_masks == "blank"
     stream = noises(settings)
@@ -133,7 +133,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def killed_after(count: int, faces: Path, out: Path, *more: str) -> None:
-    """Start the command, and kill it without warning once there are this many pictures."""
+    """Starts the command and kills it without warning once this many images exist."""
     command = [sys.executable, "-m", "mogle_core.cli", *arguments(faces, out, *more)]
     # As many threads as the tests have: with another number sums are rounded otherwise, here and there.
     threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -148,7 +148,7 @@ def killed_after(count: int, faces: Path, out: Path, *more: str) -> None:
 
 
 @pytest.mark.slow
-def test_killed_twice_and_in_two_shards_it_is_one_runs_set(faces: Path, tmp_path: Path) -> None:
+def test_two_shards_killed_twice_make_the_set_of_one_run(faces: Path, tmp_path: Path) -> None:
     assert main(arguments(faces, tmp_path / "whole")) == 0
     out = tmp_path / "parts"
     killed_after(2, faces, out, "--shard", "0/2")

@@ -1,4 +1,4 @@
-"""A run: resuming, failures, full disks, and what the manifest says of each."""
+"""A run: resuming, failures, full disks, and the manifest's entry for each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_batches_shards_and_order_make_the_same_files(masks: Path, tmp_path: Pat
     }
 
 
-def test_what_is_there_is_kept(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_existing_pictures_stay(masks: Path, tmp_path: Path, small: Settings) -> None:
     jobs, output = read_jobs(masks), Output(tmp_path / "out")
     list(generate(jobs[:4], small, Painter(), output))
     before = pictures(output.folder)
@@ -94,7 +94,7 @@ def test_a_damaged_picture_is_made_anew(masks: Path, tmp_path: Path, small: Sett
     assert pictures(output.folder) == whole
 
 
-def test_a_failure_is_recorded_and_the_rest_goes_on(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_a_failure_is_recorded_and_the_rest_continues(masks: Path, tmp_path: Path, small: Settings) -> None:
     jobs, output = read_jobs(masks), Output(tmp_path / "out")
     (masks / "4.png").write_bytes((masks / "4.png").read_bytes()[:60])
     (masks / "8.png").unlink()
@@ -117,7 +117,7 @@ def test_strict_stops_at_the_first(masks: Path, tmp_path: Path, small: Settings)
 
 
 def test_a_full_disk(masks: Path, tmp_path: Path, small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures cannot be written from the third on; there is no part of one, and a second run makes the rest."""
+    """From the third image on, writing fails. No partial file is left, and a second run makes the rest."""
     real, written = run.write_picture, []
 
     def write(picture, path, *notes) -> None:
@@ -149,7 +149,7 @@ def test_when_nothing_more_can_be_made_the_rest_has_failed(masks: Path, tmp_path
     assert list(statuses(output).values()) == ["made"] * 5 + ["failed"] * 5
 
 
-def test_a_line_that_a_kill_cut_off_is_passed_over(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_a_truncated_manifest_line_is_ignored(masks: Path, tmp_path: Path, small: Settings) -> None:
     jobs, output = read_jobs(masks), Output(tmp_path / "out")
     list(generate(jobs[:2], small, Painter(), output))
     with output.manifest.open("a") as file:
@@ -159,9 +159,7 @@ def test_a_line_that_a_kill_cut_off_is_passed_over(masks: Path, tmp_path: Path, 
     assert len(pictures(output.folder)) == 10
 
 
-def test_the_official_noise_is_of_a_jobs_place_whatever_was_made_before(
-    masks: Path, tmp_path: Path, small: Settings
-) -> None:
+def test_official_noise_depends_on_a_jobs_position_only(masks: Path, tmp_path: Path, small: Settings) -> None:
     class Noting(Painter):
         def make(self, orders, settings):
             orders = list(orders)
@@ -184,7 +182,7 @@ def test_names_may_have_folders(tmp_path: Path, small: Settings) -> None:
     assert Image.open(output.folder / "a/b.jpg").size == (32, 32)
 
 
-def test_every_text_is_told_before_the_first_picture(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_every_text_is_announced_before_the_first_picture(masks: Path, tmp_path: Path, small: Settings) -> None:
     painter = Painter()
     next(iter(generate(read_jobs(masks, "A face."), small, painter, Output(tmp_path / "out"))))
     assert painter.prompts == ["A face."] * 10

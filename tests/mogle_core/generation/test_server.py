@@ -1,4 +1,4 @@
-"""Jobs over a pool of ComfyUI servers: the prompts that they get, and what happens when they fall silent."""
+"""Jobs over a pool of ComfyUI servers: the prompts they get, and what happens when servers stop answering."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def test_a_mask_is_uploaded_once_in_the_palettes_colours(masks: Path, tmp_path: 
     assert (decode_image(Image.open(tmp_path / "mask.png")).ids == ours).all()
 
 
-def test_the_others_take_over_from_one_that_falls_silent(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_the_others_take_over_from_a_server_that_stops_answering(masks: Path, tmp_path: Path, small: Settings) -> None:
     with FakeComfy(noise, dies_after=2) as dying, FakeComfy(noise) as living:
         assert made([dying.url, living.url], masks, tmp_path / "out", small) == ["made"] * 10
         assert len(living.prompts) >= 8
 
 
-def test_when_none_answers_any_more_the_rest_has_failed(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_when_no_server_answers_the_rest_has_failed(masks: Path, tmp_path: Path, small: Settings) -> None:
     with FakeComfy(noise, dies_after=3) as dying, pytest.raises(BackendError, match="None .* answers any more"):
         made([dying.url], masks, tmp_path / "out", small)
     found = [outcome.status for outcome in outcomes(tmp_path / "out/manifest.jsonl")]
     assert found == ["made"] * 3 + ["failed"] * 7
 
 
-def test_one_that_was_never_there_is_left_out(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_an_unreachable_server_is_left_out(masks: Path, tmp_path: Path, small: Settings) -> None:
     with FakeComfy(noise) as server:
         assert made(["http://127.0.0.1:9", server.url], masks, tmp_path / "out", small) == ["made"] * 10
     with pytest.raises(BackendError, match=r"There is no ComfyUI at http://127.0.0.1:9 .*: start it"):
@@ -82,7 +82,7 @@ def test_a_comfyui_without_the_extension(masks: Path, tmp_path: Path, small: Set
         made([server.url], masks, tmp_path / "out", small)
 
 
-def test_what_a_node_says_is_in_the_manifest(masks: Path, tmp_path: Path, small: Settings) -> None:
+def test_a_nodes_error_is_in_the_manifest(masks: Path, tmp_path: Path, small: Settings) -> None:
     def fails_once(prompt: dict[str, Any]) -> np.ndarray:
         if prompt["sampler"]["inputs"]["seed"] == read_jobs(masks)[4].seed:
             raise ValueError("out of paint")

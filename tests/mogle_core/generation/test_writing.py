@@ -1,4 +1,4 @@
-"""Picture files: whole or not there, and what others read in them."""
+"""Image files are written whole or not at all, and other tools can read their metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOB = Job("a", "Ein Gesicht, größer.", 7, Path("m/a.png"))
 NOTES = Notes(JOB, Settings(), "abc", {"3": {"class_type": "KSampler"}})
 
 
-def test_png_holds_the_pixels_and_says_everything(tmp_path: Path) -> None:
+def test_png_holds_the_pixels_and_all_metadata(tmp_path: Path) -> None:
     write_picture(PICTURE, tmp_path / "a.png", NOTES)
     with Image.open(tmp_path / "a.png") as image:
         image.load()
@@ -35,7 +35,7 @@ def test_png_holds_the_pixels_and_says_everything(tmp_path: Path) -> None:
     assert read_digest(tmp_path / "a.png") == "abc"
 
 
-def test_jpeg_says_it_in_exif(tmp_path: Path) -> None:
+def test_jpeg_holds_the_metadata_in_exif(tmp_path: Path) -> None:
     write_picture(PICTURE, tmp_path / "a.jpg", NOTES, quality=90)
     with Image.open(tmp_path / "a.jpg") as image:
         exif = image.getexif()
@@ -52,7 +52,7 @@ def test_quality_is_as_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"no picture"])
-def test_no_digest_in_what_is_no_picture(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_has_no_digest(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     assert read_digest(tmp_path / "a.png") is None
     assert read_digest(tmp_path / "gone.png") is None

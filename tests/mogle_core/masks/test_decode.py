@@ -1,4 +1,4 @@
-"""Every storage of a mask gives the same ids; what is no mask gives a sentence."""
+"""Every storage format of a mask gives the same ids, and anything else gives an error message."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stored(name: str = "mm_celeba_27000") -> Image.Image:
 
 
 def as_image(picture: Image.Image) -> Tensor:
-    """What ComfyUI's LoadImage makes of a picture: (1, H, W, 3) in 0..1."""
+    """What ComfyUI's LoadImage returns for an image: (1, H, W, 3) in 0..1."""
     return torch.from_numpy(np.array(picture.convert("RGB")).astype(np.float32) / 255)[None]
 
 
@@ -58,7 +58,7 @@ def raw_ids(mode: str = "L") -> Image.Image:
 
 
 def permuted_palette() -> Image.Image:
-    """The same picture with its palette's entries, and so its indices, in another order."""
+    """The same image with its palette entries, and so its indices, in another order."""
     indices = NUM_CLASSES - 1 - np.array(stored())
     picture = Image.fromarray(indices.astype(np.uint8), "P")
     picture.putpalette([level for colour in reversed(PALETTE) for level in colour])
@@ -66,7 +66,7 @@ def permuted_palette() -> Image.Image:
 
 
 def strange_palette() -> Image.Image:
-    """Ids with a palette of another making (as VOC's), black for the background."""
+    """Ids with the palette of another data set (like VOC's), with black background."""
     picture = stored().copy()
     picture.putpalette([0, 0, 0, *(level for c in range(1, 19) for level in (128, 7 * c, 128))])
     return picture
@@ -79,7 +79,7 @@ def grey_palette() -> Image.Image:
 
 
 def with_alpha(picture: Image.Image) -> Image.Image:
-    """Half transparent everywhere: still all there."""
+    """The image, half transparent everywhere."""
     picture.putalpha(128)
     return picture
 
@@ -220,7 +220,7 @@ def test_off_palette_pixels_take_the_nearest_class_and_are_reported(caplog: pyte
 @pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_stains_change_nothing_farther_than_a_pixel_and_add_no_class(seed: int) -> None:
+def test_stains_change_only_their_neighbours_and_add_no_class(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(1, 19, (2, 3, 3), generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2)
     stained = torch.rand(ids.shape, generator=generator) < 0.02
@@ -301,7 +301,7 @@ def test_an_explicit_space_maps_ids_and_colours_by_its_table(space: str) -> None
 
 @pytest.mark.parametrize("space", LABEL_SPACES)
 def test_drawn_faces_go_through_each_space_and_come_back(space: str) -> None:
-    """What the space lacks is background beforehand; all that it has comes back, as ids and as colours."""
+    """Classes that the space lacks become background first. All others come back, as ids and as colours."""
     there = torch.zeros(NUM_CLASSES, dtype=torch.uint8)
     for source, class_id in reversed(list(enumerate(LABEL_SPACES[space]))):
         there[class_id] = source

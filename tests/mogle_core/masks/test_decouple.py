@@ -1,4 +1,4 @@
-"""Label maps: resizing, painting, flipping, and the 20 masks with their keys."""
+"""Label maps: resizing, colours, flipping, and the 20 masks with their keys."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_resizing_is_torchs_nearest_exact(size: tuple[int, int]) -> None:
     assert torch.equal(resize(ids, *size), expected.byte())
 
 
-def test_no_mask_has_no_size() -> None:
+def test_a_side_of_zero_is_refused() -> None:
     with pytest.raises(MaskError, match="5x0"):
         resize(face(), 0, 5)
 
@@ -112,7 +112,7 @@ def test_blank_local_masks_are_black_and_the_full_one_is_not() -> None:
 
 
 @given(label_maps(), label_maps(), st.sampled_from(["correct", "blank"]))
-def test_keys_are_equal_just_when_pictures_are(first: Tensor, second: Tensor, local_masks: str) -> None:
+def test_keys_are_equal_exactly_if_pictures_are(first: Tensor, second: Tensor, local_masks: str) -> None:
     keyed = [
         (key, picture)
         for decoupled in (Decoupled(first), Decoupled(second, local_masks))  # type: ignore[arg-type]

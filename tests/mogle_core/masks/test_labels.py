@@ -1,4 +1,4 @@
-"""The label tables: total, in range, and the palette that the stored masks carry."""
+"""The label tables are complete and in range, and their palette is that of the stored masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MASKS = DATA / "masks"
 PERMUTED_SPACES = ("celebamask", "farl", "bisenet")
 
 
-def test_a_class_stands_at_its_id() -> None:
+def test_classes_are_in_the_order_of_their_ids() -> None:
     assert NUM_CLASSES == 19
     assert [c.id for c in CLASSES] == list(range(NUM_CLASSES))
     assert len(set(CLASS_NAMES)) == NUM_CLASSES
@@ -40,7 +40,7 @@ def test_flipping_twice_changes_nothing() -> None:
     assert [FLIPPED[FLIPPED[c]] for c in range(NUM_CLASSES)] == list(range(NUM_CLASSES))
 
 
-def test_flipping_swaps_just_the_sided_classes() -> None:
+def test_flipping_swaps_only_the_sided_classes() -> None:
     sided = {name[2:]: {} for name in CLASS_NAMES if name in ("l_eye", "l_brow", "l_ear")}
     swapped = {CLASS_NAMES[c]: CLASS_NAMES[f] for c, f in enumerate(FLIPPED) if c != f}
     assert swapped == {f"{a}_{part}": f"{b}_{part}" for part in sided for a, b in ("lr", "rl")}

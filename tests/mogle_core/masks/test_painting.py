@@ -1,4 +1,4 @@
-"""Paintings as text: what is written is read back, and nothing else is accepted."""
+"""Paintings as text are read back as they were written, and nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_more_after_the_end_is_refused() -> None:
         read_painting(f"mogle1:16x16:{packed}")
 
 
-def test_a_bomb_is_not_unpacked() -> None:
+def test_a_decompression_bomb_is_not_unpacked() -> None:
     bomb = text_of(bytes(1 << 28))
     tracemalloc.start()
     try:

@@ -19,7 +19,7 @@ IDS = {c.name: c.id for c in CLASSES}
 
 
 def square(left: int, top: int, side: int = 20, number: int = 13, size: int = 64) -> Tensor:
-    """One square of a class on background, (1, size, size)."""
+    """A square of one class on background, (1, size, size)."""
     ids = torch.zeros(1, size, size, dtype=torch.uint8)
     ids[0, top : top + side, left : left + side] = number
     return ids
@@ -33,7 +33,7 @@ def label_maps(draw: st.DrawFn) -> Tensor:
 
 @settings(deadline=None)
 @given(label_maps())
-def test_a_map_keeps_itself_perfectly(ids: Tensor) -> None:
+def test_a_map_scores_perfectly_against_itself(ids: Tensor) -> None:
     result = score(ids, ids)
     present = torch.tensor([bool((ids == number).any()) for number in range(NUM_CLASSES)])
     for values in (result.ious, result.outlines):
@@ -73,7 +73,7 @@ def test_a_class_in_one_map_only_counts_as_missed() -> None:
     assert result.mean_ious.item() == pytest.approx(1 / 3)
 
 
-def test_left_and_right_mixed_up_is_perfect_once_they_are_one() -> None:
+def test_swapped_sides_are_perfect_if_sides_count_as_one() -> None:
     wanted = torch.cat((square(4, 4, 8, IDS["l_eye"]), square(40, 4, 8, IDS["r_ear"])))
     found = torch.tensor(FLIPPED, dtype=torch.uint8)[wanted.long()]
     result = score(found, wanted)
@@ -85,7 +85,7 @@ def test_left_and_right_mixed_up_is_perfect_once_they_are_one() -> None:
     ]
 
 
-def test_an_outline_is_the_regions_own_edge_and_not_the_frame() -> None:
+def test_an_outline_is_the_regions_edge_and_not_the_images() -> None:
     region = square(10, 10, 5, size=20) > 0
     edge = outline(region)
     assert int(edge.sum()) == 16 and bool((edge <= region).all())
@@ -102,7 +102,7 @@ def test_within_is_a_disc(reach: float) -> None:
 
 
 def test_an_outline_may_be_off_by_the_tolerance() -> None:
-    """At 512 pixels it is 5.43: five pixels are forgiven, six are not where the outlines run along each other."""
+    """It is 5.43 at 512 pixels: five pixels are tolerated, six are not where the outlines are parallel."""
     wanted = square(100, 100, 200, size=512)
     assert 0.0075 * math.hypot(512, 512) == pytest.approx(5.43, abs=0.01)
     assert boundary_f1(square(105, 100, 200, size=512), wanted)[0, IDS["hair"]].item() == 1
@@ -125,12 +125,12 @@ def test_the_best_of_a_batch_against_one_mask_of_another_size() -> None:
     torch.testing.assert_close(class_ious(found, larger), result.ious, equal_nan=True)
 
 
-def test_numbers_that_do_not_belong_together_are_refused() -> None:
+def test_numbers_of_maps_that_do_not_match_are_refused() -> None:
     with pytest.raises(MaskError, match="2 masks and 3 pictures"):
         score(square(1, 1).expand(3, -1, -1), square(1, 1).expand(2, -1, -1))
 
 
-def test_the_difference_shows_what_was_found_where_it_is_wrong() -> None:
+def test_the_difference_shows_the_actual_class_where_it_is_wrong() -> None:
     wanted, found = square(10, 10), square(20, 10)
     shown = difference(found, wanted)
     assert shown[0, 15, 35].tolist() == colours(found)[0, 15, 35].tolist(), "hair where none was asked for"

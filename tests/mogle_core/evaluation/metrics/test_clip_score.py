@@ -1,4 +1,4 @@
-"""CLIP score in closed form."""
+"""The CLIP score equals its closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CMMD in closed form."""
+"""CMMD equals its closed form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_two_points_at_right_angles() -> None:
     assert cmmd(first, second) == pytest.approx(19.9003, abs=1e-3)
 
 
-def test_lengths_do_not_matter_and_a_set_is_at_0_from_itself() -> None:
+def test_lengths_do_not_matter_and_the_distance_to_itself_is_0() -> None:
     points = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
     others = points.roll(1, dims=1)
     assert cmmd(points, 3 * points) == pytest.approx(0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Detection by the figures' definitions, and its score files."""
+"""The detection figures follow their definitions, and score files are read or refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mogle_core.evaluation.metrics.detection import detection, read_scores
 @pytest.mark.parametrize("levels", [4, 50, 100_000])
 @pytest.mark.parametrize("seed", range(5))
 def test_figures_by_their_definitions(seed: int, levels: int) -> None:
-    """Pair by pair and threshold by threshold. With few levels most scores are tied."""
+    """Computed pair by pair and threshold by threshold. There are few levels, so most scores are tied."""
     rng = np.random.default_rng(seed)
     labels = rng.random(300) < 0.4
     scores = rng.integers(0, levels, 300) + labels * levels // 5
@@ -36,7 +36,7 @@ def test_figures_by_their_definitions(seed: int, levels: int) -> None:
     assert found.eer == pytest.approx(f0 + share * (f1 - f0), abs=1e-9)
 
 
-def test_perfect_inverted_and_blind() -> None:
+def test_perfect_inverted_and_uninformative_scores() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     perfect = detection(torch.tensor([0.1, 0.2, 0.8, 0.9]), labels)
     assert (perfect.auc, perfect.eer, perfect.ap) == (1, 0, 1)
@@ -67,7 +67,7 @@ def test_a_score_file(tmp_path: Path) -> None:
         ("name,label,score\na,1\n", "line 2"),
     ],
 )
-def test_a_sentence_for_a_wrong_line(content: str, sentence: str, tmp_path: Path) -> None:
+def test_a_wrong_line_is_an_error_message(content: str, sentence: str, tmp_path: Path) -> None:
     file = tmp_path / "scores.csv"
     file.write_text(content)
     with pytest.raises(ValueError, match=sentence):

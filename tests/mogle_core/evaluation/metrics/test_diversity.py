@@ -1,4 +1,4 @@
-"""Diversity over pairs, and which pictures differ in their seed alone."""
+"""Diversity over pairs, and which images differ only in their seed."""
 
 from __future__ import annotations
 

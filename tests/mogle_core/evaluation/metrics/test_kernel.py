@@ -1,4 +1,4 @@
-"""The kernel distance: unbiased, against torchmetrics, and one number for a seed."""
+"""The kernel distance is unbiased, agrees with torchmetrics, and depends only on the seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def drawn(count: int, seed: int, shift: float = 0.0) -> Tensor:
 
 
 def test_equal_distributions_are_0_in_the_mean_of_50_draws() -> None:
-    """An estimate with bias would be beyond 4 standard errors; the biased one is, as the test shows."""
+    """A biased estimate lies more than 4 standard errors away, as the test shows."""
     found = torch.stack([squared_mmd(drawn(100, 2 * i), drawn(100, 2 * i + 1)) for i in range(50)])
     error = found.std() / 50**0.5
     assert found.mean().abs() < 4 * error
@@ -44,7 +44,7 @@ def test_torchmetrics_has_the_same_figure() -> None:
     assert ours.deviation == pytest.approx(deviation.item(), abs=1e-6)
 
 
-def test_subsets_are_the_seeds_and_never_larger_than_the_set() -> None:
+def test_subsets_depend_on_the_seed_and_fit_in_the_set() -> None:
     first, second = drawn(50, 1), drawn(30, 2, shift=1)
     once = kernel_distance(first, second, subsets=5, subset_size=20)
     torch.manual_seed(99)

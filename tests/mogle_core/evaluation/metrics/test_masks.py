@@ -1,4 +1,4 @@
-"""Mask scores of a set: hand-made maps through a parser that reads them off the picture."""
+"""Mask scores of a set: hand-made maps, and a parser that reads the mask from the colours of the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HAIR = CLASS_NAMES.index("hair")
 
 
 class ReadsThePalette:
-    """Sees in a picture in the palette's colours exactly what was painted."""
+    """A parser that returns exactly what is painted in palette colours."""
 
     module = nn.Identity()
 

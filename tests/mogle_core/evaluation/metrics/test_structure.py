@@ -16,13 +16,13 @@ from mogle_core.evaluation.metrics.structure import (
 KEYS = torch.randn(3, 10, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_picture_is_at_0_from_itself_and_from_any_turn_of_its_keys() -> None:
+def test_distance_is_0_to_itself_and_to_any_rotation_of_its_keys() -> None:
     turn = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)))[0]
     assert structure_distances(KEYS, KEYS).tolist() == [0, 0, 0]
     torch.testing.assert_close(structure_distances(KEYS, 3 * KEYS @ turn), torch.zeros(3), atol=1e-9, rtol=0)
 
 
-def test_two_tokens_alike_against_two_at_right_angles() -> None:
+def test_two_equal_tokens_against_two_orthogonal_ones() -> None:
     alike, apart = torch.tensor([[[1.0, 0], [2, 0]]]), torch.tensor([[[1.0, 0], [0, 1]]])
     assert self_similarity(apart).tolist() == [[[1, 0], [0, 1]]]
     assert structure_distances(alike, apart).item() == 0.5  # 2 of the 4 entries differ by 1

@@ -1,4 +1,4 @@
-"""The published networks' readers, on tiny networks of the same layout: preprocessing, batches, and sentences."""
+"""Readers for the published networks, on tiny networks of the same layout: preprocessing, batches and errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Layers(nn.Module):
 
 
 class Network(nn.Module):
-    """As NVIDIA's file: the network behind its own resizing in `layers`."""
+    """Like NVIDIA's file: the network in `layers`, behind its built-in resizing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Network(nn.Module):
 
 
 def test_the_clean_protocol(tmp_path: Path) -> None:
-    """Resized as floats by channel, and brought to -1..1: a grey picture has its level as every feature."""
+    """Images are resized as floats per channel and scaled to -1..1: every feature of a grey image is its level."""
     torch.jit.script(Network()).save(str(tmp_path / "inception.pt"))
     network = inception.load_inception(tmp_path / "inception.pt")
     assert isinstance(network, inception.CleanInception)

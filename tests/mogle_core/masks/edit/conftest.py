@@ -1,4 +1,4 @@
-"""Examples are small, but the first one imports scipy, and the processor may be busy: no deadline for one."""
+"""No deadline for examples: they are small, but the first one imports scipy, and the processor may be busy."""
 
 from __future__ import annotations
 

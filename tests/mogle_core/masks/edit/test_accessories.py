@@ -1,4 +1,4 @@
-"""Hats, glasses and earrings on drawn faces: where they are, what they hide, how they scale."""
+"""Hats, glasses and earrings on drawn faces: position, what they hide, and size."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_the_shape_is_the_same_at_every_size(operation: str, style: str) -> None
 
 
 @pytest.mark.parametrize(("operation", "style"), KINDS)
-def test_the_mirrored_face_gets_the_mirrored_thing(operation: str, style: str) -> None:
+def test_the_mirrored_face_gets_the_mirrored_accessory(operation: str, style: str) -> None:
     ids, added = drawn(1, size=192), ADDED[operation][0]
     direct, mirrored = edit(ids, operation, style=style), flip(edit(flip(ids), operation, style=style))
     assert overlap(direct == added, mirrored == added) > 0.85
 
 
 @pytest.mark.parametrize("style", STYLES["add glasses"])
-def test_glasses_stand_round_both_eyes(style: str) -> None:
+def test_glasses_surround_both_eyes(style: str) -> None:
     for ids in drawn(*FACES, size=192):
         worn = edit(ids[None], "add glasses", style=style)[0]
         for eye in (4, 5):

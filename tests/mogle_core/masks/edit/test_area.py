@@ -1,4 +1,4 @@
-"""Regions set from outside."""
+"""Set Region: an area becomes part of a region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes to light where a region goes."""
+"""How uncovered pixels are filled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mogle_core.masks.labels import CLASS_NAMES
 
 
 @given(label_maps(), st.data())
-def test_removing_leaves_no_pixel_and_touches_no_other(ids: Tensor, draw: st.DataObject) -> None:
+def test_removing_leaves_no_pixel_and_changes_no_other(ids: Tensor, draw: st.DataObject) -> None:
     region = draw.draw(st.sampled_from(ids.unique().tolist()))
     if len(ids.unique()) == 1:
         with pytest.raises(MaskError, match=f"no other class than {CLASS_NAMES[region]}"):
@@ -40,7 +40,7 @@ def test_what_is_filled_has_the_nearest_class(ids: Tensor, draw: st.DataObject) 
         assert torch.equal(away[c][removed == c], least[removed == c])
 
 
-def test_nothing_grows_that_the_region_lay_on_or_beside() -> None:
+def test_classes_that_cannot_lie_behind_the_region_do_not_grow() -> None:
     ids = drawn(0, 8)
     removed = edit(ids, "remove", "eye_g")
     for feature in ("l_eye", "r_eye", "l_brow", "r_brow", "nose"):
@@ -57,7 +57,7 @@ def test_an_eye_behind_glasses_leaves_glass_and_a_mouth_closes() -> None:
     assert set(edit(ids, "remove", "mouth")[ids == 10].tolist()) == {11, 12}
 
 
-def test_features_fill_where_there_is_nothing_else() -> None:
+def test_features_fill_if_there_is_no_other_class() -> None:
     ids = torch.tensor([[[2, 3, 3, 4]]], dtype=torch.uint8)
     assert edit(ids, "remove", "eye_g").tolist() == [[[2, 2, 4, 4]]]
 

@@ -1,4 +1,4 @@
-"""Label maps between two."""
+"""Label maps between two label maps."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def test_ends_are_the_inputs_and_no_class_is_invented(ids: Tensor, count: int, r
 
 
 @given(label_maps(), st.integers(2, 4))
-def test_between_equals_nothing_changes(ids: Tensor, count: int) -> None:
+def test_nothing_changes_between_equal_maps(ids: Tensor, count: int) -> None:
     assert torch.equal(morph(ids, ids, count), ids.expand(count, -1, -1))
 
 
-def test_a_border_wanders_at_even_speed() -> None:
+def test_a_border_moves_at_constant_speed() -> None:
     columns = torch.arange(40).expand(1, 8, 40)
     maps = morph(*(torch.where(columns < edge, 13, 1).byte() for edge in (8, 24)), count=5)
     assert [int((item == 13).sum()) // 8 for item in maps] == [8, 12, 16, 20, 24]
 
 
-def test_a_patch_travels_whole() -> None:
+def test_a_patch_moves_as_a_whole() -> None:
     first, second = (torch.ones(1, 40, 60, dtype=torch.uint8) for _ in range(2))
     first[0, 10:18, 4:12] = second[0, 20:28, 44:52] = 4
     for step, item in enumerate(morph(first, second, 6)):
@@ -44,7 +44,7 @@ def test_a_patch_travels_whole() -> None:
         assert places.mean(0).tolist() == [13.5 + 2 * step, 7.5 + 8 * step]
 
 
-def test_a_face_that_moves_moves_whole() -> None:
+def test_a_face_moves_as_a_whole() -> None:
     first = drawn(8, size=192)
     second = edit(first, "move", dx=24, dy=10)
     for step, item in enumerate(morph(first, second, 3)):
@@ -53,7 +53,7 @@ def test_a_face_that_moves_moves_whole() -> None:
             assert int(((item == c) & (expected == c)).sum()) >= 0.9 * int((expected == c).sum()), CLASS_NAMES[c]
 
 
-def test_what_only_one_map_has_fades_at_its_place() -> None:
+def test_what_only_one_map_has_fades_in_place() -> None:
     plain = drawn(1)
     glasses = edit(plain, "add glasses")
     areas = [int((item == 3).sum()) for item in morph(plain, glasses, 7)]

@@ -18,12 +18,12 @@ radii = st.integers(0, 6) | st.floats(0, 6, width=16)
 
 
 def picked(draw: st.DataObject, ids: Tensor) -> int:
-    """A class that the maps hold."""
+    """One of the classes in the maps."""
     return draw.draw(st.sampled_from(ids.unique().tolist()))
 
 
 def near(area: Tensor, radius: float) -> Tensor:
-    """Within a disk of this radius around any pixel of the area."""
+    """The pixels within this radius of the area."""
     return distances(area) <= radius if bool(area.any()) else torch.zeros_like(area)
 
 
@@ -47,7 +47,7 @@ def test_growing_and_shrinking_are_monotone(ids: Tensor, one: float, other: floa
 
 
 @given(label_maps(), radii, st.data(), st.sets(classes, max_size=3))
-def test_shrinking_draws_back_from_what_lies_behind(
+def test_shrinking_retreats_from_what_lies_behind(
     ids: Tensor, radius: float, draw: st.DataObject, kept: set[int]
 ) -> None:
     region = picked(draw, ids)
@@ -61,12 +61,12 @@ def test_shrinking_draws_back_from_what_lies_behind(
 
 
 @given(label_maps(), radii)
-def test_on_two_grounds_shrinking_one_is_growing_the_other(ids: Tensor, radius: float) -> None:
+def test_with_two_classes_behind_shrinking_one_grows_the_other(ids: Tensor, radius: float) -> None:
     two = torch.where(ids % 2 == 0, 13, 1).to(torch.uint8)
     assert torch.equal(edit(two, "shrink", "hair", amount=radius), edit(two, "grow", "skin", amount=radius))
 
 
-def test_eyes_do_not_push_the_skin_back() -> None:
+def test_eyes_do_not_shrink_the_skin() -> None:
     ids = drawn(1)
     shrunk = edit(ids, "shrink", "skin", amount=4)
     assert int((shrunk == 1).sum()) < int((ids == 1).sum())
@@ -97,7 +97,7 @@ def by_majority(ids: Tensor, radius: int) -> Tensor:
 
 
 @given(label_maps(side=5), st.integers(0, 4))
-def test_smoothing_takes_the_majority_and_its_own_in_doubt(ids: Tensor, radius: int) -> None:
+def test_smoothing_takes_the_majority_and_keeps_the_class_in_a_tie(ids: Tensor, radius: int) -> None:
     assert torch.equal(edit(ids, "smooth", amount=radius)[0], by_majority(ids[0], radius))
 
 
@@ -110,7 +110,7 @@ def test_smoothing_a_region_changes_only_what_joins_or_leaves_it(ids: Tensor, ra
     assert ((smoothed[changed] == region) | (ids[changed] == region)).all()
 
 
-def test_smoothing_takes_single_pixels_away() -> None:
+def test_smoothing_removes_single_pixels() -> None:
     ids = torch.full((1, 9, 9), 1, dtype=torch.uint8)
     ids[0, 4, 4] = ids[0, 0, 0] = 13
     assert (edit(ids, "smooth", amount=1) == 1).all()

@@ -1,4 +1,4 @@
-"""Moving, scaling, rotating and mirroring, on whole pixels."""
+"""Moving, scaling, rotating and mirroring whole pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ steps = st.integers(-16, 16)
 
 
 def shifted(area: Tensor, dx: int, dy: int) -> Tensor:
-    """An area (H, W) moved, with nothing coming in."""
+    """The area (H, W), moved. Nothing enters at the edges."""
     result = torch.zeros_like(area)
     for y, x in area.nonzero().tolist():
         if 0 <= y + dy < area.shape[0] and 0 <= x + dx < area.shape[1]:
@@ -107,7 +107,7 @@ def test_turning_keeps_the_area_but_for_its_border(degrees: float) -> None:
     assert abs(area - 800) < 40
 
 
-def test_what_is_left_behind_is_no_hole() -> None:
+def test_moving_leaves_no_hole() -> None:
     ids = drawn(1)
     moved = edit(ids, "move", "nose", dx=12, dy=3)
     assert set(moved[(ids == 2) & (moved != 2)].tolist()) == {1}

@@ -1,4 +1,4 @@
-"""What holds for every operation."""
+"""What every operation guarantees."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ regions = st.sampled_from(["all", *CLASS_NAMES])
 
 
 def tried(ids: Tensor, operation: str, region: str, **order: Any) -> Tensor:
-    """The edited map; what is refused, for a reason that is tested elsewhere, is no example."""
+    """The edited map. An edit that is refused, for a reason that is tested elsewhere, is skipped."""
     try:
         return edit(ids, operation, region, **order)
     except MaskError:
@@ -122,7 +122,7 @@ def test_what_works_on_one_class_says_so(operation: str) -> None:
         (("grow", "hair", "style", "round"), "no style 'round' of grow: it has none"),
     ],
 )
-def test_orders_that_cannot_be_carried_out(order: tuple[str, ...], sentence: str) -> None:
+def test_impossible_edits_are_refused(order: tuple[str, ...], sentence: str) -> None:
     operation, region, *more = order
     with pytest.raises(MaskError, match=sentence):
         edit(drawn(1), operation, region, **dict(zip(more[::2], more[1::2], strict=True)))

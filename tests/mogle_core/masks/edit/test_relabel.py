@@ -1,4 +1,4 @@
-"""Names change, pixels stay."""
+"""Operations that change classes and move no pixel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_replacing_moves_every_pixel_to_the_other_class(ids: Tensor, region: str
 
 
 @given(label_maps())
-def test_swapping_sides_is_a_flip_without_its_movement(ids: Tensor) -> None:
+def test_swapping_sides_is_a_flip_without_moving_pixels(ids: Tensor) -> None:
     swapped = edit(ids, "swap left/right")
     assert torch.equal(swapped, flip(ids).flip(-1))
     assert torch.equal(edit(swapped, "swap left/right"), ids)

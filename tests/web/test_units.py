@@ -52,6 +52,7 @@ def test_the_modules_do_what_they_say() -> None:
     run("node", "--test", *tests, cwd=HERE, patience=300)
 
 
+@pytest.mark.slow
 def test_the_types_hold(tmp_path: Path) -> None:
     """In the folders that ComfyUI serves, so that the imports of its scripts are found where they will be."""
     (tmp_path / "extensions").mkdir()
@@ -139,6 +140,7 @@ def test_classes_and_colours_are_the_cores() -> None:
     assert spaces == ["auto", *LABEL_SPACES]
 
 
+@pytest.mark.slow
 def test_the_gallery_is_what_the_drawer_draws() -> None:
     """By its pixels: deflate may pack the same ones in another way elsewhere."""
     stored = exported("STARTERS.map(({ title, painting }) => [title, painting])", "starters.mjs", "STARTERS")

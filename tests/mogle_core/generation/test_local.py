@@ -25,6 +25,8 @@ from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.world import generate, load_world
 
+pytestmark = pytest.mark.slow
+
 SMALL = Settings(width=64, height=64, steps=2, guidance=1.0)
 
 
@@ -147,7 +149,6 @@ def killed_after(count: int, faces: Path, out: Path, *more: str) -> None:
         running.wait()
 
 
-@pytest.mark.slow
 def test_two_shards_killed_twice_make_the_set_of_one_run(faces: Path, tmp_path: Path) -> None:
     assert main(arguments(faces, tmp_path / "whole")) == 0
     out = tmp_path / "parts"

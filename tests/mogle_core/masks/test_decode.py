@@ -138,12 +138,14 @@ def test_a_batch_of_two_is_its_items() -> None:
     assert torch.equal(decoded.ids[1:], decode_tensor(second).ids)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 18), min_size=12, max_size=12))
 def test_decoding_undoes_painting(classes: list[int]) -> None:
     ids = torch.tensor(classes, dtype=torch.uint8).view(1, 3, 4)
     assert torch.equal(decode_tensor(colours(ids)).ids, ids)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 18), st.tuples(*[st.integers(-14, 14)] * 3))
 def test_a_colour_near_the_palette_is_its_class(class_id: int, shift: tuple[int, int, int]) -> None:
     level = torch.tensor(PALETTE[class_id]) + torch.tensor(shift)

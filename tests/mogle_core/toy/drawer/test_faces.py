@@ -13,6 +13,8 @@ from mogle_core.toy.drawer.attributes import draw_attributes
 from mogle_core.toy.drawer.drawing import IDS, compose
 from mogle_core.toy.drawer.faces import HAIR_COLOURS, Face, draw_face, draw_label_map, draw_portrait, paint
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(200)
 
 

@@ -1,4 +1,4 @@
-"""Every number of the official code's reference run, through our network, LoRA, stream and sampler."""
+"""Every number of the official code's reference run, with our network, LoRA, stream and sampler."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_gate_weights_and_mask_tokens(case: str) -> None:
 @pytest.mark.parametrize("autograd", [False, True], ids=["inference", "autograd"])
 @pytest.mark.parametrize("case", STEPS)
 def test_velocity(case: str, autograd: bool, transformer: flux.Flux) -> None:
-    """From the noisy image to the velocity, through our own mask tokens; both of the blocks' code paths."""
+    """From the noisy image to the velocity, with our mask tokens, on both code paths of the blocks."""
     tensors, settings = CASES[case], SETTINGS[case]
     batch, grid = len(tensors["pooled"]), tuple(settings["grid"])
     with torch.set_grad_enabled(autograd):

@@ -1,4 +1,4 @@
-"""The framing of aligned portraits: exact on whole pixels, invertible elsewhere, and the photo untouched outside."""
+"""The framing of aligned portraits: exact on whole pixels, invertible elsewhere, the photo unchanged outside."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def noise(height: int, width: int, seed: int = 0) -> Tensor:
 
 
 def smooth(height: int, width: int) -> Tensor:
-    """A photo without fine detail, so that sampling it between pixels is nearly exact."""
+    """A photo without fine detail, so that sampling between pixels is nearly exact."""
     y, x = torch.meshgrid(torch.linspace(0, 3, height), torch.linspace(0, 3, width), indexing="ij")
     return torch.stack([x.sin(), y.cos(), (x + y).sin()], -1)[None] / 2 + 0.5
 
@@ -106,7 +106,7 @@ def test_the_seam_rises_over_the_feather() -> None:
     assert row[20] == pytest.approx(0.5, abs=0.05)
 
 
-def test_beyond_the_photo_its_border_goes_on() -> None:
+def test_beyond_the_photo_its_border_is_repeated() -> None:
     photo = noise(8, 8)
     cut = align(photo, (box(-4, -4, 16, 8, 8),), 16)
     assert torch.equal(cut[:, 4:12, 4:12], photo)
@@ -126,7 +126,7 @@ def test_a_label_map_is_cut_as_its_picture_is() -> None:
 
 
 def test_the_published_framing() -> None:
-    """FFHQ's mean landmarks of an aligned 512-pixel portrait give nearly the whole picture."""
+    """FFHQ's mean landmarks of an aligned 512-pixel portrait give nearly the whole image."""
     mean = Landmarks(left_eye=(318.9, 240.2), right_eye=(193.0, 239.9), mouth=(257.2, 371.3))
     crop = crop_of_landmarks(mean, 512, 512)
     assert crop.side == pytest.approx(504, abs=1)
@@ -136,7 +136,7 @@ def test_the_published_framing() -> None:
 
 @settings(deadline=None)
 @given(st.floats(-3, 3), st.floats(0.5, 3), st.floats(-50, 50), st.floats(-50, 50))
-def test_framing_moves_turns_and_grows_with_the_face(angle: float, scale: float, x: float, y: float) -> None:
+def test_framing_follows_position_tilt_and_size_of_the_face(angle: float, scale: float, x: float, y: float) -> None:
     def moved(point: tuple[float, float]) -> tuple[float, float]:
         cos, sin = scale * math.cos(angle), scale * math.sin(angle)
         return cos * point[0] - sin * point[1] + x, sin * point[0] + cos * point[1] + y
@@ -156,14 +156,14 @@ def test_a_parsed_portrait_is_framed_as_it_is() -> None:
     assert abs(crop.angle) < 0.1
 
 
-def test_framing_does_not_ask_which_eye_is_which() -> None:
+def test_framing_ignores_which_eye_is_left() -> None:
     ids = stored()
     swapped = flip(ids.flip(-1))
     assert not torch.equal(ids, swapped)
     assert crop_of_mask(swapped[0]) == crop_of_mask(ids[0])
 
 
-def test_where_the_eyes_are_hidden_the_skin_has_to_do() -> None:
+def test_if_the_eyes_are_hidden_the_skin_is_used() -> None:
     ids = stored()[0]
     by_eyes = crop_of_mask(ids)
     hidden = torch.where((ids == IDS["l_eye"]) | (ids == IDS["r_eye"]), IDS["skin"], ids)
@@ -181,7 +181,7 @@ def test_landmarks_come_before_the_mask() -> None:
     assert find_crops(None, ids, photos) == (by_mask, by_mask)
 
 
-def test_what_cannot_be_aligned_is_said() -> None:
+def test_what_cannot_be_aligned_is_reported() -> None:
     photos, empty = torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 8, dtype=torch.uint8)
     with pytest.raises(MaskError, match="nothing to find the face by: connect Parse Face's mask.*yunet_2023mar.onnx"):
         find_crops(None, None, photos)

@@ -1,4 +1,4 @@
-"""The parsers' files: their names, the judge as a parser, and a sentence for what is no parser."""
+"""Files of the parsers: their names, the judge as a parser, and an error for files that are not parsers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_folders_are_called_by_their_name_and_files_by_theirs() -> None:
     }
 
 
-def test_the_judge_parses_its_own_size_as_ever(judge: Path) -> None:
+def test_the_judge_parses_its_native_size_unchanged(judge: Path) -> None:
     parser = read_parser(judge)
     assert isinstance(parser, JudgeParser)
     photos = pictures(2, 128, 128)
@@ -65,12 +65,12 @@ def test_logits_are_stretched_before_the_largest_is_taken() -> None:
     assert likeliest(logits, 1, 8).tolist() == [[0, 0, 0, 1, 1, 1, 1, 1]]
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_an_input_that_is_not_an_image_is_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(1, 8, 8, 1\)"):
         as_levels(torch.zeros(1, 8, 8, 1))
 
 
-def test_what_is_no_parser_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_parser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no face parser missing\.safetensors.*huggingface.co/jonathandinu"):
         read_parser(tmp_path / "missing.safetensors")
     folder = tmp_path / "face-parsing"

@@ -1,4 +1,4 @@
-"""Left and right by position: mirrored ids are put right, right ones stay, and what cannot be told is said."""
+"""Left and right by position: mirrored ids are corrected, right ones stay, and unclear parts are reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SWAP = torch.tensor(FLIPPED, dtype=torch.uint8)
 
 @pytest.fixture(scope="module")
 def faces() -> Tensor:
-    """500 drawn faces (500, 128, 128): what `draw_face` draws, without painting the pictures."""
+    """500 drawn faces (500, 128, 128): the label maps of `draw_face`, without the images."""
     return torch.stack([torch.from_numpy(draw_label_map(draw_portrait(seed)[0], 128)) for seed in range(500)])
 
 
@@ -32,7 +32,7 @@ def stored() -> Tensor:
 
 
 def face(**parts: tuple[float, float, float, float]) -> Tensor:
-    """A face of 64 x 64 pixels: skin, nose and mouth, and parts by name as (x, y, width, height)."""
+    """A face of 64 x 64 pixels: skin, nose and mouth, plus parts given by name as (x, y, width, height)."""
     ids = torch.zeros(1, 64, 64, dtype=torch.uint8)
     plain = {"skin": (12, 8, 40, 50), "nose": (29, 28, 6, 10), "u_lip": (25, 44, 14, 4)}
     for name, (x, y, width, height) in {**plain, **parts}.items():
@@ -45,7 +45,7 @@ def test_pairs_are_eyes_brows_and_ears() -> None:
 
 
 @pytest.mark.slow
-def test_right_faces_stay_and_mirrored_ids_are_put_right(faces: Tensor) -> None:
+def test_right_faces_stay_and_mirrored_ids_are_corrected(faces: Tensor) -> None:
     swapped = SWAP[faces.long()]
     assert (swapped != faces).flatten(1).any(1).sum() > 490, "faces with no sided part prove nothing"
     for given in (faces, swapped):
@@ -66,7 +66,7 @@ def test_a_mirrored_picture_has_mirrored_sides(faces: Tensor) -> None:
 
 
 def test_a_parser_that_knows_one_side_only(faces: Tensor) -> None:
-    """All eyes are left ones, all brows right ones."""
+    """It labels all eyes as left eyes and all brows as right brows."""
     table = torch.arange(NUM_CLASSES, dtype=torch.uint8)
     table[IDS["r_eye"]], table[IDS["l_brow"]] = IDS["l_eye"], IDS["r_brow"]
     found = fix_left_right(table[faces[:100].long()])[0]
@@ -90,7 +90,7 @@ def _turned(ids: Tensor, degrees: float) -> Tensor:
     return torch.nn.functional.grid_sample(ids[None].float(), grid, mode="nearest", align_corners=False)[0].byte()
 
 
-def test_a_single_eye_is_told_by_the_middle() -> None:
+def test_a_single_eye_is_decided_by_the_middle_of_the_face() -> None:
     for x, right in ((16, "r_eye"), (40, "l_eye")):
         for given in ("l_eye", "r_eye"):
             found, undecided = fix_left_right(face(**{given: (x, 20, 8, 4)}))
@@ -98,8 +98,8 @@ def test_a_single_eye_is_told_by_the_middle() -> None:
             assert undecided == ()
 
 
-def test_a_turned_head_is_told_by_the_order_of_its_eyes() -> None:
-    """Both eyes lie on the picture's right of nose and mouth."""
+def test_a_turned_head_is_decided_by_the_order_of_its_eyes() -> None:
+    """Both eyes lie on the image's right of nose and mouth."""
     turned = face(r_eye=(33, 20, 6, 4), l_eye=(46, 20, 6, 4))
     assert torch.equal(fix_left_right(SWAP[turned.long()])[0], turned)
 
@@ -109,7 +109,7 @@ def test_a_speck_of_the_other_side_joins_its_eye() -> None:
     assert torch.equal(fix_left_right(speckled)[0], face(r_eye=(16, 20, 8, 4), l_eye=(40, 20, 8, 4)))
 
 
-def test_brows_grown_together_are_parted_in_the_middle() -> None:
+def test_joined_brows_are_split_in_the_middle() -> None:
     found, undecided = fix_left_right(face(l_brow=(14, 14, 36, 3)))
     assert torch.equal(found, face(r_brow=(14, 14, 18, 3), l_brow=(32, 14, 18, 3)))
     assert undecided == ()
@@ -122,7 +122,7 @@ def test_a_part_on_the_middle_stays_and_is_reported() -> None:
     assert undecided == ("picture 2: one eye of 16 pixels lies on the face's middle and stays left eye.",)
 
 
-def test_without_a_face_nothing_is_changed_and_it_is_said() -> None:
+def test_without_a_face_nothing_changes_and_it_is_reported() -> None:
     ids = torch.zeros(1, 16, 16, dtype=torch.uint8)
     ids[0, 4:6, 2:5] = IDS["r_ear"]
     ids[0, 4:6, 8:12] = IDS["l_eye"]
@@ -148,7 +148,7 @@ def test_the_middle_of_an_upright_face() -> None:
     assert middle.offset == pytest.approx(31.5)
 
 
-def test_components_are_joined_by_corners_and_along_a_winding_way() -> None:
+def test_components_join_at_corners_and_along_winding_paths() -> None:
     region = torch.zeros(9, 40, dtype=torch.bool)
     region[0::2] = True  # five bars, joined at alternating ends
     region[1, -1] = region[3, 0] = region[5, -1] = True

@@ -1,4 +1,4 @@
-"""YuNet's answers as landmarks. Its model file is not here: a detector that answers in its form stands in."""
+"""YuNet's results as landmarks. Its model file is not available here, so a fake detector returns data of its form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGE = [100, 50, 80, 90, 120, 80, 160, 82, 140, 100, 126, 120, 156, 122, 0.9]
 
 
 def detector(answers: dict[int, list[list[float]]], seen: list[np.ndarray]) -> SimpleNamespace:
-    """An OpenCV whose detector finds these faces in a picture whose longer side has so many pixels."""
+    """An OpenCV whose detector finds these faces in an image whose longer side has this many pixels."""
 
     def create(model: str, config: str, size: tuple[int, int]) -> SimpleNamespace:
         def look(picture: np.ndarray) -> tuple[int, np.ndarray | None]:
@@ -31,12 +31,12 @@ def detector(answers: dict[int, list[list[float]]], seen: list[np.ndarray]) -> S
     return SimpleNamespace(FaceDetectorYN=SimpleNamespace(create=create))
 
 
-def test_a_row_names_the_subjects_sides() -> None:
+def test_a_row_has_the_subjects_left_and_right() -> None:
     found = landmarks_of(np.array(LARGE, np.float32))
     assert found == Landmarks(left_eye=(160, 82), right_eye=(120, 80), mouth=(141, 121))
 
 
-def test_the_largest_face_in_the_photos_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_face_in_pixels_of_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[np.ndarray] = []
     monkeypatch.setitem(sys.modules, "cv2", detector({640: [SMALL, LARGE]}, seen))
     picture = np.zeros((960, 1280, 3), np.uint8)
@@ -56,7 +56,7 @@ def test_a_face_too_large_is_looked_for_in_a_smaller_picture(monkeypatch: pytest
     assert detect(np.zeros((320, 320, 3), np.uint8), "model.onnx") is None
 
 
-def test_without_opencv_nothing_is_detected_and_it_is_said(
+def test_without_opencv_nothing_is_detected_and_it_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)

@@ -1,4 +1,4 @@
-"""Checkpoints there and back in every form, and a sentence for each way in which a file can be wrong."""
+"""Checkpoints survive writing and reading in every form, and each way in which a file can be wrong has its message."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_combined_file_there_and_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["network", "lora"])
-def test_one_of_both_alone(which: str, tmp_path: Path) -> None:
+def test_network_alone_and_lora_alone(which: str, tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
     save(path, network() if which == "network" else None, lora() if which == "lora" else None, RECIPE)
     checkpoint = read(path)
@@ -135,8 +135,8 @@ def test_one_of_both_alone(which: str, tmp_path: Path) -> None:
     assert checkpoint.recipe == RECIPE
 
 
-def test_what_is_saved_says_what_it_is_itself(tmp_path: Path) -> None:
-    """The notes of the file before it do not stand: it may have had a network, and another recipe."""
+def test_a_saved_file_describes_itself(tmp_path: Path) -> None:
+    """The metadata of the source file is not copied: it may have had a network, and another recipe."""
     save(tmp_path / "both.safetensors", network(), lora(), Recipe())
     notes = read(tmp_path / "both.safetensors").metadata
     save(tmp_path / "lora.safetensors", None, lora(), RECIPE, notes)
@@ -155,7 +155,7 @@ def test_alpha_that_is_not_the_rank_survives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("adapter", ['{"transformer.lora_alpha": 8, "transformer.r": 4}', '{"lora_alpha": 8.0}'])
-def test_alpha_off_the_adapters_metadata(adapter: str, tmp_path: Path) -> None:
+def test_alpha_is_read_from_the_adapters_metadata(adapter: str, tmp_path: Path) -> None:
     path = stored(tmp_path / "lora.safetensors", load_file(LORA), {"lora_adapter_metadata": adapter})
     assert read(path).lora.parts("img_in")[0].alpha == 8
 
@@ -178,8 +178,8 @@ def test_every_variant_there_and_back(config: MoGLEConfig, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.experts}-{c.has_experts}-{c.gate}")
-def test_variants_off_the_keys_alone(config: MoGLEConfig) -> None:
-    """As official files have them: what the keys cannot show is the default."""
+def test_variants_are_read_from_the_keys_alone(config: MoGLEConfig) -> None:
+    """As in official files: what the keys do not show is the default."""
     found = read_config(to_official(MoGLE(config).state_dict(), config), {})
     expected = dataclasses.replace(
         config,
@@ -228,7 +228,7 @@ def test_truncated(form: str, length: float, tmp_path: Path) -> None:
 
 
 def test_every_short_pickle_is_refused(tmp_path: Path) -> None:
-    """Wherever an old-style file is cut in its first bytes, where the unpickler itself fails."""
+    """An old-style file that is cut in its first bytes, where the unpickler itself fails."""
     buffer = io.BytesIO()
     torch.save(OFFICIAL, buffer, _use_new_zipfile_serialization=False)
     for length in range(1, 600, 7):
@@ -249,7 +249,7 @@ def test_wrong_ending(tmp_path: Path) -> None:
 
 
 class Touch:
-    """A pickle that makes a file when it is opened the careless way."""
+    """A pickle that creates a file if it is opened with code execution."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -295,8 +295,8 @@ def test_left_over_tensors_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["experts", "gating"])
-def test_a_combined_file_misses_what_it_says_it_has(lost: str, tmp_path: Path) -> None:
-    """Without all of its experts an official file would be another variant; ours says which it is."""
+def test_tensors_that_a_combined_file_declares_and_lacks_are_missing(lost: str, tmp_path: Path) -> None:
+    """An official file without all of its experts would be another variant. Ours says which variant it is."""
     save(tmp_path / "face.safetensors", network(), None, Recipe())
     with safe_open(tmp_path / "face.safetensors", "pt") as file:
         notes, names = file.metadata(), [name for name in file.keys() if lost not in name]  # noqa: SIM118
@@ -311,7 +311,7 @@ def test_wrong_shapes(tmp_path: Path) -> None:
     refused(stored(tmp_path / "mogle.pt", few), r"\(12, 64\), expected \(20, 64\)\. .*20 masks")
 
 
-def test_lora_sentences_name_the_file(tmp_path: Path) -> None:
+def test_lora_errors_name_the_file(tmp_path: Path) -> None:
     tensors = load_file(LORA)
     tensors.pop("transformer.x_embedder.lora_A.weight")
     refused(stored(tmp_path / "lora.safetensors", tensors), r"lora\.safetensors: .*x_embedder' is incomplete")
@@ -337,8 +337,8 @@ def test_other_models_files(tmp_path: Path) -> None:
     refused(stored(tmp_path / "nothing.safetensors", {}), "something else: .*'missing'")
 
 
-def test_the_adapter_metadata_says_alpha_where_the_tensors_are_lost(tmp_path: Path) -> None:
-    """diffusers reads alpha from the file's metadata only."""
+def test_alpha_is_also_in_the_adapter_metadata(tmp_path: Path) -> None:
+    """diffusers reads alpha only from the file's metadata."""
     lora = MaskLoRA({"img_in": [LoRAPart(0, torch.randn(4, 64), torch.randn(64, 4), alpha=8.0)]})
     save(tmp_path / "lora.safetensors", None, lora, RECIPE)
     tensors, metadata = read_tensors(tmp_path / "lora.safetensors")

@@ -1,4 +1,4 @@
-"""FLUX.1's encoders from every layout on disk: equal to the libraries' own models with those weights."""
+"""FLUX.1's encoders from every layout on disk equal the libraries' models with the same weights."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_fingerprint_is_of_the_content(tmp_path: Path, vae_weights: dict[str, 
 
 
 def text_files(root: Path, form: str) -> tuple[Path, Path, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Paths of CLIP and T5 in a form, and the weights that they are worth."""
+    """Paths of CLIP and T5 in one form, and their weights after reading."""
     clip, t5 = fill(clip_model(), 1), fill(t5_model(), 2)
     t5["encoder.embed_tokens.weight"] = t5["shared.weight"]
     bare = {name.removeprefix("text_model."): tensor for name, tensor in clip.items()}
@@ -107,8 +107,8 @@ def test_text_is_encoded_as_transformers_does(form: str, tmp_path: Path) -> None
     assert not torch.allclose(context[0], context[1]) and not torch.allclose(pooled[0], pooled[2])
 
 
-def test_the_pooled_text_is_where_the_prompt_ends(tmp_path: Path) -> None:
-    """Words after the first end token cannot reach it: attention looks back only."""
+def test_the_pooled_text_is_taken_at_the_end_of_the_prompt(tmp_path: Path) -> None:
+    """Words after the first end token cannot reach it, because attention only looks back."""
     clip_path, t5_path, *_ = text_files(tmp_path, "single")
     text = open_text(str(clip_path), str(t5_path), tokenizers(tmp_path), 24, dtype=torch.float32)
     words = text._clip_tokens(["a man"], padding="max_length", max_length=77, return_tensors="pt").input_ids  # type: ignore[attr-defined]
@@ -145,7 +145,7 @@ def test_another_vae_is_refused(names: dict[str, tuple[int, ...]], expected: str
         open_vae(str(path))
 
 
-def test_exchanged_files_are_noticed(tmp_path: Path) -> None:
+def test_swapped_files_are_reported(tmp_path: Path) -> None:
     clip_path, t5_path, *_ = text_files(tmp_path, "single")
     with pytest.raises(EncodersError, match="t5xxl.safetensors is not CLIP-L"):
         open_text(str(t5_path), str(clip_path), tokenizers(tmp_path))

@@ -1,4 +1,4 @@
-"""Counted operations against torch's own counter, and the shares that follow from them."""
+"""Counted operations agree with torch's counter, and so do the shares computed from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_pass_costs_what_torch_counts(kind: str) -> None:
 
 @pytest.mark.usefixtures("inference")
 def test_a_pass_needs_hardly_more_memory_than_as_many_image_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing wide stands beside a block's widest tensor, linear1's output, 7 times as wide as the stream."""
+    """The widest tensor of a block, linear1's output, is 7 times as wide as the stream. No other is wide."""
     monkeypatch.setattr("mogle_core.model.stream.overwrite.SMALL", 2)  # in parts, as a model of FLUX.1's size
     model, text, pooled = flux(), torch.randn(1, TEXT, 32), torch.randn(1, 24)
 

@@ -1,4 +1,4 @@
-"""FLUX.1's transformer from every form in which it lies on disks, and what is wrong with the others."""
+"""FLUX.1's transformer is read from every form of file, and the message says what is wrong with other files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def write_diffusers(folder: Path, shards: int, config: dict[str, object] | None 
 
 
 def dev_shapes() -> dict[str, tuple[int, ...]]:
-    """FLUX.1-dev's tensors, off its list of Linears."""
+    """The shapes of FLUX.1-dev's tensors, from its list of Linears."""
     sizes = FluxSizes(3072, (16, 56, 56), double=19, single=38, context=4096, pooled=768)
     shapes: dict[str, tuple[int, ...]] = {}
     for name, (outputs, inputs) in linears(sizes).items():
@@ -75,7 +75,7 @@ def dev_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def test_params_of_flux_dev() -> None:
-    """780 tensors and 11.9 billion parameters, without a byte of them."""
+    """780 tensors and 11.9 billion parameters, without allocating them."""
     shapes = dev_shapes()
     params = read_params(shapes)
     assert params == FluxParams()
@@ -101,8 +101,8 @@ def test_what_is_not_flux_is_said(lost: str) -> None:
         read_params(shapes, AXES)
 
 
-def test_load_takes_the_tensors_themselves() -> None:
-    """No second copy where the dtype is right, a cast where it is not, and nothing left to train."""
+def test_load_uses_the_tensors_without_a_copy() -> None:
+    """No copy if the dtype is right, a cast if it is not, and no gradients."""
     params = read_params(shapes_of(WEIGHTS), AXES)
     model = load(iter(WEIGHTS.items()), params, torch.float32)
     for name, tensor in model.state_dict().items():
@@ -113,8 +113,8 @@ def test_load_takes_the_tensors_themselves() -> None:
     assert not half.training
 
 
-def test_tensors_arrive_one_by_one() -> None:
-    """Each is cast and let go before the next but one is asked for: the file is never whole in memory."""
+def test_tensors_are_read_one_by_one() -> None:
+    """Each is cast and freed before the next but one is read, so the file is never whole in memory."""
     handed_out: list[weakref.ref[Tensor]] = []
 
     def arriving() -> Iterator[tuple[str, Tensor]]:
@@ -305,7 +305,7 @@ def test_packed_weights(tmp_path: Path) -> None:
 
 
 def test_axes_that_do_not_fit(tmp_path: Path) -> None:
-    """The golden heads are 16 wide, for which FLUX's proportion gives odd axes."""
+    """The golden heads are 16 wide. FLUX's proportions would give them odd axes."""
     refused(GOLDEN, r"rope axes \(2, 7, 7\).*axes_dim", axes_dim=None)
 
 

@@ -1,4 +1,4 @@
-"""FLUX.1 without ComfyUI: plain FLUX stays plain, embeddings equal their formulas."""
+"""FLUX.1 without ComfyUI: without a mask it is plain FLUX, and its embeddings equal their formulas."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def condition(options: StreamOptions | None = None, guidance: float | None = Non
 
 
 def test_without_a_mask_it_is_plain_flux_to_the_bit(model: Flux) -> None:
-    """Before, between and after passes with a mask: nothing of it stays in the model."""
+    """Before, between and after passes with a mask: no trace of the mask stays in the model."""
     given = inputs()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     plain = model(**given, grid=GRID)
@@ -55,12 +55,12 @@ def test_without_a_mask_it_is_plain_flux_to_the_bit(model: Flux) -> None:
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_mask_that_is_kept_apart_leaves_plain_flux(model: Flux) -> None:
+def test_a_mask_without_attention_leaves_plain_flux(model: Flux) -> None:
     apart = model(**inputs(), grid=GRID, mask=condition(StreamOptions(union_attention=False)))
     torch.testing.assert_close(apart, model(**inputs(), grid=GRID), rtol=1e-4, atol=1e-5)
 
 
-def test_a_weaker_mask_goes_to_plain_flux(model: Flux) -> None:
+def test_a_weaker_mask_approaches_plain_flux(model: Flux) -> None:
     plain = model(**inputs(), grid=GRID)
     distances = [
         (model(**inputs(), grid=GRID, mask=condition(StreamOptions(strength=strength))) - plain).norm().item()
@@ -106,7 +106,7 @@ def test_timestep_embedding_is_its_formula() -> None:
     assert timestep_embedding(torch.ones(1)).shape == (1, 256)
 
 
-def test_rotary_matrices_turn_by_position_times_frequency() -> None:
+def test_rotary_matrices_rotate_by_position_times_frequency() -> None:
     ids = torch.tensor([[[0.0, 2.0, 5.0]]])
     matrices = rope(ids, AXES, 10_000)[0, 0, 0]
     assert matrices.shape == (8, 2, 2)
@@ -134,7 +134,7 @@ def test_rotation_keeps_lengths_and_sees_only_distances() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("way", ["autograd", "inference", "compiled"])
-def test_every_way_of_turning_is_a_product_with_the_matrices(
+def test_every_rotation_is_a_product_with_the_matrices(
     monkeypatch: pytest.MonkeyPatch, way: str, dtype: torch.dtype
 ) -> None:
     torch.manual_seed(0)

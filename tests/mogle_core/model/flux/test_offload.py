@@ -1,4 +1,4 @@
-"""The frozen base: narrowed weights, activations computed again, weights that travel; gradients stay what they are."""
+"""The frozen base: narrow weights, recomputed activations and offloaded blocks leave the gradients unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNT, GRID = 2, (2, 3)
 
 
 def gradient(flux: Flux, kind: str) -> Tensor:
-    """Of one step from the same start; B is not zero, so that all of the LoRA counts."""
+    """The gradient of one step from a fixed start. B is not zero, so all of the LoRA takes part."""
     rng = generator(0, "step", 0)
     tokens = GRID[0] * GRID[1]
     shapes = ((tokens, 64), (20, tokens, 64), (16, 96), (64,))
@@ -49,14 +49,14 @@ def test_recomputing_and_offloading_change_no_bit(kind: str) -> None:
         assert torch.equal(gradient(flux, kind), plain)  # and again, after the way back
 
 
-def test_offloaded_weights_are_nowhere_between_two_passes() -> None:
+def test_offloaded_weights_are_not_on_the_device_between_passes() -> None:
     flux = load_base(TOY, "bf16", CPU, 3, recompute=True)
     for block in blocks_of(flux):
         assert all(getattr(module, name).is_meta for module, name in travelling(block))
     assert not flux.double_blocks[0].img_mod.lin.weight.is_meta
 
 
-def test_the_next_block_on_the_way_there_and_back() -> None:
+def test_the_next_block_is_copied_ahead_in_both_directions() -> None:
     visited = [0, 1, 2, 2, 1, 0, 0]
     pairs = zip(visited, [-1, *visited], strict=False)
     assert [next_block(number, last, 3) for number, last in pairs] == [1, 2, 1, 1, 0, 1, 1]
@@ -64,7 +64,7 @@ def test_the_next_block_on_the_way_there_and_back() -> None:
 
 
 @pytest.mark.parametrize("kind", ["float32", "fp8"])
-def test_recomputing_keeps_less(kind: str) -> None:
+def test_recomputing_stores_less(kind: str) -> None:
     def kept(flux: Flux) -> int:
         total = [0]
 

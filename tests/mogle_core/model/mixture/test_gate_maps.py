@@ -1,4 +1,4 @@
-"""The gate's frames as they were recorded, the regions that a text names, and who wins."""
+"""The gate's frames equal the record; regions are chosen by name; the largest weight wins."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_positives_rows_are_taken_whatever_their_order(conditionings: tuple[
         assert torch.equal(read_gates(recorded(one), picture).weights[0], expected)
 
 
-def test_a_negatives_own_pass_and_further_passes_at_a_noise_are_left_out() -> None:
+def test_passes_of_the_negative_and_repeated_passes_are_left_out() -> None:
     wide = GateStep(torch.tensor([0.4]), weights(9, tokens=8), (2, 4), (0,))
     frames = read_gates(recorded(step(1.0, 0), step(1.0, 1), step(1.0, 2, (1,)), step(0.5, 3), wide))
     assert frames.sigmas.tolist() == [1.0, 0.5]
@@ -60,7 +60,7 @@ def test_a_scalar_gate_is_the_same_at_each_token() -> None:
     assert torch.equal(frames.weights[0], one[0, 0].expand(ROWS, COLUMNS, -1))
 
 
-def test_what_cannot_be_shown_is_a_sentence() -> None:
+def test_what_cannot_be_shown_is_an_error_message() -> None:
     with pytest.raises(ValueError, match="The gate recorded nothing. Connect samples"):
         read_gates(GateRecord())
     with pytest.raises(ValueError, match="batch_index is 2, and the run made 2: choose 0 to 1"):

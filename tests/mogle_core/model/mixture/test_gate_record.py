@@ -1,4 +1,4 @@
-"""The record of a run's gate weights: kept as they are, and within the memory that it may take."""
+"""The record of a run's gate weights is exact and stays within its memory limit."""
 
 from __future__ import annotations
 

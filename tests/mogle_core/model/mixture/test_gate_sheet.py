@@ -1,4 +1,4 @@
-"""The gate's sheets: every map is where its head says, in the colours of its scale or of its class."""
+"""Sheets of the gate: every map is below its heading, in the colours of its scale or its class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def levels(sheet: object) -> Tensor:
 
 
 def token(sheet: Tensor, column: int, row: int, y: int, x: int) -> list[int]:
-    """The colour of a token in a sheet of 2 x 2 tokens a map."""
+    """The colour of a token in a sheet of maps with 2 x 2 tokens."""
     side = (CELL - 8) // 2
     return sheet[28 + row * CELL + y * side + side // 2, 150 + column * CELL + x * side + side // 2].tolist()
 

@@ -1,4 +1,4 @@
-"""Each distinct mask picture is encoded once, and what is put together is as if all 20 had been."""
+"""Each distinct mask image is encoded once, and the result is the same as if all 20 had been encoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HAIR, BACKGROUND = 13, 0
 
 @dataclass
 class FakeVAE:
-    """Latents that depend on every pixel; remembers how many pictures it was given at each call."""
+    """Latents that depend on every pixel; it records how many images each call had."""
 
     channels: int = 16
     calls: list[int] = field(default_factory=list)
@@ -52,7 +52,7 @@ def naive(masks: Decoupled) -> Tensor:
 
 
 def repainted(masks: Decoupled) -> Decoupled:
-    """A part of the hair becomes background."""
+    """The label map with part of the hair turned into background."""
     ids = masks.ids.clone()
     top = torch.arange(ids.shape[1])[:, None] < ids.shape[1] // 2
     assert ((ids == HAIR) & top).any()
@@ -62,7 +62,7 @@ def repainted(masks: Decoupled) -> Decoupled:
 
 
 def test_a_portrait_takes_14_encodes() -> None:
-    """The full mask, its 12 classes, and one black picture for the other seven."""
+    """The full mask, its 12 classes, and one black image for the other seven classes."""
     masks, vae = full_size(), FakeVAE()
     assert len(masks.ids.unique()) == 12
     latents = encode(masks, vae, LatentCache())
@@ -73,7 +73,7 @@ def test_a_portrait_takes_14_encodes() -> None:
     assert torch.equal(latents.latents, naive(masks))
 
 
-def test_again_it_takes_none() -> None:
+def test_a_second_time_takes_none() -> None:
     vae, cache = FakeVAE(), LatentCache()
     first = encode(mask(), vae, cache)
     again = encode(mask(), vae, cache)
@@ -135,14 +135,14 @@ def test_width_and_height_are_not_confused() -> None:
     assert MaskLatents(torch.zeros(1, NUM_MASKS, 16, 4, 8)).size == (64, 32)
 
 
-def test_latents_of_a_tiny_cache_are_right_all_the_same() -> None:
+def test_latents_of_a_tiny_cache_are_still_right() -> None:
     vae, cache = FakeVAE(), LatentCache(budget=1)
     for _ in range(2):
         assert torch.equal(encode(mask(), vae, cache).latents, naive(mask()))
     assert len(vae.calls) == 2
 
 
-def test_cache_gives_up_what_was_least_recently_used() -> None:
+def test_cache_drops_the_least_recently_used() -> None:
     cache = LatentCache(budget=3 * 40)
     latents = {key: torch.full((10,), float(i)) for i, key in enumerate("abcd")}
     for key in "abc":

@@ -1,4 +1,4 @@
-"""The experts, the gate and the blend: each equals its formula, in every variant."""
+"""Experts, gate and blend equal their formulas in every variant."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_experts_start_as_torch_starts_a_linear() -> None:
 
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
 def test_every_variant(config: MoGLEConfig) -> None:
-    """Shapes, and the forward pass as the sum over experts of weight times output."""
+    """Shapes, and a forward pass equal to the sum over experts of weight times output."""
     mogle, (latents, noisy, timestep) = MoGLE(config), inputs()
     expected = {"both": NUM_MASKS, "global": 1, "local": NUM_MASKS - 1}[config.experts]
     outputs = mogle.expert_outputs(latents)
@@ -135,7 +135,7 @@ def test_static_gate_is_blind_to_noise_and_time() -> None:
 
 
 def test_each_token_has_its_own_gate() -> None:
-    """Tokens in another order give the weights in that order."""
+    """If the tokens are permuted, the weights are permuted in the same way."""
     mogle, (latents, noisy, timestep) = MoGLE(), inputs()
     order = torch.randperm(TOKENS)
     weights = mogle.gate_weights(latents[:, 0], noisy, timestep)
@@ -143,7 +143,7 @@ def test_each_token_has_its_own_gate() -> None:
     torch.testing.assert_close(shuffled, weights[:, order])
 
 
-def test_batch_items_are_apart() -> None:
+def test_batch_items_are_independent() -> None:
     mogle, (latents, noisy, timestep) = MoGLE(), inputs()
     together = mogle(latents, noisy, timestep)
     alone = torch.cat([mogle(latents[i : i + 1], noisy[i : i + 1], timestep[i : i + 1]) for i in range(BATCH)])
@@ -171,7 +171,7 @@ def test_strength_zero_takes_a_mask_out(config: MoGLEConfig) -> None:
 
 
 def test_strengths_are_renormalised() -> None:
-    """All strengths times a factor are the same strengths; one region doubled is w' = 2w / (1 + w)."""
+    """A common factor on all strengths changes nothing. One doubled region has w' = 2w / (1 + w)."""
     mogle, (latents, noisy, timestep) = MoGLE(), inputs()
     weights, outputs = mogle.gate_weights(latents[:, 0], noisy, timestep), mogle.expert_outputs(latents)
     strengths = torch.rand(NUM_MASKS)

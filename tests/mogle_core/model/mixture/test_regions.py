@@ -1,4 +1,4 @@
-"""Strengths of single regions as factors on the gate."""
+"""Strengths of single regions become factors on the gate."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_nothing_to_do_is_none() -> None:
     assert strengths((Region("hair", 2.0), Region("hair", 0.5)), (True, True)) is None
 
 
-def test_every_region_must_be_said_to_be_active_or_not() -> None:
+def test_activity_is_required_for_every_region() -> None:
     with pytest.raises(ValueError, match="zip"):
         strengths((Region("hair", 0.5),), ())
 
 
-def test_a_region_at_zero_is_out_of_the_blend() -> None:
+def test_a_region_at_zero_leaves_the_blend() -> None:
     torch.manual_seed(0)
     mogle, latents = MoGLE(), torch.randn(1, NUM_MASKS, 4, 64)
     weights = mogle.gate_weights(latents[:, 0], torch.randn(1, 4, 64), torch.ones(1))
@@ -64,14 +64,14 @@ def test_a_region_at_zero_is_out_of_the_blend() -> None:
 
 
 @pytest.mark.parametrize("window", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)])
-def test_a_window_that_is_none(window: tuple[float, float]) -> None:
+def test_an_impossible_window_is_refused(window: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=f"time window of Gated Condition runs from {window[0]} to {window[1]}"):
         check_window(*window, "Gated Condition")
     with pytest.raises(ValueError, match="time window of region 'hair'"):
         Region("hair", 1.0, *window)
 
 
-def test_a_region_that_is_none() -> None:
+def test_an_unknown_region_is_refused() -> None:
     with pytest.raises(ValueError, match="no region 'beard'; the regions are full mask, background"):
         Region("beard")
     for strength in (-0.1, 2.1, float("nan")):

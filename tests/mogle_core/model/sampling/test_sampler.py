@@ -1,4 +1,4 @@
-"""What a sampling run computes once, on FLUX of random weights."""
+"""What a sampling run computes only once, tested on a FLUX with random weights."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def run(models: Small) -> Callable[..., Tensor]:
 
 
 @pytest.mark.parametrize("options", [{}, {"cfg": 2.0}, {"mask_guidance": 1.0}], ids=["plain", "cfg", "own guidance"])
-def test_modulations_are_made_once_a_run_and_conditioning(
+def test_modulations_are_computed_once_per_run_and_conditioning(
     options: dict[str, float], run: Callable[..., Tensor], models: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With them left out, a pass makes its own: the same picture to the bit."""
+    """Without them, a pass computes its own; the image is the same to the bit."""
     made, original = [], Flux.modulate_mask
     monkeypatch.setattr(Flux, "modulate_mask", lambda *given: made.append(given[1]) or original(*given))
     once = run(**options)
@@ -95,8 +95,8 @@ def test_no_step_waits_for_the_device(options: dict[str, Any], run: Callable[...
     assert waits_in(lambda: run(steps=4, **options)) == waits_in(lambda: run(steps=2, **options))
 
 
-def test_reading_a_value_is_seen() -> None:
-    """Decoding a mask does it, and may: it is done once."""
+def test_reading_a_value_is_detected() -> None:
+    """Decoding a mask reads values. It may, because it happens only once."""
     assert any("decode.py" in line for line in waits_in(lambda: decode_tensor(torch.zeros(1, 4, 4, 3))))
 
 

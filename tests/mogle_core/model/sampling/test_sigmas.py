@@ -1,4 +1,4 @@
-"""FLUX's sigmas and Euler's method in closed form."""
+"""FLUX's sigmas and Euler's method equal their closed forms."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def test_shift_by_nothing_and_back() -> None:
     torch.testing.assert_close(torch.logit(shift(sigmas[1:], 0.7)), torch.logit(sigmas[1:]) + 0.7)
 
 
-def test_larger_pictures_stay_longer_in_the_noise() -> None:
+def test_larger_pictures_have_higher_sigmas() -> None:
     assert (flux_sigmas(28, 4096)[1:-1] > flux_sigmas(28, 1024)[1:-1]).all()
 
 
 @pytest.mark.parametrize("steps", [0, -3])
-def test_no_step_at_all(steps: int) -> None:
+def test_no_steps_are_refused(steps: int) -> None:
     with pytest.raises(ValueError, match=f"At least one step is needed, not {steps}"):
         flux_sigmas(steps, 1024)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 28])
 def test_euler_is_exact_for_a_straight_path(steps: int) -> None:
-    """With the true velocity noise - x0 each x_t lies on the line, whatever the steps, and the last is x0."""
+    """With the true velocity noise - x0 every x_t lies on the line, whatever the steps, and the last is x0."""
     torch.manual_seed(0)
     noise, x0 = torch.randn(2, 2, 6, 64, dtype=torch.float64)
     sigmas = flux_sigmas(steps, 1024)
@@ -95,7 +95,7 @@ def test_euler_converges_with_first_order() -> None:
     assert error(100) / error(200) == pytest.approx(2, rel=0.02)
 
 
-def test_euler_leaves_the_noise_and_keeps_its_dtype() -> None:
+def test_euler_does_not_change_the_noise_and_keeps_its_dtype() -> None:
     noise = torch.randn(3, 4, dtype=torch.bfloat16)
     before = noise.clone()
     sigmas_seen = []

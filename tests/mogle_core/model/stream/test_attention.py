@@ -1,4 +1,4 @@
-"""Who sees whom: the additive masks of the options, and that the blocks obey them."""
+"""Which tokens attend to which: the additive masks of the options, and blocks that obey them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def model() -> Flux:
     return flux()
 
 
-def test_no_mask_is_built_where_everyone_sees_everyone(model: Flux) -> None:
+def test_no_mask_is_built_if_all_tokens_see_each_other(model: Flux) -> None:
     seen = []
 
     def spy(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor | None, mask: Tensor | None) -> Tensor:
@@ -87,7 +87,7 @@ def test_a_given_mask_is_extended(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("last", [False, True])
 def test_a_given_mask_holds_with_the_stream(last: bool, model: Flux) -> None:
-    """Tokens that the host hides stay hidden: the first text token changes nothing in the others."""
+    """Tokens that the host hides stay hidden: the first text token does not change the others."""
     given = torch.zeros(TEXT + IMAGE, TEXT + IMAGE)
     given[1:, 0] = -math.inf
     scene, other = Scene(), Scene()
@@ -98,7 +98,7 @@ def test_a_given_mask_holds_with_the_stream(last: bool, model: Flux) -> None:
     assert not torch.allclose(ours, run_single(model, scene, scene.stream(model), last=last), atol=1e-4)
 
 
-def test_apart_the_mask_changes_nothing(model: Flux) -> None:
+def test_without_attention_between_them_the_mask_changes_nothing(model: Flux) -> None:
     scene = Scene(options=StreamOptions(union_attention=False))
     other = replace(scene, tokens=-scene.tokens)
     masks = scene.stream(model), other.stream(model)
@@ -116,7 +116,7 @@ def test_an_independent_mask_is_blind_to_the_image(option: str, model: Flux) -> 
     assert not torch.allclose(*results)
 
 
-def test_batch_items_are_apart(model: Flux) -> None:
+def test_batch_items_are_independent(model: Flux) -> None:
     together = run_all(model, Scene(), Scene().stream(model))
     for i in range(BATCH):
         one = Scene()

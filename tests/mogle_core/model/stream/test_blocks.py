@@ -1,4 +1,4 @@
-"""FLUX's blocks with the mask stream, against a plain writing-out of their equations, stream by stream."""
+"""FLUX's blocks with the mask stream, against their equations written out plainly, stream by stream."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_blocks_with_a_mask_are_three_streams(
 
 
 def test_a_mask_like_the_image_is_more_image(model: Flux) -> None:
-    """Without LoRA and with the image's own vector, mask tokens are image tokens at the same positions."""
+    """Without LoRA and with the image's modulation, mask tokens are image tokens at the same positions."""
     scene = replace(Scene(), lora={})
     scene.own = scene.vec
     mask = scene.stream(model)
@@ -99,7 +99,7 @@ def test_a_mask_like_the_image_is_more_image(model: Flux) -> None:
 
 @pytest.mark.parametrize("separate", [False, True], ids=["joint", "two calls"])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_last_block_leaves_out_only_dead_work(options: StreamOptions, separate: bool, model: Flux) -> None:
+def test_the_last_block_skips_only_unused_work(options: StreamOptions, separate: bool, model: Flux) -> None:
     scene = Scene(options=options)
     whole, last = (scene.stream(model, separate_calls=separate) for _ in range(2))
     close(run_single(model, scene, last, last=True), run_single(model, scene, whole))
@@ -154,7 +154,7 @@ def test_the_hosts_view_is_joined_without_a_copy(model: Flux) -> None:
     assert torch.equal(mask.join(img)[:, IMAGE:], mask.tokens)
 
 
-def test_what_the_host_replaced_is_joined_anew(model: Flux) -> None:
+def test_tensors_that_the_host_replaced_are_joined_again(model: Flux) -> None:
     scene = Scene()
     mask = scene.stream(model)
     img, txt = run_double(model, scene, mask)
@@ -219,7 +219,7 @@ def test_rotary_and_masks_are_extended_once(model: Flux) -> None:
 
 
 class Clamping(nn.Linear):
-    """ComfyUI's legacy fp8 product: brings its input into fp8's range, in place."""
+    """Like ComfyUI's legacy fp8 product: it clamps its input to the range of fp8, in place."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.clamp_(-0.01, 0.01))

@@ -1,4 +1,4 @@
-"""Kept keys: when they are made, whose they are, and that a pass that reuses its own is the exact pass."""
+"""Stored keys: when they are computed, which conditioning they belong to, and a pass that reuses its keys is exact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def resting(model: Flux, scene: Scene, kept: Kept) -> MaskStream:
 @pytest.mark.parametrize("strength", [1.0, 0.3, 1.7])
 @pytest.mark.usefixtures("inference")
 def test_a_pass_that_reuses_its_own_keys_is_the_same(strength: float, model: Flux) -> None:
-    """Same picture, same time: the keys are what it would compute, and nothing else of the mask matters to others."""
+    """With the same image and time, the keys are what it would compute, and only the keys affect other tokens."""
     scene, kept = Scene(options=StreamOptions(strength=strength)), {}
     exact = run_all(model, scene, scene.stream(model))
     assert torch.equal(run_all(model, scene, scene.stream(model, keep=kept)), exact)
@@ -105,7 +105,7 @@ def test_keys_belong_to_a_conditioning_and_an_interval() -> None:
 
 
 def test_keys_that_are_not_whole_are_not_reused() -> None:
-    """A pass that skips blocks, as skip-layer guidance makes one, leaves fewer behind."""
+    """A pass that skips blocks, as with skip-layer guidance, stores fewer keys."""
     reuse = Reuse(Refresh(4), blocks=3)
     whole(reuse.at("positive", 0, 8)[1])
     known, place = reuse.at("positive", 1, 8)

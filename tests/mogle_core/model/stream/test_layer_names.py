@@ -1,4 +1,4 @@
-"""FLUX.1's layers under their three names, for a whole FLUX.1-dev of 19 double and 38 single blocks."""
+"""FLUX.1's layers under their three names, for a whole FLUX.1-dev with 19 double and 38 single blocks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STRANGERS = [
 ]
 
 
-def test_every_layer_is_its_diffusers_modules_and_back() -> None:
+def test_layers_map_to_diffusers_modules_and_back() -> None:
     modules = {}
     for layer in LAYERS:
         for part, module in enumerate(to_diffusers(layer)):

@@ -1,4 +1,4 @@
-"""The mask stream's LoRA: whatever the naming, the same update; whatever is wrong, a sentence."""
+"""The mask stream's LoRA: every naming gives the same update, and every mistake an error message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fused_pairs() -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def spelled(naming: str, alpha: float = ALPHA) -> dict[str, Tensor]:
-    """The same update in a file of each naming."""
+    """The same update, once in each naming."""
     tensors: dict[str, Tensor] = {}
     for layer, (down, up) in fused_pairs().items():
         if naming == "kohya":
@@ -58,7 +58,7 @@ def spelled(naming: str, alpha: float = ALPHA) -> dict[str, Tensor]:
 
 
 def official_modules(double: int, single: int) -> list[str]:
-    """The official LoRA's modules (method: files)."""
+    """The modules of the official LoRA."""
     in_double = ("norm1.linear", "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "ff.net.2")
     in_single = ("norm.linear", "proj_mlp", "proj_out", "attn.to_q", "attn.to_k", "attn.to_v")
     return [
@@ -237,7 +237,7 @@ def test_update_is_differentiable_down_to_each_pair() -> None:
 
 
 @pytest.mark.parametrize("layer", ["img_in", "double_blocks.1.img_attn.qkv", "double_blocks.1.img_mlp.2"])
-def test_width_off_any_layer(layer: str) -> None:
+def test_the_width_is_read_from_any_layer(layer: str) -> None:
     tensors = {name: tensor for name, tensor in spelled("bfl").items() if f".{layer}." in name}
     assert parse(tensors).width == HIDDEN
 
@@ -274,7 +274,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("tensors", "sentence"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said(tensors: dict[str, Tensor], sentence: str) -> None:
+def test_what_is_wrong_is_reported(tensors: dict[str, Tensor], sentence: str) -> None:
     with pytest.raises(LoRAError, match=sentence):
         parse(tensors)
 

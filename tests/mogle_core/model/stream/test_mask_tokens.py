@@ -1,4 +1,4 @@
-"""Fewer mask tokens: a quarter of them, in the middle of the picture's, with the noise that the gate knows."""
+"""A quarter of the mask tokens: each is in the centre of its image tokens, with the noise that the gate expects."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_each_token_is_in_the_middle_of_its_places() -> None:
     assert odd.tolist() == [[0, 0.5, 0], [0, 1.5, 0]]
 
 
-def test_texts_of_regions_need_all_of_them() -> None:
+def test_region_texts_need_all_mask_tokens() -> None:
     check_texts("full", ["a text"])
     check_texts("half", [])
     with pytest.raises(ValueError, match="set mask_tokens to full"):

@@ -1,4 +1,4 @@
-"""The modulation's small pieces; what it computes is proven with the blocks in test_stream."""
+"""The small parts of the modulation. The tests of the blocks check what it computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a function's result goes over its argument, and when it must not."""
+"""When a function's result overwrites its argument, and when it must not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of single regions: their areas, who sees them, and what they leave alone."""
+"""Texts of single regions: their areas, which tokens attend to them, and what they leave unchanged."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def area(ids: Tensor, name: str) -> list[list[bool]]:
     return area_of(class_shares(ids, name)).reshape(-1, 3).tolist()
 
 
-def test_a_token_is_the_classs_from_a_twentieth_on() -> None:
-    """The first column is filled; the second has 13 of 256 pixels, the third 12."""
+def test_a_token_belongs_to_a_class_from_a_twentieth_on() -> None:
+    """The first column is full. The second has 13 of 256 pixels, the third 12."""
     columns = ((slice(0, 16), slice(0, 16)), (slice(0, 13), slice(16, 17)), (slice(0, 12), slice(32, 33)))
     ids = label_map(*((HAIR, *column) for column in columns))
     assert area(ids, "hair") == [[True, True, False], [False, False, False]]
 
 
-def test_a_thin_class_has_an_area_all_the_same() -> None:
-    """Two rows of pixels are an eighth of the token that holds most of them; specks beside it are none."""
+def test_a_thin_class_still_has_an_area() -> None:
+    """Two rows of pixels cover an eighth of their fullest token. Specks beside it do not count."""
     ids = label_map((BROW, slice(14, 16), slice(0, 24)), (BROW, slice(16, 17), slice(0, 1)))
     assert area(ids, "l_brow") == [[True, True, False], [False, False, False]]
 
@@ -75,7 +75,7 @@ def test_shares_of_all_classes_sum_to_one() -> None:
 def two_texts(
     strengths: tuple[float, float] = (1.0, 1.0), global_text: tuple[float, float] = (1.0, 1.0)
 ) -> tuple[RegionText, RegionText]:
-    """For the first two and for the third of four places; the places are 2 x 2."""
+    """Texts for the first two of four positions and for the third. The positions are 2 x 2."""
     first = torch.tensor([[True, True, False, False], [False, True, False, False]])
     second = torch.tensor([[False, False, True, False], [False, True, True, False]])
     return (
@@ -85,7 +85,7 @@ def two_texts(
 
 
 def owners(text: int) -> list[tuple[str, int]]:
-    """What each token is: global text, a region's, image or mask, and its number."""
+    """The kind of each token (global text, region text, image or mask) and its number."""
     kinds = [("global", i) for i in range(text)] + [("first", i) for i in range(2)] + [("second", i) for i in range(3)]
     return kinds + [("image", i) for i in range(4)] + [("mask", i) for i in range(4)]
 
@@ -125,8 +125,8 @@ def test_masks_own_strength_and_options_compose() -> None:
 
 @pytest.mark.parametrize("shape", [(7, 7), (BATCH, 7, 7), (BATCH, 1, 7, 7), (BATCH, 1, 1, 7)])
 @pytest.mark.parametrize("kind", [torch.bool, torch.float32], ids=str)
-def test_the_hosts_mask_makes_room(shape: tuple[int, ...], kind: torch.dtype) -> None:
-    """It speaks of three text and four image tokens; the regions' five come between."""
+def test_the_hosts_mask_is_widened_for_the_texts(shape: tuple[int, ...], kind: torch.dtype) -> None:
+    """It covers three text and four image tokens. The five of the regions are inserted between them."""
     seen = torch.rand(shape, generator=torch.Generator().manual_seed(0)) > 0.3
     additive = torch.zeros(shape).masked_fill(~seen, -math.inf)
     given = seen if kind == torch.bool else additive
@@ -148,7 +148,7 @@ def test_the_hosts_mask_makes_room(shape: tuple[int, ...], kind: torch.dtype) ->
 
 
 def block_scene(words: int, where: Tensor) -> tuple[Scene, RegionText]:
-    """The scene with a region's text of so many tokens behind its own."""
+    """The scene with a region text of this many tokens after its text."""
     scene = Scene()
     scene.txt = torch.cat((scene.txt, noise(8, words)), 1)
     return scene, RegionText(torch.zeros(1, words, 1), where)
@@ -163,7 +163,7 @@ def rotary(model: Flux, scene: Scene) -> Tensor:
 
 
 def one_block(kind: str, model: Flux, scene: Scene, mask: MaskStream) -> tuple[Tensor, Tensor]:
-    """Text and image tokens after it."""
+    """Text and image tokens after one block."""
     turned = rotary(model, scene)
     if kind == "double":
         block = model.get_submodule(DOUBLE)
@@ -191,7 +191,7 @@ def test_in_one_block_a_regions_text_reaches_its_area_only(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["double", "single"])
 def test_a_regions_text_is_blind_to_the_rest(kind: str) -> None:
-    """Global text, outside tokens and another region's text change nothing in it."""
+    """Global text, tokens outside the area and the text of another region do not change it."""
     model, where = flux(), torch.tensor([[True, True, True, False, False, False]]).expand(BATCH, -1)
     scene, _ = block_scene(6, where)
     texts = (RegionText(torch.zeros(1, 4, 1), where), RegionText(torch.zeros(1, 2, 1), ~where))
@@ -239,7 +239,7 @@ def test_everywhere_and_with_no_other_text_it_is_the_text(strength: float, model
 
 
 def test_with_no_area_it_changes_nothing(model: Flux) -> None:
-    """Up to rounding: its tokens weigh exactly nothing, but a dense mask is another order of sums."""
+    """Up to rounding: its tokens have weight zero, but a dense mask changes the order of sums."""
     plain = run(model, words(1, 4))
     for text in (
         RegionText(words(2, 3), ~EVERYWHERE, prompt_strength=0.1),
@@ -251,7 +251,7 @@ def test_with_no_area_it_changes_nothing(model: Flux) -> None:
 
 
 def test_twice_at_half_strength_is_once_in_the_first_block() -> None:
-    """n equal keys whose weights are divided by n weigh as one: strength is a factor on a token's weight."""
+    """n equal keys with 1/n of the weight count as one, because strength is a factor on a token's weight."""
     net, scene = flux(), Scene()
     where = torch.ones(BATCH, MASK, dtype=torch.bool)
     region = noise(8, 2)
@@ -265,7 +265,7 @@ def test_twice_at_half_strength_is_once_in_the_first_block() -> None:
 
 
 def test_everywhere_and_alone_it_is_the_text_whatever_the_other_says(model: Flux) -> None:
-    """With prompt_strength 0 no image token sees the global text: it might as well be another one."""
+    """With prompt_strength 0 no image token attends to the global text, so its content does not matter."""
     text = RegionText(words(2, 4), EVERYWHERE, prompt_strength=0.0)
     alone = run(model, words(2, 4))
     for seed in (1, 3):
@@ -317,7 +317,7 @@ def test_contexts_are_joined_in_order() -> None:
     assert torch.equal(joined, torch.cat(expected, 1))
 
 
-def test_a_prompt_for_what_is_no_class() -> None:
+def test_a_prompt_for_an_unknown_class_is_refused() -> None:
     context = torch.zeros(1, 2, 3)
     with pytest.raises(ValueError, match="no class 'full mask'; the classes are background, skin"):
         RegionPrompt("full mask", context)

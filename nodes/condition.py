@@ -155,7 +155,9 @@ class GatedCondition(io.ComfyNode):
         )
         empty = host.empty_conditioning(positive) if negative is None else None
         if strength == 0:
-            return io.NodeOutput(model, positive, empty or negative, gates)
+            # As if neither this node nor one before it were there: the last one holds for everything.
+            plain = host.without_mask(positive), empty or host.without_mask(negative)
+            return io.NodeOutput(host.detach(model), *plain, gates)
         return io.NodeOutput(
             host.attach(model, mogle, settings),
             host.with_region_prompts(host.with_mask(positive, mask_latents), mask_latents, region_prompts),

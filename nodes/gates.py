@@ -22,7 +22,9 @@ class GateMaps(io.ComfyNode):
             "region and step, and a map of the region with the largest weight.",
             inputs=[
                 sockets.Gates.Input("gates", tooltip="From Gated Condition."),
-                io.Latent.Input("samples", tooltip="From the sampler. It only makes this node run after the sampler."),
+                io.Latent.Input(
+                    "samples", tooltip="From the sampler's output: the maps show the run that made this latent."
+                ),
                 io.String.Input(
                     "regions",
                     default=STRONGEST,
@@ -77,7 +79,7 @@ class GateMaps(io.ComfyNode):
         batch_index: int = 0,
         one_scale: bool = False,
     ) -> io.NodeOutput:
-        frames = read_gates(gates, batch_index)
+        frames = read_gates(gates, batch_index, samples["samples"])
         experts, moments = chosen(frames, regions), spread(len(frames), steps)
         competing = range(len(frames.masks)) if regions.strip().lower() in ("", STRONGEST) else experts
         picture = None if image is None else image[min(batch_index, len(image) - 1)].cpu()

@@ -100,6 +100,7 @@ class Encode(io.ComfyNode):
     ) -> io.NodeOutput:
         if latent is not None:
             width, height = host.pixel_size(latent)
+            masks = masks.of(host.batch_places(latent, masks.batch))
         width, height = width or masks.width, height or masks.height
         encode.check_size(width, height)
         return io.NodeOutput(

@@ -7,6 +7,7 @@ neighbour: mixing colours would invent classes. How stored masks are read is in 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -95,6 +96,10 @@ class Decoupled(LabelMaps):
 
     def resized(self, height: int, width: int) -> Decoupled:
         return replace(self, ids=resize(self.ids, height, width))
+
+    def of(self, places: Sequence[int] | None) -> Decoupled:
+        """Those at these places of the batch; None for all of them."""
+        return self if places is None else replace(self, ids=self.ids[list(places)])
 
     def mask_image(self, index: int, which: int) -> Tensor:
         """One mask of batch item `index` as a picture (H, W, 3) float32 in 0..1.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from torch import Tensor
 
@@ -13,8 +14,23 @@ TOKEN_WIDTH = 64
 """16 latent channels x 2 x 2, as FLUX packs its latents into tokens."""
 
 
+def token_grid(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of tokens for so many latent cells; an odd side's last token is half filled."""
+    return -(-height // 2), -(-width // 2)
+
+
+def pad_to_tokens(latents: Tensor) -> Tensor:
+    """(..., H, W) with an odd side made even as ComfyUI does it: circularly, by the first row or column."""
+    if latents.shape[-1] % 2:
+        latents = torch.cat((latents, latents[..., :1]), dim=-1)
+    if latents.shape[-2] % 2:
+        latents = torch.cat((latents, latents[..., :1, :]), dim=-2)
+    return latents
+
+
 def pack(latents: Tensor) -> Tensor:
-    """FLUX's 2x2 packing: (..., C, H, W) latents -> (..., (H/2)(W/2), 4C) tokens."""
+    """FLUX's 2x2 packing: (..., C, H, W) latents -> (..., (H/2)(W/2), 4C) tokens; odd sides are padded."""
+    latents = pad_to_tokens(latents)
     return rearrange(latents, "... c (h ph) (w pw) -> ... (h w) (c ph pw)", ph=2, pw=2)
 
 

@@ -10,13 +10,14 @@ APPLY_MODEL       one step, outside of any compiled region: is the mask active n
 DIFFUSION_MODEL   one forward pass: the blocks are replaced, in a copy of its options only.
 """
 
-from .attach import attach, attach_lora
-from .conditioning import Conditioning, empty_conditioning, with_mask
+from .attach import attach, attach_lora, detach
+from .conditioning import Conditioning, empty_conditioning, with_mask, without_mask
 from .files import (
     MOGLE_FOLDER,
     VAE,
     Latent,
     LoadedMoGLE,
+    batch_places,
     file_complaint,
     identity,
     load_mogle,
@@ -43,6 +44,8 @@ __all__ = [
     "asks_for_gates",
     "attach",
     "attach_lora",
+    "batch_places",
+    "detach",
     "detected_landmarks",
     "empty_conditioning",
     "file_complaint",
@@ -60,4 +63,5 @@ __all__ = [
     "text_of",
     "with_mask",
     "with_region_prompts",
+    "without_mask",
 ]

@@ -11,12 +11,18 @@ from comfy.patcher_extension import WrappersMP
 from ...mogle_core.model.checkpoints.files import read_lora
 from ...mogle_core.model.stream.lora import FusedLoRA, MaskLoRA
 from .models import check_lora, layer_names, plain_transformer, refuse_other_models
-from .passes import LORA, NETWORK
+from .passes import FILES_LORA, LORA, NETWORK
 from .runs import MaskSettings
 from .sampling import apply_model, diffusion_model, outer_sample, prepare_sampling
 from .versions import ModelPatcher, compute_dtype, patcher
 
 WRAPPERS = "mogle"
+WRAPPED = {
+    WrappersMP.OUTER_SAMPLE: outer_sample,
+    WrappersMP.PREPARE_SAMPLING: prepare_sampling,
+    WrappersMP.APPLY_MODEL: apply_model,
+    WrappersMP.DIFFUSION_MODEL: diffusion_model,
+}
 
 
 def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatcher:
@@ -30,28 +36,35 @@ def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatc
         )
     patched = model.clone()
     patched.set_additional_models(NETWORK, [mogle.patcher])
+    patched.remove_additional_models(FILES_LORA)  # of a Gated Condition before this one, with another file
     if mogle.lora is not None and not patched.get_additional_models_with_key(LORA):
-        patched = attach_lora(patched, mogle.lora, 1.0, mogle.path)
-    wrappers = {
-        WrappersMP.OUTER_SAMPLE: outer_sample,
-        WrappersMP.PREPARE_SAMPLING: prepare_sampling,
-        WrappersMP.APPLY_MODEL: apply_model,
-        WrappersMP.DIFFUSION_MODEL: diffusion_model,
-    }
-    for kind, wrapper in wrappers.items():
+        patched = attach_lora(patched, mogle.lora, 1.0, mogle.path, FILES_LORA)
+    for kind, wrapper in WRAPPED.items():
         patched.remove_wrappers_with_key(kind, WRAPPERS)
         patched.add_wrapper_with_key(kind, WRAPPERS, partial(wrapper, settings))
     return patched
 
 
-def attach_lora(model: ModelPatcher, lora: MaskLoRA, strength: float, path: str) -> ModelPatcher:
+def detach(model: ModelPatcher) -> ModelPatcher:
+    """The model without what a Gated Condition before this one put on it; itself if there was none."""
+    if not any(model.wrappers.get(kind, {}).get(WRAPPERS) for kind in WRAPPED):
+        return model
+    plain = model.clone()
+    for kind in WRAPPED:
+        plain.remove_wrappers_with_key(kind, WRAPPERS)
+    for key in (NETWORK, FILES_LORA):
+        plain.remove_additional_models(key)
+    return plain
+
+
+def attach_lora(model: ModelPatcher, lora: MaskLoRA, strength: float, path: str, key: str = LORA) -> ModelPatcher:
     """A clone of the model with this LoRA for its mask stream, in the model's dtype."""
     refuse_other_models(model, "LoRA Apply")
     check_lora(plain_transformer(model), lora, layer_names(model))
     dtype = compute_dtype(model.model)
     patched = model.clone()
     loader = (lora_patcher, (path, dtype, strength))
-    patched.set_additional_models(LORA, [patcher(FusedLoRA(lora, dtype, strength), loader)])
+    patched.set_additional_models(key, [patcher(FusedLoRA(lora, dtype, strength), loader)])
     return patched
 
 

@@ -13,18 +13,30 @@ from ...mogle_core.model.mixture.mask_latents import MaskLatents
 
 Conditioning: TypeAlias = list[list[Any]]
 
+# Names among a conditioning's `model_conds`, and then among the model's arguments.
 MASK_LATENTS = "mogle_mask_latents"
-"""The mask latents' name among a conditioning's `model_conds`, and then among the model's arguments."""
+CONTEXTS = "mogle_region_contexts"
+SHARES = "mogle_region_shares"
+PARTS = "mogle_region_parts"
+OURS = (MASK_LATENTS, CONTEXTS, SHARES, PARTS)
 
 
 def with_mask(conditioning: Conditioning, masks: MaskLatents) -> Conditioning:
-    """The conditioning with the mask latents in each entry's `model_conds`."""
+    """The conditioning with the mask latents in each entry's `model_conds`, in place of those of a node before."""
     # Dim 0 is the batch and the last two are the latent's, so that ComfyUI repeats and crops them.
     latents = MaskCond(masks.latents.flatten(1, 2))
-    return [
-        [text, {**entry, "model_conds": {**entry.get("model_conds", {}), MASK_LATENTS: latents}}]
-        for text, entry in conditioning
-    ]
+    return [[text, {**entry, "model_conds": {**_others(entry), MASK_LATENTS: latents}}] for text, entry in conditioning]
+
+
+def without_mask(conditioning: Conditioning) -> Conditioning:
+    """The conditioning without what a Gated Condition before this one put on it; itself if there was nothing."""
+    if not any(name in OURS for _, entry in conditioning for name in entry.get("model_conds", {})):
+        return conditioning
+    return [[text, {**entry, "model_conds": _others(entry)}] for text, entry in conditioning]
+
+
+def _others(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: cond for name, cond in entry.get("model_conds", {}).items() if name not in OURS}
 
 
 def empty_conditioning(conditioning: Conditioning) -> Conditioning:

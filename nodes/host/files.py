@@ -102,6 +102,17 @@ def pixel_size(latent: Latent) -> tuple[int, int]:
     return samples.shape[-1] * DOWNSCALE, samples.shape[-2] * DOWNSCALE
 
 
+def batch_places(latent: Latent, masks: int) -> list[int] | None:
+    """Which of so many masks belong to a part of a batch (Rebatch Latents, Latent From Batch); None: all of them.
+
+    A part says in `batch_index` which places its pictures had in the whole batch.
+    """
+    places = latent.get("batch_index")
+    if places is None or len(places) != len(latent["samples"]) or len(places) >= masks or max(places) >= masks:
+        return None
+    return list(places)
+
+
 def mask_encoder(vae: VAE) -> Callable[[Tensor], Tensor]:
     """The VAE as the core wants it: pictures (N, H, W, 3) -> FLUX.1's scaled latents (N, 16, H/8, W/8)."""
     shifted = comfy.latent_formats.Flux().process_in

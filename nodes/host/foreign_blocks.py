@@ -7,7 +7,6 @@ values are added. A block that keeps to less is run as FLUX's own, and the log n
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +40,7 @@ def owner(block: Any) -> str:
     forward = innermost(replaced if replaced is not None else type(block).forward)
     if getattr(forward, "__module__", "") == HOST_BLOCKS:
         return ""
-    return described(forward) if replaced is not None else described(type(block))
+    return describe(forward) if replaced is not None else describe(type(block))
 
 
 def innermost(function: Any) -> Any:
@@ -55,7 +54,7 @@ def innermost(function: Any) -> Any:
             return function
 
 
-def described(what: type | types.FunctionType) -> str:
+def describe(what: Any) -> str:
     """A class or function with the module it is from, as a reader of the log can look for it."""
     return f"{getattr(what, '__qualname__', what)} of {getattr(what, '__module__', 'an unknown module')}"
 

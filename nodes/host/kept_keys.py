@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import comfy.model_management
 
 from ...mogle_core.model.flux.cost import Tokens, share_of_whole
+from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.kept_keys import Kept, Reuse, kept_bytes, nearest
 from ...mogle_core.model.stream.mask_tokens import mask_grid
 from .versions import compute_dtype
@@ -52,7 +53,7 @@ def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: 
     masked: how many conditionings have a mask. ComfyUI's estimate is linear in the latents' area.
     """
     batch, channels, height, width = noise_shape
-    grid = (max(height // 2, 1), max(width // 2, 1))
+    grid = token_grid(height, width)
     own = mask_count(settings, grid)
     columns = math.ceil(width * own / math.prod(grid))
     if settings.refresh.every > 1:

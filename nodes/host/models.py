@@ -10,7 +10,7 @@ import torch
 from comfy.ldm.flux.model import Flux
 
 from ...mogle_core.model.stream.lora import MaskLoRA
-from .foreign_blocks import described, innermost
+from .foreign_blocks import describe, innermost
 from .versions import ModelPatcher
 
 
@@ -64,13 +64,13 @@ def in_place_of_flux(transformer: Any, options: Mapping[str, Any]) -> str:
     """What swallows the mask, in words: another class, another forward, or another extension's replaced blocks."""
     transformer = unwrapped(transformer)
     if type(transformer) is not Flux:
-        return described(type(transformer))
+        return describe(type(transformer))
     for name in ("forward", "_forward", "forward_orig"):
         forward = innermost(vars(transformer).get(name) or getattr(Flux, name))
         if getattr(forward, "__module__", "") != Flux.__module__:
-            return described(forward)
+            return describe(forward)
     replaced = options.get("patches_replace", {}).get("dit", {}).values()
-    return described(innermost(next(iter(replaced)))) if replaced else "another extension"
+    return describe(innermost(next(iter(replaced)))) if replaced else "another extension"
 
 
 def check_lora(transformer: Any, lora: MaskLoRA, present: set[str] | None = None) -> None:

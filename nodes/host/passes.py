@@ -32,6 +32,7 @@ from .versions import compute_dtype
 # The names of network and LoRA among a model's additional models.
 NETWORK = "mogle"
 LORA = "mogle_lora"
+FILES_LORA = "mogle_lora_of_file"  # from a combined file, for as long as no LoRA Apply brings another
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _modulations(settings: MaskSettings, step: Step, lora: Mapping[str, LowRank]
 
 
 def _lora(run: Run, step: Step) -> dict[str, LowRank]:
-    fused: FusedLoRA | None = step.additional_model(LORA)
+    fused: FusedLoRA | None = step.additional_model(LORA) or step.additional_model(FILES_LORA)
     if fused is None:
         run.warn(
             "The mask stream has no LoRA, so FLUX does not know what to do with it: put LoRA Apply with "

@@ -15,18 +15,13 @@ from torch import Tensor
 
 from ...mogle_core.model.mixture.mask_latents import MaskLatents, class_shares
 from ...mogle_core.model.stream.region_text import RegionPrompt, RegionText, join_context
-from .conditioning import Conditioning, MaskCond
+from .conditioning import CONTEXTS, PARTS, SHARES, Conditioning, MaskCond
 from .runs import JoinedTexts, Part
 
 if TYPE_CHECKING:
     from .runs import Run, Step
 
 logger = logging.getLogger(__name__)
-
-# Names among a conditioning's `model_conds`, and then among the model's arguments.
-CONTEXTS = "mogle_region_contexts"
-SHARES = "mogle_region_shares"
-PARTS = "mogle_region_parts"
 
 
 def with_region_prompts(

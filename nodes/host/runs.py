@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...mogle_core.model.flux.cost import Shape, Tokens
+from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.mixture.gate_record import GateRecord
 from ...mogle_core.model.mixture.regions import Region
 from ...mogle_core.model.stream.attention import StreamOptions
@@ -124,7 +125,7 @@ class Step:
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of tokens."""
-        return self.x.shape[-2] // 2, self.x.shape[-1] // 2
+        return token_grid(*self.x.shape[-2:])
 
     def additional_model(self, key: str) -> Any:
         """This device's copy of a module that travels with the model; None if there is none."""

@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.blocks import MaskStream
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import embed_tokens, mask_grid, spread_positions
 from .blocks import Visits, with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
+from .foreign_blocks import describe
 from .kept_keys import extra_columns, tell_savings, tokens_of
 from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
@@ -31,17 +33,37 @@ def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: An
     """One run: a place for what is computed once, and a word if the mask never came into play."""
     options = executor.class_obj.model_options["transformer_options"]
     options[RUN] = run = Run()
+    made: list[Tensor] = []
     if settings.record is not None:
         settings.record.start()
+        args, estimates = noting_estimates(args)
     try:
         result = executor(*args, **kwargs)
+        if settings.record is not None:
+            # A sampler's `output`, and its `denoised_output`.
+            picture = executor.class_obj.model_patcher.model.process_latent_out
+            made = [result, *(picture(estimate.cpu()) for estimate in estimates.values())]
     finally:
         options.pop(RUN, None)
         if settings.record is not None:
-            settings.record.finish()
+            settings.record.finish(*made)
     tell_what_came(run)
     tell_savings(run)
     return result
+
+
+def noting_estimates(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Tensor]]:
+    """The run's arguments with a callback that keeps the last step's estimate of the picture, and where it is kept."""
+    estimates: dict[str, Tensor] = {}
+    callback = args[5] if len(args) > 5 else None
+    if callback is None:
+        return args, estimates
+
+    def noting(step: int, estimate: Tensor, *rest: Any) -> Any:
+        estimates["last"] = estimate
+        return callback(step, estimate, *rest)
+
+    return (*args[:5], noting, *args[6:]), estimates
 
 
 def tell_what_came(run: Run) -> None:
@@ -64,10 +86,28 @@ def prepare_sampling(
 ) -> Any:
     """The mask adds to the image's tokens: say so where ComfyUI asks how much memory will be needed."""
     entries = [entry for conditioning in conds.values() for entry in conditioning]
-    if masked := sum(MASK_LATENTS in entry.get("model_conds", {}) for entry in entries):
+    if masked := sum(map(_is_masked, entries)):
+        tell_more_masks(entries, noise_shape[0])
         columns = extra_columns(settings, model, noise_shape, masked)
         noise_shape = [*noise_shape[:-1], noise_shape[-1] + columns]
     return executor(model, noise_shape, conds, *args, **kwargs)
+
+
+def tell_more_masks(entries: list[dict[str, Any]], pictures: int) -> None:
+    """A batch that is sampled in parts takes the first masks for every part: the parts do not say which they are."""
+    masks = max(len(entry["model_conds"][MASK_LATENTS].cond) for entry in entries if _is_masked(entry))
+    if masks > pictures:
+        logger.warning(
+            "Gated Condition's mask is a batch of %d, and this sampler makes %d at once, with the first of the masks. "
+            "To give each part of a batch its own masks (Rebatch Latents, Latent From Batch), connect that part to "
+            "MoGLE Encode's latent.",
+            masks,
+            pictures,
+        )
+
+
+def _is_masked(entry: dict[str, Any]) -> bool:
+    return MASK_LATENTS in entry.get("model_conds", {})
 
 
 def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -80,6 +120,7 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     run = inside or Run()
     run.masked = True
     step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
+    tell_lost_guidance(run, options)
     run.shape, kind, mask = step.model.diffusion_model.params, "without", None
     if step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
@@ -92,6 +133,16 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     if inside is None:
         tell_what_came(run)
     return result
+
+
+def tell_lost_guidance(run: Run, options: Mapping[str, Any]) -> None:
+    """Normalized Attention Guidance compares positive and negative in one pass; only alike ones share a pass."""
+    chunks, patches = options.get("cond_or_uncond", ()), options.get("patches", {}).get("attn1_output_patch", ())
+    if 0 in chunks and 1 not in chunks and any("nag" in describe(patch).lower() for patch in patches):
+        run.warn(
+            "NAGuidance has no effect: it needs the positive and the negative in one pass, and only the positive "
+            "carries a mask. Connect the negative to Gated Condition, and its negative output to the sampler."
+        )
 
 
 def note_visits(run: Run, step: Step, visits: Visits) -> None:
@@ -128,7 +179,7 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
 
 def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int) -> MaskStream:
     """The mask stream of this pass, at the image's positions; `text` is how many tokens are text."""
-    grid = (x.shape[-2] // 2, x.shape[-1] // 2)
+    grid = token_grid(*x.shape[-2:])
     ids = spread_positions(image_positions(transformer, x, options), grid, mask_grid(mask.mask_tokens, grid))
     tokens, width = mask.tokens.to(x.dtype), transformer.params.hidden_size
     lora = {name: LowRank(*(t.to(x.dtype) for t in pair)) for name, pair in mask.lora.items()}

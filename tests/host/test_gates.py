@@ -98,6 +98,35 @@ def test_maps_and_winners_are_pictures_of_the_last_run(base, gated, latents, map
     assert len(frames) == STEPS
 
 
+def test_each_latent_shows_its_own_run(base, gated, latents, maps) -> None:
+    """Two samplers on one Gated Condition, and a result that comes from the cache after the other one ran."""
+    model, positive, _, gates = gated(base, POSITIVE, latents(1))
+    first = run(model, positive, steps=STEPS, seed=1)
+    shown = maps(gates=gates, samples={"samples": first}, steps=3)[0]
+    second = run(model, positive, steps=STEPS, seed=2)
+    assert torch.equal(maps(gates=gates, samples={"samples": first.clone()}, steps=3)[0], shown)
+    assert not torch.equal(maps(gates=gates, samples={"samples": second}, steps=3)[0], shown)
+    assert torch.equal(maps(gates=gates, samples={"samples": first.half()}, steps=3)[0], shown)
+    with pytest.raises(ValueError, match="none of the runs on record made these samples"):
+        maps(gates=gates, samples={"samples": second + 1}, steps=3)
+
+
+def test_either_output_of_a_custom_sampler_is_found(base, gated, latents, maps, comfy) -> None:
+    model, positive, _, gates = gated(base, POSITIVE, latents(1))
+    sampling = __import__("comfy_extras.nodes_custom_sampler", fromlist=["x"])
+    noise, guider = sampling.Noise_RandomNoise(3), sampling.Guider_Basic(model)
+    guider.set_conds(positive)
+    sigmas = torch.tensor([1.0, 0.7, 0.4, 0.2])  # it stops early, so that the two outputs differ
+    sampler = __import__("comfy.samplers", fromlist=["x"]).sampler_object("euler")
+    latent = {"samples": torch.zeros(1, 16, HEIGHT // 8, WIDTH // 8)}
+    output, denoised = comfy.node("SamplerCustomAdvanced")(
+        noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent
+    )
+    assert not torch.equal(output["samples"], denoised["samples"])
+    shown = [maps(gates=gates, samples=samples, steps=3)[0] for samples in (output, denoised)]
+    assert torch.equal(*shown)
+
+
 def test_without_a_run_it_says_what_to_connect(base, gated, latents, maps) -> None:
     _, _, _, gates = gated(base, POSITIVE, latents(1))
     with pytest.raises(ValueError, match="The gate recorded nothing. Connect samples to the sampler"):

@@ -20,6 +20,12 @@ STRONGEST, ALL = "strongest", "all"
 SHOWN = 6
 """How many experts `strongest` picks."""
 
+OTHER_RUN = (
+    "Gate Maps: none of the runs on record made these samples. Connect samples to the output of the sampler that gets "
+    "Gated Condition's model and positive, before any other node changes the latent. If the sampler did not run this "
+    "time, change its seed: of older runs only those within 64 MiB are kept."
+)
+
 TITLES: tuple[str, ...] = (FULL_MASK, *(c.title for c in CLASSES))
 """The 20 masks in words."""
 
@@ -43,14 +49,19 @@ class GateFrames:
         return len(self.sigmas)
 
 
-def read_gates(record: GateRecord, picture: int = 0) -> GateFrames:
+def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = None) -> GateFrames:
     """The frames of one picture of the batch, of the first positive conditioning that has a mask.
 
+    samples: the latent (B, C, H, W) that the run made; None for the last run, whatever it made.
+
     Raises:
-        ValueError: nothing was recorded, or the batch has fewer pictures.
+        ValueError: nothing was recorded, no run made these samples, or the batch has fewer pictures.
     """
+    run = record.last if samples is None else record.run_of(samples)
+    if run is None:
+        raise ValueError(_nothing(record) if not record.last.steps and not record.earlier else OTHER_RUN)
     frames: dict[float, Tensor] = {}
-    for step in record.steps:
+    for step in run.steps:
         if (found := _frame(step, picture)) is not None:
             sigma, weights = found
             # Areas, and combined prompts, are further passes at the same noise; the first one stands.

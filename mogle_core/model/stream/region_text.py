@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...masks.labels import CLASS_NAMES
+from ..flux_latents import pad_to_tokens
 from ..mixture.regions import check_window
 
 PROMPT_STRENGTH = 0.0
@@ -84,7 +85,7 @@ def area_of(shares: Tensor) -> Tensor:
     lips and eyes may nowhere fill a twentieth of a token, above all in small pictures; measured by their own
     fullest token they always have an area, unless they are absent.
     """
-    covered = F.avg_pool2d(shares, 2).flatten(1)
+    covered = F.avg_pool2d(pad_to_tokens(shares), 2).flatten(1)
     return (covered > 0) & (covered >= SHARE * covered.amax(dim=1, keepdim=True))
 
 

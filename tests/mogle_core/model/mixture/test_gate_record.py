@@ -55,6 +55,24 @@ def test_a_new_run_forgets_the_one_before() -> None:
     assert record.dropped == record.bytes == 0
 
 
+def test_a_run_is_found_by_what_it_made_until_there_is_no_room() -> None:
+    record, made = GateRecord(budget=3 * BYTES), [torch.rand(1, 16, 4, 4) for _ in range(3)]
+    runs = [[step(), step()], [step()], [step(), step()]]
+    for steps, latent in zip(runs, made, strict=True):
+        record.start()
+        for one in steps:
+            record.add(one)
+        record.finish(latent)
+        found = record.run_of(latent.clone())
+        assert found is not None
+        assert [a.weights is b.weights for a, b in zip(found.steps, steps, strict=True)] == [True] * len(steps)
+        assert record.bytes <= record.budget
+    assert record.run_of(made[0]) is None  # given up for the third
+    assert record.run_of(made[1]) is not None
+    assert record.run_of(made[1].half()) is not None
+    assert record.run_of(made[1][:, :8]) is None and record.run_of(made[1] + 1) is None
+
+
 def test_finishing_keeps_every_number() -> None:
     record, one = GateRecord(), step(0.25)
     record.add(one)

@@ -33,6 +33,8 @@ def open_picture(
             picture.load()
     except PictureError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureError("The picture claims to have far more pixels than expected.") from error
     except Exception as error:  # Pillow's decoders fail in a dozen ways: OSError, SyntaxError, struct.error, ...
         raise PictureError(f"This is not a whole picture in {_listed(formats)} ({_reason(error)}).") from error
     return picture

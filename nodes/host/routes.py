@@ -1,21 +1,64 @@
-"""The server's one route: a mask file is read for the painter by the same code that reads masks everywhere."""
+"""The server's one route: it reads a mask file for the painter, with the same code that reads masks everywhere."""
 
 from __future__ import annotations
 
 import asyncio
-import io
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 from aiohttp import web
-from PIL import Image, UnidentifiedImageError
 from server import PromptServer
 
 from ...mogle_core.masks.decouple import MaskError, decode_image
 from ...mogle_core.masks.painting import MAX_SIDE, on_grid, write_painting
+from ...mogle_core.support.pictures import PictureError, open_picture
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+"""What masks are stored in. Pillow opens forty more, one of them with Ghostscript."""
+
+MOST_BYTES = 64 * 2**20
+"""Of a file; the largest painting is 16 million pixels."""
+
+MOST_WAITING = 8
+"""Files that are being read or wait for it; one page sends one at a time."""
+
+
+class BusyError(Exception):
+    """As many files as may wait are waiting."""
+
+
+class Readers:
+    """Threads for reading files, so that neither prompts nor other packs wait for them, and a bound on what waits."""
+
+    def __init__(self, threads: int = 2, most: int = MOST_WAITING) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mogle-masks")
+        self._lock, self._most, self._waiting = Lock(), most, 0
+
+    def submit(self, read: Callable[..., Any], *given: object) -> Future[Any]:
+        """Raises BusyError. The place is free again when the work has ended, whether somebody waits for it or not."""
+        with self._lock:
+            if self._waiting >= self._most:
+                raise BusyError
+            self._waiting += 1
+        work = self._threads.submit(read, *given)
+        work.add_done_callback(self._ended)
+        return work
+
+    def _ended(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+
+_readers = Readers()
 
 
 def add_routes() -> None:
-    """POST /mogle/painting?label_space=auto, a picture file as its body: {"painting", "summary"}, or {"error"}.
+    """POST /mogle/painting?label_space=auto, a picture file as its body: {"painting", "summary"}, or {"error"} and 4xx.
 
     Nothing is stored. Without a server, as in tests in process, there is nothing to add it to.
     """
@@ -25,26 +68,32 @@ def add_routes() -> None:
 
 
 async def answer(request: web.Request) -> web.Response:
-    stored = await request.read()
-    label_space = request.query.get("label_space", "auto")
+    """400 for a file that is not a mask, 413 for one that is too long, 429 if too many wait."""
+    if (request.content_length or 0) > MOST_BYTES:
+        return _refusal(f"The file has more than {MOST_BYTES // 2**20} MiB: save the mask as PNG.", 413)
     try:
-        # A large mask takes seconds: prompts and previews go on meanwhile.
-        return web.json_response(await asyncio.to_thread(painting_of, stored, label_space))
+        work = _readers.submit(painting_of, await request.read(), request.query.get("label_space", "auto"))
+        return web.json_response(await asyncio.wrap_future(work))
     except MaskError as error:
-        # Not with a status of its own: browsers would log what the painter tells its user anyway.
-        return web.json_response({"error": str(error)})
+        return _refusal(str(error), 400)
+    except BusyError:
+        return _refusal(f"{MOST_WAITING} files are being read already: wait a moment and choose it again.", 429)
 
 
 def painting_of(stored: bytes, label_space: str) -> dict[str, str]:
-    """A mask file's painting, and what was found in it. Raises MaskError."""
+    """A mask file's painting, and what was found in it. Raises MaskError for everything that can be wrong."""
     try:
-        with Image.open(io.BytesIO(stored)) as picture:
-            if max(picture.size) > MAX_SIDE:
-                raise MaskError(
-                    f"The file is {picture.width} x {picture.height} pixels; the painter takes up to {MAX_SIDE}. "
-                    "Make it smaller by nearest neighbour."
-                )
-            label_map = decode_image(picture, label_space)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise MaskError("The file is no picture that can be read: choose a PNG with ids or palette colours.") from error
-    return {"painting": write_painting(on_grid(label_map.ids[0])), "summary": label_map.summary()}
+        picture = open_picture(stored, MAX_SIDE**2, FORMATS, MAX_SIDE)
+        label_map = decode_image(picture, label_space)
+        return {"painting": write_painting(on_grid(label_map.ids[0])), "summary": label_map.summary()}
+    except MaskError:
+        raise
+    except PictureError as error:
+        raise MaskError(f"{error} Choose a PNG with ids or palette colours, up to {MAX_SIDE} pixels a side.") from error
+    except Exception as error:  # a picture that Pillow opens and nothing else can use
+        logger.debug("A mask file could not be read.", exc_info=True)
+        raise MaskError(f"The mask cannot be read ({type(error).__name__}): save it again as a PNG.") from error
+
+
+def _refusal(sentence: str, status: int) -> web.Response:
+    return web.json_response({"error": sentence}, status=status)

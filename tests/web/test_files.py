@@ -53,7 +53,11 @@ def test_start_from_a_file(editor: Editor, kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "sentence"),
-    [("photo", "looks like a photo"), ("cut", "cannot be read (image file is truncated)"), ("text", "no picture")],
+    [
+        ("photo", "looks like a photo"),
+        ("cut", "not a whole picture in PNG, JPEG, WEBP, BMP, TIFF or GIF (image file is truncated"),
+        ("text", "the format is not recognised"),
+    ],
 )
 def test_a_file_that_is_no_mask_is_complained_about(editor: Editor, tmp_path: Path, kind: str, sentence: str) -> None:
     file = tmp_path / "file.png"

@@ -34,6 +34,11 @@ OF_THE_HOST = (
 )
 
 
+OF_THE_PACK = (
+    Known(r"status of 4\d\d .* \S+/mogle/painting", "The answer to a file that is not a mask; the painter shows why."),
+)
+
+
 def is_of_the_host(text: str) -> bool:
-    """Whether an error, with its address or its stack behind it, is one of the host's own."""
-    return any(known.is_in(text) for known in OF_THE_HOST)
+    """Whether an error, with its address or its stack behind it, is one of the host's own, or an answer of ours."""
+    return any(known.is_in(text) for known in (*OF_THE_HOST, *OF_THE_PACK))

@@ -13,7 +13,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .labels import CLASSES, LABEL_SPACES, NUM_CLASSES
+from .labels import LABEL_SPACES, NUM_CLASSES
+from .parts import (
+    BROWS,
+    CLOTHING,
+    EARS,
+    EYES,
+    GLASSES,
+    HAIR,
+    HAT,
+    INNER_MOUTH,
+    LOWER_LIP,
+    MOUTH,
+    NECK,
+    NOSE,
+    SKIN,
+    UPPER_LIP,
+    Part,
+)
 
 MARGIN = 3.0
 """How much more evidence than CelebAMask-HQ another space needs: about three relations out of thirty."""
@@ -21,63 +38,39 @@ MARGIN = 3.0
 PLAUSIBLE = 0.8
 """The share of its relations that another space must keep: faces keep over nine in ten, noise does not."""
 
-_IDS = {c.name: c.id for c in CLASSES}
-
-Part = tuple[int, ...]
-
-
-def _part(*names: str) -> Part:
-    return tuple(_IDS[name] for name in names)
-
-
-_SKIN = _part("skin")
-_NOSE = _part("nose")
-_GLASSES = _part("eye_g")
-_HAIR = _part("hair")
-_HAT = _part("hat")
-_NECK = _part("neck")
-_CLOTH = _part("cloth")
-_MOUTH = _part("mouth")
-_U_LIP = _part("u_lip")
-_L_LIP = _part("l_lip")
-_EYES, _BROWS, _EARS = _part("l_eye", "r_eye"), _part("l_brow", "r_brow"), _part("l_ear", "r_ear")
-_LIPS = _MOUTH + _U_LIP + _L_LIP
-
 _ABOVE: tuple[tuple[Part, Part], ...] = (
-    (_BROWS, _EYES),
-    (_BROWS, _NOSE),
-    (_EYES, _NOSE),
-    (_EYES, _LIPS),
-    (_GLASSES, _NOSE),
-    (_NOSE, _U_LIP),
-    (_NOSE, _L_LIP),
-    (_NOSE, _MOUTH),
-    (_U_LIP, _L_LIP),
-    (_U_LIP, _MOUTH),
-    (_MOUTH, _L_LIP),
-    (_LIPS, _NECK),
-    (_SKIN, _NECK),
-    (_SKIN, _CLOTH),
-    (_NECK, _CLOTH),
-    (_HAIR, _NECK),
-    (_HAIR, _CLOTH),
-    (_HAT, _SKIN),
+    (BROWS, EYES),
+    (BROWS, NOSE),
+    (EYES, NOSE),
+    (EYES, MOUTH),
+    (GLASSES, NOSE),
+    (NOSE, UPPER_LIP),
+    (NOSE, LOWER_LIP),
+    (NOSE, INNER_MOUTH),
+    (UPPER_LIP, LOWER_LIP),
+    (UPPER_LIP, INNER_MOUTH),
+    (INNER_MOUTH, LOWER_LIP),
+    (MOUTH, NECK),
+    (SKIN, NECK),
+    (SKIN, CLOTHING),
+    (NECK, CLOTHING),
+    (HAIR, NECK),
+    (HAIR, CLOTHING),
+    (HAT, SKIN),
 )
 # Against the skin, of which a feature is less than a quarter.
-_SMALL: tuple[tuple[Part, Part], ...] = tuple(
-    (_SKIN, feature) for feature in (_NOSE, _EYES, _BROWS, _LIPS, _EARS, _GLASSES)
-)
+_SMALL: tuple[tuple[Part, Part], ...] = tuple((SKIN, feature) for feature in (NOSE, EYES, BROWS, MOUTH, EARS, GLASSES))
 _SURROUNDED: tuple[tuple[Part, Part], ...] = (
-    (_NOSE, _SKIN + _GLASSES),
-    (_EYES, _SKIN + _BROWS + _GLASSES + _HAIR),
-    (_BROWS, _SKIN + _EYES + _GLASSES + _HAIR),
-    (_U_LIP, _SKIN + _MOUTH + _L_LIP),
-    (_L_LIP, _SKIN + _MOUTH + _U_LIP),
-    (_MOUTH, _U_LIP + _L_LIP),
+    (NOSE, SKIN + GLASSES),
+    (EYES, SKIN + BROWS + GLASSES + HAIR),
+    (BROWS, SKIN + EYES + GLASSES + HAIR),
+    (UPPER_LIP, SKIN + INNER_MOUTH + LOWER_LIP),
+    (LOWER_LIP, SKIN + INNER_MOUTH + UPPER_LIP),
+    (INNER_MOUTH, UPPER_LIP + LOWER_LIP),
 )
-_ADJOINING: tuple[tuple[Part, Part], ...] = ((_HAIR, _SKIN), (_NECK, _SKIN), (_HAT, _HAIR + _SKIN))
-_PAIRS: tuple[tuple[Part, Part], ...] = tuple(((left,), (right,)) for left, right in (_EYES, _BROWS, _EARS))
-_INSIDE_FRAME = (_NOSE, _EYES, _BROWS, _LIPS)
+_ADJOINING: tuple[tuple[Part, Part], ...] = ((HAIR, SKIN), (NECK, SKIN), (HAT, HAIR + SKIN))
+_PAIRS: tuple[tuple[Part, Part], ...] = tuple(((left,), (right,)) for left, right in (EYES, BROWS, EARS))
+_INSIDE_FRAME = (NOSE, EYES, BROWS, MOUTH)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ PALETTE: tuple[tuple[int, int, int], ...] = tuple(c.rgb for c in CLASSES)
 
 CLASS_NAMES: tuple[str, ...] = tuple(c.name for c in CLASSES)
 
+IDS: Mapping[str, int] = MappingProxyType({c.name: c.id for c in CLASSES})
+"""Each class's id by CelebAMask-HQ's name."""
+
 FLIPPED: tuple[int, ...] = (0, 1, 2, 3, 5, 4, 7, 6, 9, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 """The id that each class takes when the picture is mirrored: left and right eyes, brows and ears swap."""
 

@@ -15,15 +15,13 @@ from torch import Tensor
 
 from ..masks.decode import MaskError
 from ..masks.decouple import resize
-from ..masks.labels import CLASSES
+from ..masks.parts import BROWS, EYES, GLASSES, MOUTH, NOSE, SKIN, Part, centre, is_part
 
 YUNET = "OpenCV's face_detection_yunet_2023mar.onnx (github.com/opencv/opencv_zoo) into models/face_detection"
 
 Point = tuple[float, float]
 
-_IDS = {c.name: c.id for c in CLASSES}
-_LIPS = tuple(_IDS[name] for name in ("mouth", "u_lip", "l_lip"))
-_FACE = tuple(_IDS[name] for name in ("skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow")) + _LIPS
+_FACE = SKIN + NOSE + GLASSES + EYES + BROWS + MOUTH
 
 
 @dataclass(frozen=True)
@@ -72,20 +70,20 @@ def crop_of_mask(ids: Tensor) -> Crop:
     Raises MaskError where there is no face.
     """
     height, width = ids.shape
-    eyes = sorted(found for found in (_centre(ids, (_IDS[eye],)) for eye in ("l_eye", "r_eye")) if found)
-    mouth = _centre(ids, _LIPS)
+    eyes = sorted(place for place in (_place(ids, (eye,)) for eye in EYES) if place)
+    mouth = _place(ids, MOUTH)
     if len(eyes) == 2 and mouth:
         # By position: a parser may have mixed up left and right.
         return crop_of_landmarks(Landmarks(eyes[1], eyes[0], mouth), width, height)
-    centre = _centre(ids, _FACE)
-    if centre is None:
+    face = _place(ids, _FACE)
+    if face is None:
         raise MaskError(
             "The mask shows no face (no skin, eyes or mouth), so there is nothing to align. Look at Parse Face's "
             "preview, or cut the photo roughly to the head first."
         )
-    area = int(torch.isin(ids, torch.tensor(_FACE, device=ids.device)).sum())
+    area = int(is_part(ids, _FACE).sum())
     side = 2 * math.sqrt(area)  # as in aligned portraits, of which the bare face covers a quarter
-    return Crop((centre[0], centre[1] - 0.06 * side), side, 0.0, width, height)
+    return Crop((face[0], face[1] - 0.06 * side), side, 0.0, width, height)
 
 
 def find_crops(landmarks: Sequence[Landmarks | None] | None, ids: Tensor | None, photos: Tensor) -> tuple[Crop, ...]:
@@ -113,9 +111,10 @@ def _nothing_to_find(looked: bool, index: int) -> str:
     return f"Align Face has nothing to find the face by: {remedy}, or put {YUNET}."
 
 
-def _centre(ids: Tensor, part: tuple[int, ...]) -> Point | None:
-    rows, columns = torch.isin(ids, torch.tensor(part, device=ids.device)).nonzero().double().unbind(1)
-    return (float(columns.mean()) + 0.5, float(rows.mean()) + 0.5) if len(rows) else None
+def _place(ids: Tensor, part: Part) -> Point | None:
+    """The part's centre in a photo's coordinates, in which a pixel's centre is half a pixel from its corner."""
+    middle = centre(ids, part)
+    return middle and (middle[0] + 0.5, middle[1] + 0.5)
 
 
 def fitted(ids: Tensor, photos: Tensor) -> Tensor:

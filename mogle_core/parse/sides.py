@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..masks.labels import CLASSES, NUM_CLASSES, PAIRS
+from ..masks.labels import CLASSES, PAIRS
+from ..masks.parts import BROWS, EYES, MOUTH, NOSE, SKIN, centre, is_part
 
 APART = 0.15
 """The gap between two parts of a pair, in units of the face's size, from which they are two and not one."""
@@ -23,11 +24,7 @@ MIDDLE = 0.02
 BOTH = 0.25
 """The share of a part on either side of the middle from which it is both parts grown together."""
 
-_IDS = {c.name: c.id for c in CLASSES}
-_NOSE = (_IDS["nose"],)
-_LIPS = tuple(_IDS[name] for name in ("mouth", "u_lip", "l_lip"))
-_EYES = tuple(_IDS[name] for name in ("l_eye", "r_eye", "l_brow", "r_brow"))
-_FACE = (_IDS["skin"], *_NOSE, *_LIPS)  # what has no side
+_WITHOUT_SIDES = SKIN + NOSE + MOUTH
 
 
 @dataclass(frozen=True)
@@ -75,34 +72,23 @@ def fix_left_right(ids: Tensor) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def find_middle(ids: Tensor) -> Middle | None:
-    """The middle line of the face in ids (H, W), by what has no side; None without nose, lips and skin.
+    """The middle line of the face in ids (H, W), by what has no side; None without nose, mouth and skin.
 
-    It runs from the eyes' level to the mouth's, through the mean of nose and lips; without those it is
+    It runs from the eyes' level to the mouth's, through the mean of nose and mouth; without those it is
     upright, through the skin.
     """
-    eyes, nose, lips, face = (_centre(ids, part) for part in (_EYES, _NOSE, _LIPS, _FACE))
+    eyes, nose, mouth, face = (centre(ids, part) for part in (EYES + BROWS, NOSE, MOUTH, _WITHOUT_SIDES))
     if face is None:
         return None
-    through = [centre for centre in (nose, lips) if centre is not None] or [face]
+    through = [place for place in (nose, mouth) if place is not None] or [face]
     x, y = (sum(values) / len(through) for values in zip(*through, strict=True))
-    below, above = lips or nose, eyes or nose
+    below, above = mouth or nose, eyes or nose
     right = (1.0, 0.0)
     if below is not None and above is not None and below[1] > above[1]:
         down = torch.tensor([below[0] - above[0], below[1] - above[1]], dtype=torch.float64)
         unit = down / down.norm()
         right = (float(unit[1]), -float(unit[0]))
-    return Middle(right, right[0] * x + right[1] * y, float(_where(ids, _FACE).sum()) ** 0.5)
-
-
-def _where(ids: Tensor, part: tuple[int, ...]) -> Tensor:
-    chosen = torch.zeros(NUM_CLASSES, dtype=torch.bool, device=ids.device)
-    chosen[list(part)] = True
-    return chosen[ids.long()]
-
-
-def _centre(ids: Tensor, part: tuple[int, ...]) -> tuple[float, float] | None:
-    rows, columns = _where(ids, part).nonzero().double().unbind(1)
-    return (float(columns.mean()), float(rows.mean())) if len(rows) else None
+    return Middle(right, right[0] * x + right[1] * y, float(is_part(ids, _WITHOUT_SIDES).sum()) ** 0.5)
 
 
 def _fix_pair(face: Tensor, left: int, right: int, middle: Middle | None) -> list[str]:

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..masks.labels import CLASS_NAMES
+from ..masks.labels import CLASS_NAMES, IDS
 from ..model.mixture.regions import Region
 from ..model.stream.kept_keys import Refresh
 from ..model.stream.region_text import PROMPT_STRENGTH
 from .drawer.attributes import HAIR_COLOURS
 from .drawer.captions import without_hair
-from .drawer.drawing import IDS
 from .drawer.faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score

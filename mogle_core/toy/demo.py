@@ -13,11 +13,11 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ..masks.decouple import decode_image, index_image, resize
-from ..masks.labels import CLASSES
+from ..masks.labels import CLASSES, IDS
+from ..model.flux_latents import TOKEN_PIXELS
 from ..support.whole_files import write_png
 from .drawer.attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
 from .drawer.captions import write_caption
-from .drawer.drawing import IDS
 from .drawer.faces import draw_label_map, draw_portrait
 from .drawer.faceset import HELD_OUT
 from .judge import parse
@@ -28,7 +28,6 @@ from .sheet import GateMap, Row, contact_sheet, overlay
 from .text import words_of
 from .world import Moment, World, generate, load_world
 
-STRIDE = 16
 _SHOWN = ("full mask", "skin", "hair", "mouth", "u_lip", "nose", "cloth", "background")
 _COLUMNS = 5
 
@@ -87,8 +86,8 @@ def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
 
 
 def _check(settings: Settings) -> None:
-    if settings.size % STRIDE or settings.size < 4 * STRIDE:
-        raise ValueError(f"--size is {settings.size}: choose a multiple of {STRIDE} from {4 * STRIDE} on.")
+    if settings.size % TOKEN_PIXELS or settings.size < 4 * TOKEN_PIXELS:
+        raise ValueError(f"--size is {settings.size}: choose a multiple of {TOKEN_PIXELS} from {4 * TOKEN_PIXELS} on.")
     if settings.steps < 1:
         raise ValueError(f"--steps is {settings.steps}: sampling takes at least 1 step.")
     if settings.seed < 0:
@@ -118,7 +117,9 @@ def read_mask(path: Path, size: int) -> Tensor:
     """A stored mask as ids (H, W): its longer side becomes `size`, the other the nearest multiple of 16."""
     ids = decode_image(Image.open(path)).ids
     longer = max(ids.shape[1:])
-    height, width = (max(STRIDE, round(side * size / longer / STRIDE) * STRIDE) for side in ids.shape[1:])
+    height, width = (
+        max(TOKEN_PIXELS, round(side * size / longer / TOKEN_PIXELS) * TOKEN_PIXELS) for side in ids.shape[1:]
+    )
     return resize(ids, height, width)[0]
 
 
@@ -218,7 +219,7 @@ def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:
 
 def gate_maps(ids: Tensor, moments: Sequence[Moment]) -> list[GateMap]:
     """The first picture's gate for the full mask and a few classes that its mask (H, W) holds."""
-    grid = (ids.shape[0] // STRIDE, ids.shape[1] // STRIDE)
+    grid = (ids.shape[0] // TOKEN_PIXELS, ids.shape[1] // TOKEN_PIXELS)
     gates = torch.stack([moment.gates[0] for moment in moments if moment.gates is not None])
     present = [name for name in _SHOWN if name == "full mask" or bool((ids == IDS[name]).any())]
     maps = []

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .drawer.drawing import IDS
+from ..masks.labels import IDS
 
 _BEHIND_HAIR = ("background", "neck", "cloth")
 _LONG = 0.15

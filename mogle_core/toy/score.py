@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..masks.labels import NUM_CLASSES
+from ..masks.labels import IDS, NUM_CLASSES
 from ..masks.score import class_ious
 from ..support.frechet import Gaussian, frechet_distance
 from .drawer.attributes import HAIR_COLOURS
-from .drawer.drawing import IDS
 
 
 def class_scores(found: Tensor, wanted: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..masks.labels import NUM_MASKS
 from ..model.encoders.registry import named_models
 from ..model.flux.model import Flux, FluxParams, MaskCondition
 from ..model.flux.offload import blocks_of, spread, travelling
-from ..model.flux_latents import TOKEN_WIDTH
+from ..model.flux_latents import TOKEN_PIXELS, TOKEN_WIDTH
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import LowRank, MaskLoRA
 from ..support.sentences import counted
@@ -61,7 +61,7 @@ def params_of(config: TrainingConfig) -> FluxParams:
 
 
 def sizes_of(config: TrainingConfig, processes: int = 1) -> Sizes:
-    side = max(config.data.resolution) // 16
+    side = max(config.data.resolution) // TOKEN_PIXELS
     samples = -(-config.loop.batch // (processes * config.loop.accumulate))
     models = named_models(config.model.transformer)
     return Sizes(samples, (side, side), config.model.t5_tokens if models is None else models.text_tokens)

@@ -14,6 +14,7 @@ from ..dataset.check import check
 from ..dataset.layouts import LAYOUTS
 from ..dataset.parts import FOLDER, merge_parts
 from ..model.encoders import Encoders
+from ..model.flux_latents import TOKEN_PIXELS
 from ..support.sentences import counted
 from .config.sections import Data, TrainingConfig
 from .data.cache import DiskStore, Plan, fill
@@ -105,7 +106,7 @@ def _duration(missing: Plan, encoders: Encoders) -> str:
     pictures = counts["faces"] + counts["masks"]
     seconds = 0.0
     if pictures:
-        rows, columns = (16 * int(side) for side in missing.grids[0])
+        rows, columns = (TOKEN_PIXELS * int(side) for side in missing.grids[0])
         seconds += pictures * _each(lambda: encoders.vae.encode(torch.zeros(1, rows, columns, 3)))
     if counts["texts"]:
         encoders.vae.release()

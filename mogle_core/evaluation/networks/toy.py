@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...masks.labels import IDS
 from ...parse.files import read_parser
 from ...parse.judge import JudgeParser
 from ...support.errors import WeightsError
 from ...toy.drawer.attributes import HAIR_COLOURS
-from ...toy.drawer.drawing import IDS
 from ...toy.judge import Judge
 from ...toy.places import FILES, WEIGHTS
 from ...toy.text import words_of

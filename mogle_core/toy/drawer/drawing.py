@@ -9,15 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...masks.labels import CLASSES
+from ...masks.labels import IDS
 from . import hair as hair_shapes
 from .anatomy import Anatomy
 from .attributes import Attributes
 from .features import brow_line, face_outline, lens_outline, lids, mouth_edges, nose_outline, nose_relief
 from .geometry import Curve, Points, ellipse, ribbon, smooth
-
-IDS = {c.name: c.id for c in CLASSES}
-"""The id of each class name."""
 
 
 @dataclass(frozen=True)

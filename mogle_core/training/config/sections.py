@@ -10,14 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ...dataset.layouts import Layout
 from ...masks.labels import CLASS_NAMES, LABEL_SPACES
+from ...model.flux_latents import TOKEN_PIXELS
 from ...model.mixture.network import MoGLEConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-
-MULTIPLE = 16
-"""Pixels of a token's side: 8 of the VAE times 2 of the packing."""
 
 
 def _tuple(value: Any) -> Any:
@@ -62,7 +60,7 @@ class Data(Section):
     captions: Path | None = None
     label_space: str = "celebamask"
     resolution: Annotated[
-        tuple[Annotated[int, Field(ge=MULTIPLE)], ...],
+        tuple[Annotated[int, Field(ge=TOKEN_PIXELS)], ...],
         BeforeValidator(lambda value: (value,) if isinstance(value, int) else _tuple(value)),
     ] = (512,)
     buckets: bool = False
@@ -77,9 +75,9 @@ class Data(Section):
         if not value:
             raise ValueError("no resolution is given; the paper's is 512")
         for side in value:
-            if side % MULTIPLE:
-                near = max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE)
-                raise ValueError(f"{side} is no multiple of {MULTIPLE}; the nearest one is {near}")
+            if side % TOKEN_PIXELS:
+                near = max(TOKEN_PIXELS, round(side / TOKEN_PIXELS) * TOKEN_PIXELS)
+                raise ValueError(f"{side} is no multiple of {TOKEN_PIXELS}; the nearest one is {near}")
         return value
 
     @field_validator("label_space")

@@ -13,9 +13,8 @@ from PIL import Image
 
 from mogle_core.cli import main
 from mogle_core.masks.decouple import index_image
-from mogle_core.masks.labels import CLASS_NAMES
+from mogle_core.masks.labels import CLASS_NAMES, IDS
 from mogle_core.toy.demo import Settings, as_in_mask, demo, gate_maps, other_colours, plan, read_mask
-from mogle_core.toy.drawer.drawing import IDS
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.world import Moment, generate, load_world

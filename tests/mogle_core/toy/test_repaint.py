@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mogle_core.toy.drawer.drawing import IDS
+from mogle_core.masks.labels import IDS
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.repaint import repaint_hair
 

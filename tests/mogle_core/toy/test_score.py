@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mogle_core.masks.labels import IDS
 from mogle_core.toy.drawer.attributes import HAIR_COLOURS
-from mogle_core.toy.drawer.drawing import IDS
 from mogle_core.toy.score import change_ratio, class_scores, frechet, hair_colour, hair_right, mask_score
 
 

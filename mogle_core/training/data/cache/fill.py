@@ -16,6 +16,7 @@ from ....masks.decouple import Decoupled
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
 from ....model.encoders.api import Moments
+from ....model.flux_latents import TOKEN_PIXELS
 from ....support.memory import is_out_of_memory
 from ...config.sections import Data
 from ..items import Item, read_face, read_ids, token_weights
@@ -136,7 +137,7 @@ def _fill_pictures(filling: _Filling, missing: Plan, items: Sequence[Item], data
 
 def _blacks(filling: _Filling, missing: Plan) -> None:
     for number in missing.blanks.any(-1).nonzero()[0]:
-        rows, columns = (int(side) * 16 for side in missing.grids[number])
+        rows, columns = (int(side) * TOKEN_PIXELS for side in missing.grids[number])
         filling.picture("masks", missing.blanks[number].tobytes(), torch.zeros(rows, columns, 3))
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
+from ....model.flux_latents import TOKEN_WIDTH
 from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
 from ..items import Item, choose, readable_ids, split_items
@@ -105,7 +106,7 @@ class Plan:
         """What each kind's rows take."""
         size = torch.empty(0, dtype=dtype).element_size()
         tokens, width, pooled = encoders.text.sizes
-        latent = self.grids.prod(1) * 64 * size
+        latent = self.grids.prod(1) * TOKEN_WIDTH * size
         each_face, each_mask = latent * (2 if encoders.vae.has_variance else 1), latent
         each_weight, sides = self.grids.prod(1) * 4, self.faces.shape[:-1]
         return {

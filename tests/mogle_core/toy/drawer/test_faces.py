@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mogle_core.masks.labels import CLASS_NAMES
+from mogle_core.masks.labels import CLASS_NAMES, IDS
 from mogle_core.toy.drawer.anatomy import draw_anatomy
 from mogle_core.toy.drawer.attributes import draw_attributes
-from mogle_core.toy.drawer.drawing import IDS, compose
+from mogle_core.toy.drawer.drawing import compose
 from mogle_core.toy.drawer.faces import HAIR_COLOURS, Face, draw_face, draw_label_map, draw_portrait, paint
 
 pytestmark = pytest.mark.slow

@@ -17,11 +17,10 @@ from ..model.encoders import Encoders
 from ..model.flux_latents import TOKEN_PIXELS
 from ..support.sentences import counted
 from .config.sections import Data, TrainingConfig
-from .data.cache import DiskStore, Plan, fill
-from .data.cache.shards import sole_writer
+from .data.cache import DiskStore, Plan, check_space, fill, kept_plan, sole_writer
 from .data.items import find_items, split_items
 from .data.rows import DTYPES
-from .data.samples import check_space, kept_plan, open_encoders_of
+from .data.samples import open_encoders_of
 
 Action = Literal["fill", "check", "plan", "verify"]
 

@@ -25,8 +25,8 @@ from . import checkpoints
 from .checkpoints import State
 from .config.reading import TrainingConfig, config_toml
 from .data.draws import generator
-from .data.items import choose
 from .data.samples import EncodedSamples, open_encoders_of, open_samples
+from .data.schedule import choose
 from .loop import Due, Trainer, fit
 from .processes import Processes, join_processes, stoppable
 from .reports import Reports, Silence, check_trackers

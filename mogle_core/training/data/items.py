@@ -1,4 +1,4 @@
-"""What is trained on, before it is encoded: every pair at every resolution, and how one is read and mirrored."""
+"""The pairs to train on, before they are encoded: how they are found, split and read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from ...masks.decouple import flip
 from ...masks.labels import CLASS_NAMES
 from ...model.flux_latents import TOKEN_PIXELS
 from ..config.sections import Data, Validation
-from .draws import generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,6 @@ class Item:
     pair: Pair
     frame: Frame
     mask_size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a sample shows of its item: which caption (-1: there is none), and whether it is mirrored."""
-
-    caption: int
-    mirrored: bool
 
 
 def find_items(data: Data) -> tuple[Item, ...]:
@@ -56,7 +47,7 @@ def find_items(data: Data) -> tuple[Item, ...]:
 
 
 class LaterItems(Sequence[Item]):
-    """The same items, found again when one is asked for: a set of millions of files need not be kept in mind."""
+    """The same items, searched for again when the first is asked for, so that millions of them need no memory."""
 
     def __init__(self, data: Data, count: int) -> None:
         self._data, self._count = data, count
@@ -71,14 +62,17 @@ class LaterItems(Sequence[Item]):
     def __getitem__(self, place: slice) -> Sequence[Item]: ...
 
     def __getitem__(self, place: int | slice) -> Item | Sequence[Item]:
-        return self._found[place]
+        return self._items[place]
 
     @cached_property
-    def _found(self) -> tuple[Item, ...]:
-        found = find_items(self._data)
-        if len(found) != self._count:
-            raise DatasetError(f"{self._data.root} had {self._count} items at first and has {len(found)} now.")
-        return found
+    def _items(self) -> tuple[Item, ...]:
+        items = find_items(self._data)
+        if len(items) != self._count:
+            raise DatasetError(
+                f"{self._data.root} had {self._count} items when the run began and has {len(items)} now. Restore its "
+                "files, or start the run again."
+            )
+        return items
 
 
 def _mask_size(pair: Pair) -> tuple[int, int]:
@@ -91,7 +85,7 @@ def _mask_size(pair: Pair) -> tuple[int, int]:
 
 
 def split_items(count: int, validation: Validation) -> tuple[list[int], list[int]]:
-    """Which items are trained on and which are held out, spread evenly over the set.
+    """The numbers of the items to train on, and of those held out, which are spread evenly over the set.
 
     Raises:
         DatasetError: nothing would be left to train on.
@@ -108,14 +102,6 @@ def split_items(count: int, validation: Validation) -> tuple[list[int], list[int
     return [number for number in range(count) if number not in kept], held
 
 
-def choose(data: Data, seed: int, sample: int, captions: int) -> Choice:
-    """The chances of one sample, from its number alone."""
-    rng = generator(seed, "choice", sample)
-    mirrored, place = torch.rand(2, generator=rng, dtype=torch.float64).tolist()
-    caption = -1 if captions == 0 else 0 if data.pick == "first" else int(place * captions)
-    return Choice(caption, data.flip and mirrored < 0.5)
-
-
 def read_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor:
     """The item's label map (1, height, width) uint8."""
     label_map = read_mask(item.pair.mask, label_space)
@@ -130,7 +116,7 @@ def read_face(item: Item, mirrored: bool = False) -> Tensor:
 
 
 def readable_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor:
-    """`read_ids`, after making sure that the picture can be read, too, and fits them.
+    """`read_ids`, after a check that the picture can be read and has the mask's aspect.
 
     Raises:
         DatasetError: naming the file.
@@ -140,13 +126,16 @@ def readable_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor
 
 
 def token_weights(ids: Tensor, weights: dict[str, float]) -> Tensor:
-    """The loss's factor on each token of label maps (B, H, W): its pixels' mean, (B, H/16, W/16) float32."""
+    """The factor on each token's loss, (B, H/16, W/16) float32: the mean over its pixels of label maps (B, H, W)."""
     factors = torch.tensor([weights.get(name, 1.0) for name in CLASS_NAMES])
     return F.avg_pool2d(factors[ids.long()], TOKEN_PIXELS)
 
 
 def manifest_fingerprint(items: Sequence[Item], data: Data) -> str:
-    """Of the items' names, file sizes and captions and of the settings that change them; not of where they are."""
+    """A digest of the items' names, file sizes and captions, and of the settings that change them.
+
+    It does not depend on the folder that the data set is in.
+    """
     settings = data.model_dump(exclude={"root", "images", "masks", "captions", "layout"})
     digest = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=16)
     for item in items:

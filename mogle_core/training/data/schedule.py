@@ -1,4 +1,7 @@
-"""Which pairs are in which step: a pure function of the step's number, so that a run can go on anywhere."""
+"""Which pairs a step learns from, and what it shows of each: pure functions of the step's and the sample's number.
+
+So a run can be resumed at any step, and the cache knows beforehand what the run will show.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..config.sections import Data
 from .draws import generator
 
 
@@ -21,12 +25,28 @@ class Pick:
     sample: int
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a sample shows of its pair: the caption's number (-1: the pair has none), and whether it is mirrored."""
+
+    caption: int
+    mirrored: bool
+
+
+def choose(data: Data, seed: int, sample: int, captions: int) -> Choice:
+    """The choice of one sample, which depends on its number alone. captions: how many the pair has."""
+    rng = generator(seed, "choice", sample)
+    mirrored, place = torch.rand(2, generator=rng, dtype=torch.float64).tolist()
+    caption = -1 if captions == 0 else 0 if data.pick == "first" else int(place * captions)
+    return Choice(caption, data.flip and mirrored < 0.5)
+
+
 class Schedule:
     """Batches of one grid each, every pair seen equally often.
 
-    Each grid's pairs pass in an order of their own, anew in each round. Which grid a step takes is shuffled
-    over cycles of as many steps as there are pairs: a grid has as many steps of a cycle as it has pairs, so
-    that a cycle shows each pair `batch` times.
+    The pairs of a grid are shuffled anew in each round over them. The grids of the steps are shuffled over cycles
+    of as many steps as there are pairs. In a cycle a grid has as many steps as it has pairs, so each pair is shown
+    `batch` times.
 
     Args:
         grids: rows and columns of each pair's tokens, as a sequence or an array (N, 2).
@@ -35,7 +55,9 @@ class Schedule:
 
     def __init__(self, grids: Sequence[tuple[int, int]] | NDArray[np.integer], batch: int, seed: int) -> None:
         if not len(grids) or batch < 1:
-            raise ValueError(f"A schedule of {len(grids)} pairs in batches of {batch} is empty: both start at 1.")
+            raise ValueError(
+                f"A schedule of {len(grids)} pairs in batches of {batch} is empty: both must be at least 1."
+            )
         self.batch, self.seed = batch, seed
         _, group = np.unique(np.asarray(grids).reshape(-1, 2), axis=0, return_inverse=True)
         # Pairs side by side by grid, and where each grid's begin.

@@ -15,13 +15,13 @@ from tqdm import tqdm
 from ....masks.decouple import Decoupled
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
-from ....model.encoders.api import Moments
 from ....model.flux_latents import TOKEN_PIXELS
 from ....support.memory import is_out_of_memory
 from ...config.sections import Data
 from ..items import Item, read_face, read_ids, token_weights
+from ..rows import Row, latent_rows, text_rows
 from .plan import Plan
-from .shards import Row, Store
+from .shards import Store
 
 logger = logging.getLogger(__name__)
 
@@ -90,19 +90,6 @@ class _Filling:
             return latent_rows(kind, self.encoders.vae.encode(part), self.dtype)
 
         return in_halves(encoded, pictures)
-
-
-def latent_rows(kind: str, moments: Moments, dtype: torch.dtype) -> list[Row]:
-    """What is kept of pictures' moments: of a mask, the mean."""
-    tensors = {"mean": moments.mean.to(dtype).cpu()}
-    if kind == "faces" and moments.log_variance is not None:
-        tensors["log_variance"] = moments.log_variance.to(dtype).cpu()
-    return [dict(zip(tensors, row, strict=True)) for row in zip(*tensors.values(), strict=True)]
-
-
-def text_rows(encoded: tuple[Tensor, Tensor], dtype: torch.dtype) -> list[Row]:
-    context, pooled = (part.to(dtype).cpu() for part in encoded)
-    return [{"context": one, "pooled": other} for one, other in zip(context, pooled, strict=True)]
 
 
 def in_halves(encode: Callable[..., list[Row]], batch: Tensor | list[str]) -> list[Row]:

@@ -24,8 +24,8 @@ from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_WIDTH
 from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
-from ..items import Item, choose, readable_ids, split_items
-from ..schedule import Schedule
+from ..items import Item, readable_ids, split_items
+from ..schedule import Schedule, choose
 from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
 from .shards import Store
 

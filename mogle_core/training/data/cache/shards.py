@@ -7,7 +7,7 @@ no index that could disagree with the files. A file that is there is whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,13 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from ....support.tensor_files import write_safetensors
 from ....support.whole_files import remove_partials
+from ..rows import Row
 from .keys import Keys, stacked
 
-Row = Mapping[str, Tensor]
 Finder = Callable[[Keys], NDArray[np.int64]]
 """Keys (N, 2) -> where they are, (N,); -1 for those that are not there."""
 

@@ -19,12 +19,23 @@ from support.small_sets import PlainText, PlainVAE, config, plain_encoders, writ
 
 from mogle_core.model.encoders import Encoders
 from mogle_core.training.config.reading import TrainingConfig
-from mogle_core.training.data.cache import CacheError, DiskStore, MemoryStore, Plan, fill, make_plan, needs_of
+from mogle_core.training.data.cache import (
+    CacheError,
+    DiskStore,
+    MemoryStore,
+    Plan,
+    check_space,
+    fill,
+    make_plan,
+    needs_of,
+    open_store,
+    sole_writer,
+)
 from mogle_core.training.data.cache.fill import in_halves
 from mogle_core.training.data.cache.keys import key, stacked
-from mogle_core.training.data.cache.shards import sole_writer
-from mogle_core.training.data.items import choose, find_items
-from mogle_core.training.data.samples import check_space, open_samples, open_store
+from mogle_core.training.data.items import find_items
+from mogle_core.training.data.rows import Row, Rows
+from mogle_core.training.data.samples import open_samples
 from mogle_core.training.data.schedule import Schedule
 
 SMALL = 32 * 1024
@@ -33,6 +44,29 @@ SMALL = 32 * 1024
 
 def shards(root: Path, pattern: str = "*") -> list[Path]:
     return sorted((root / "cache/shards").glob(pattern))
+
+
+class Asked:
+    """Rows that remember which faces, masks and texts were asked for."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.faces, self.masked, self.texts = set[tuple[int, int]](), set[tuple[int, int]](), set[tuple[int, int]]()
+
+    def face(self, item: int, mirrored: bool) -> Row:
+        self.faces.add((item, int(mirrored)))
+        return self.rows.face(item, mirrored)
+
+    def masks(self, item: int, mirrored: bool) -> torch.Tensor:
+        self.masked.add((item, int(mirrored)))
+        return self.rows.masks(item, mirrored)
+
+    def text(self, item: int, caption: int) -> Row:
+        self.texts.add((item, caption))
+        return self.rows.text(item, caption)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.rows, name)
 
 
 def counted(settings: TrainingConfig) -> tuple[int, list[str]]:
@@ -66,15 +100,22 @@ def test_the_plan_is_what_is_encoded_and_its_bytes_are_the_files(tmp_path: Path)
 
 
 def test_only_what_the_run_shows_is_planned(tmp_path: Path) -> None:
-    settings = config(write_set(tmp_path, 8), data={"flip": True}, loop={"steps": 2, "batch": 2})
-    items = find_items(settings.data)
-    needs = needs_of(settings, items)
-    shown = [pick for step in range(2) for pick in Schedule([i.frame.grid for i in items], 2, 5).step(step)]
-    choices = [choose(settings.data, 5, pick.sample, 3) for pick in shown]
-    expected = {(pick.pair, int(choice.mirrored)) for pick, choice in zip(shown, choices, strict=True)}
-    assert set(zip(*map(np.ndarray.tolist, needs.sides.nonzero()), strict=True)) == expected
-    texts = {3 * pick.pair + choice.caption for pick, choice in zip(shown, choices, strict=True)}
-    assert set(needs.texts.nonzero()[0].tolist()) == texts
+    """What the batches of a run without a cache ask for is what a run with one plans."""
+    settings = config(
+        write_set(tmp_path, 8), data={"flip": True}, loop={"steps": 2, "batch": 2}, cache={"where": "none"}
+    )
+    samples = open_samples(settings, plain_encoders())
+    asked = Asked(samples.rows)
+    samples.rows = asked
+    schedule = Schedule(samples.grids, settings.loop.batch, settings.loop.seed)
+    for step in range(settings.loop.steps):
+        samples.batch(schedule.step(step), torch.device("cpu"))
+    needs = needs_of(settings, find_items(settings.data))
+    assert set(zip(*map(np.ndarray.tolist, needs.sides.nonzero()), strict=True)) == asked.faces == asked.masked
+    owners = np.searchsorted(needs.offsets, needs.texts.nonzero()[0], side="right") - 1
+    captions = needs.texts.nonzero()[0] - needs.offsets[owners]
+    assert set(zip(owners.tolist(), captions.tolist(), strict=True)) == asked.texts
+    assert 1 < len(asked.texts) <= 4
 
 
 def test_held_out_pairs_are_planned_whole(tmp_path: Path) -> None:
@@ -137,6 +178,7 @@ import sys, time
 from pathlib import Path
 from support.small_sets import PlainVAE, PlainText, config
 from mogle_core.model.encoders import Encoders
+from mogle_core.training.data.rows import Row, Rows
 from mogle_core.training.data.samples import open_samples
 
 class Slow(PlainVAE):

@@ -18,9 +18,9 @@ from mogle_core.toy.drawer.folder import write_folder
 from mogle_core.toy.world import load_world
 from mogle_core.training.config.reading import TrainingConfig
 from mogle_core.training.data.draws import DropRates, draw_samples
-from mogle_core.training.data.items import choose, find_items, split_items
+from mogle_core.training.data.items import find_items, split_items
 from mogle_core.training.data.samples import EncodedSamples, open_samples
-from mogle_core.training.data.schedule import Pick, Schedule
+from mogle_core.training.data.schedule import Pick, Schedule, choose
 from mogle_core.training.step import Batch, dropped, step_loss
 
 CPU = torch.device("cpu")
@@ -92,7 +92,7 @@ def test_a_batch_is_what_the_encoders_say_of_picture_masks_and_caption(tmp_path:
     face = encoders.vae.encode(torch.from_numpy(picture(4))[None] / 255).mean
     ids = torch.from_numpy(label_map(4))[None]
     masks = encoders.vae.encode(Decoupled(ids).mask_images(0)).mean
-    caption = samples.items[4].pair.captions[choose(settings.data, 5, 11, 3).caption]
+    caption = find_items(settings.data)[4].pair.captions[choose(settings.data, 5, 11, 3).caption]
     context, pooled = encoders.text.encode([caption])
     assert batch.grid == (4, 4) and batch.loss_weights is None
     for ours, theirs in zip(parts(batch), (pack(face), pack(masks)[None], context, pooled), strict=True):

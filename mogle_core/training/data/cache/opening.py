@@ -1,0 +1,137 @@
+"""Opening a cache: what the run needs is planned, what is missing is encoded, and the rest of the run reads it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ....model.encoders import Encoders
+from ...config.sections import TrainingConfig
+from ..items import Item, LaterItems
+from ..rows import DTYPES, DirectRows, Row
+from .fill import fill
+from .keys import Keys
+from .plan import Plan, make_plan, plan_fingerprint
+from .shards import CacheError, DiskStore, Finder, MemoryStore, Store, sole_writer
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 1 << 16
+
+
+def open_cache(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> StoredRows:
+    """The encoded parts of all items that the run shows; what the cache lacks is encoded first.
+
+    Raises:
+        DatasetError, CacheError: naming the file that is wrong, and what to do.
+    """
+    store = open_store(config)
+    plan = filled_plan(config, items, encoders, store)
+    # From here on the files' names are needed only for what is not in the cache.
+    return StoredRows(plan, store, DirectRows(config, encoders, LaterItems(config.data, len(items))))
+
+
+def open_store(config: TrainingConfig) -> Store:
+    """The configured store, on disk or in memory."""
+    if config.cache.where == "memory":
+        return MemoryStore()
+    return DiskStore(config.cache.folder, config.cache.shard_bytes)
+
+
+def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders, store: Store) -> Plan:
+    """The run's plan, once the store holds everything in it."""
+    dtype = DTYPES[config.cache.dtype]
+    if isinstance(store, MemoryStore):
+        plan = make_plan(config, items, encoders)
+        fill(plan.missing(store), items, encoders, store, config.data, dtype)
+        return plan
+    plan = kept_plan(config, items, encoders)
+    if not plan.is_in(store):
+        with sole_writer(config.cache.folder):
+            missing = plan.missing(store)  # another process may have been faster
+            check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
+            fill(missing, items, encoders, store, config.data, dtype)
+    return plan
+
+
+def kept_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> Plan:
+    """The plan for these files and settings, from the cache's folder if it was made before."""
+    path = config.cache.folder / "plans" / f"{plan_fingerprint(config, items, encoders)}.safetensors"
+    if not path.is_file():
+        make_plan(config, items, encoders).save(path)
+    return Plan.load(path)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises CacheError if the disk would be full before the cache is."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise CacheError(
+            f"The cache needs {needed / 2**30:.1f} GiB more, and the disk of {folder} has {free / 2**30:.1f} GiB free: "
+            'set cache.folder to another disk, cache.dtype = "bf16", fewer model.t5_tokens, or cache.where to "none".'
+        )
+
+
+class StoredRows:
+    """Reads each part from a store, where the plan's key says; what the plan lacks is encoded now."""
+
+    def __init__(self, plan: Plan, store: Store, direct: DirectRows) -> None:
+        self.store, self.direct, self.offsets = store, direct, plan.offsets
+        find = store.finder()
+        self._faces, self._masks = _places(plan.faces, find), _places(plan.masks, find)
+        self._weights, self._texts = _places(plan.weights, find), _places(plan.texts, find)
+        self._blanks, self._empty = _places(plan.blanks, find), _places(plan.empty, find)
+        self._warned = False
+
+    def captions(self, item: int) -> int:
+        return int(self.offsets[item + 1] - self.offsets[item])
+
+    def ids(self, item: int) -> Tensor:
+        return self.direct.ids(item)
+
+    def face(self, item: int, mirrored: bool) -> Row:
+        place = int(self._faces[item, int(mirrored)])
+        return self.direct.face(item, mirrored) if self._absent(place) else self.store.read(place)
+
+    def masks(self, item: int, mirrored: bool) -> Tensor:
+        places = self._masks[item, int(mirrored)].tolist()
+        if self._absent(min(places)):
+            return self.direct.masks(item, mirrored)
+        read = {place: self.store.read(place)["mean"] for place in set(places)}
+        return torch.stack([read[place] for place in places])
+
+    def weights(self, item: int, mirrored: bool) -> Tensor | None:
+        place = int(self._weights[item, int(mirrored)])
+        return self.direct.weights(item, mirrored) if place < 0 else self.store.read(place)["weights"]
+
+    def text(self, item: int, caption: int) -> Row:
+        place = int(self._empty[0] if caption < 0 else self._texts[self.offsets[item] + caption])
+        return self.direct.text(item, caption) if self._absent(place) else self.store.read(place)
+
+    def black(self, item: int) -> Tensor:
+        return self.store.read(int(self._blanks[item]))["mean"]
+
+    def _absent(self, place: int) -> bool:
+        if place < 0 and not self._warned:
+            logger.info("A sample that the cache was not planned for is encoded now, which takes longer.")
+            self._warned = True
+        return place < 0
+
+
+def _places(keys: Keys, find: Finder) -> NDArray[np.int64]:
+    """The places (...) of keys (..., 2): in a temporary file, so that the system can page them out."""
+    with TemporaryFile() as file:
+        file.truncate(max(8, keys.size // 2 * 8))
+        places = np.memmap(file, dtype=np.int64, mode="r+", shape=(keys.size // 2,))
+    flat = keys.reshape(-1, 2)
+    for first in range(0, len(flat), _AT_ONCE):
+        places[first : first + _AT_ONCE] = find(flat[first : first + _AT_ONCE])
+    return places.reshape(keys.shape[:-1])

@@ -1,4 +1,4 @@
-"""The `mogle` command itself: what it imports, how it answers a mistake, and how it ends."""
+"""The `mogle` command itself: its imports, its answers to mistakes, and how it ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bare(*arguments: str, then: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
-    """(run): is what `mogle demo PATH` does now."""
+    """(run): what `mogle demo PATH` runs in this test."""
 
     def replace(run: Callable[..., Any]) -> None:
         module = ModuleType("demo")
@@ -68,7 +68,7 @@ def raising(error: BaseException) -> Callable[..., Iterator[str]]:
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
-def test_the_version_needs_the_standard_library_alone(flag: str) -> None:
+def test_the_version_needs_only_the_standard_library(flag: str) -> None:
     done = bare(flag)
     assert done.returncode == 0
     assert done.stdout.startswith("face-mogle ")
@@ -80,7 +80,7 @@ def test_the_version_imports_no_command() -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, ""])
-def test_every_help_needs_the_standard_library_alone(name: str) -> None:
+def test_every_help_needs_only_the_standard_library(name: str) -> None:
     done = bare("help", *filter(None, [name]))
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: mogle {name}".rstrip())
@@ -141,7 +141,7 @@ def test_alone_it_lists_the_commands(arguments: list[str], capsys: pytest.Captur
         ("annotate p --parser toy --out o --threshold nan", "nan is not a number from 0 to 1."),
     ],
 )
-def test_a_mistake_is_answered_with_the_nearest(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_suggests_the_nearest_name(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(line.split())
     assert ended.value.code == 2
@@ -176,7 +176,7 @@ def full_disk() -> Exception:
 
 
 class SafetensorError(Exception):
-    """As safetensors' own, by its name."""
+    """Like safetensors' error, with the same name."""
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class SafetensorError(Exception):
         (KeyError("loop"), "an unexpected KeyError in test_cli.py"),
     ],
 )
-def test_every_error_is_a_sentence(
+def test_every_error_is_one_sentence(
     error: Exception, sentence: str, command: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(raising(error))
@@ -208,7 +208,7 @@ def test_every_error_is_a_sentence(
     assert "Errno" not in said.err
 
 
-def test_a_defect_keeps_its_traceback_for_who_asks(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_shows_its_traceback_on_request(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     command(raising(KeyError("loop")))
     monkeypatch.setenv("MOGLE_TRACEBACK", "1")
     with pytest.raises(KeyError):
@@ -221,16 +221,16 @@ def test_an_interrupt_ends_with_130(command: Any, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "mogle: interrupted.\n"
 
 
-def test_characters_that_steer_a_terminal_are_shown_and_not_obeyed(
-    command: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_control_characters_are_shown_and_not_obeyed(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     command(raising(ValueError("red \x1b[31m and a bell \x07, backwards \u202e")))
     assert main(["demo"]) == 1
     assert not set("\x1b\x07\u202e") & set(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_an_output_without_a_character(encoding: str, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_whose_encoding_lacks_a_character(
+    encoding: str, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
     command(lambda options: iter(["Gesicht \u4e2d"]))
@@ -239,7 +239,7 @@ def test_an_output_without_a_character(encoding: str, command: Any, monkeypatch:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe whose reader is gone is another error there")
-def test_a_reader_that_goes_away_is_a_sentence() -> None:
+def test_a_closed_pipe_is_an_error_message() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -252,7 +252,7 @@ def test_a_reader_that_goes_away_is_a_sentence() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_output_is_a_sentence() -> None:
+def test_a_full_output_is_an_error_message() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "mogle_core.cli", "doctor"], stdout=full, stderr=subprocess.PIPE, cwd=REPOSITORY
@@ -308,7 +308,7 @@ WORDS = st.one_of(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arguments=st.lists(WORDS, max_size=6))
 def test_no_command_line_ends_in_a_traceback(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parsing only; what commands do with files and configurations is tried beside each of them."""
+    """Parsing only. The tests of each command cover files and configurations."""
     monkeypatch.setattr(cli, "_run_command", lambda options: iter([json.dumps(sorted(vars(options)))]))
     try:
         assert main(arguments) in (0, 1)

@@ -1,4 +1,4 @@
-"""The version stands in pyproject.toml alone: installed or not, and under whatever name ComfyUI loads the pack."""
+"""The version comes from pyproject.toml alone, installed or not, whatever name ComfyUI gives the pack."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_version_is_the_one_in_pyproject(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == f"face-mogle {written}\n"
 
 
-def test_the_folder_that_runs_goes_before_what_pip_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_running_folder_precedes_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", installed("1.2.3"))
     (tmp_path / "pyproject.toml").write_text(OURS, "utf-8")
     assert loaded(tmp_path).__version__ == "9.8.7"
@@ -56,7 +56,7 @@ def test_the_folder_that_runs_goes_before_what_pip_installed(tmp_path: Path, mon
 
 @pytest.mark.parametrize("beside", [None, ANOTHER, "not even TOML"])
 @pytest.mark.parametrize("version", ["1.2.3", ""])
-def test_without_this_projects_file_pip_is_asked(
+def test_without_this_projects_file_the_installed_package_is_read(
     beside: str | None, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metadata, "version", installed(version))
@@ -65,7 +65,7 @@ def test_without_this_projects_file_pip_is_asked(
     assert loaded(tmp_path).__version__ == (version or "unknown")
 
 
-def test_nothing_is_read_before_somebody_asks(tmp_path: Path) -> None:
+def test_nothing_is_read_before_first_access(tmp_path: Path) -> None:
     module = loaded(tmp_path)
     (tmp_path / "pyproject.toml").write_text(OURS, "utf-8")
     assert module.__version__ == "9.8.7"

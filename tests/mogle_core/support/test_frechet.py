@@ -1,4 +1,4 @@
-"""The Fréchet distance in closed form, against torchmetrics, and as a stream."""
+"""The Fréchet distance: its closed form, torchmetrics' result, and a stream of samples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_scale_alone() -> None:
 
 
 def test_fewer_samples_than_dimensions() -> None:
-    """Two flat Gaussians in directions at right angles share nothing; one with itself is at distance 0."""
+    """Two flat Gaussians in orthogonal directions share nothing. The distance of one to itself is 0."""
     few = torch.zeros(8, 256).double()
     few[:, :6] = drawn(8, 6, 2)
     turned = few.roll(128, dims=1)
@@ -77,7 +77,7 @@ def test_torchmetrics_has_the_same_figure() -> None:
     assert ours == pytest.approx(theirs.compute().item(), abs=1e-6)
 
 
-def test_one_picture_is_no_gaussian() -> None:
+def test_one_sample_is_refused() -> None:
     one = Gaussian.of(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="needs 2 pictures a set; there are 1 and 1"):
         frechet_distance(one, one)

@@ -1,4 +1,4 @@
-"""What sheets are made of: heat rises with the value, and pictures keep their pixels where they are put."""
+"""The parts of sheets: brightness rises with the value, and images keep their pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole files: there whole, or as they were before, whatever happens in between."""
+"""Files are written whole or stay as they were, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ with written_aside(Path(sys.argv[1])) as partial:
 
 
 def _halfway(path: Path) -> subprocess.Popen[str]:
-    """A process that has written half of this file and sleeps."""
+    """A process that has written half of this file and then sleeps."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW, str(path)], env=environment, stdout=subprocess.PIPE, text=True
@@ -156,7 +156,7 @@ def _halfway(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_what_a_killed_process_left_goes_and_what_a_running_one_writes_stays(folder: Path) -> None:
+def test_leftovers_of_killed_processes_are_removed_and_running_ones_stay(folder: Path) -> None:
     killed, running = _halfway(folder / "one"), _halfway(folder / "two")
     try:
         killed.send_signal(signal.SIGKILL)
@@ -172,7 +172,7 @@ def test_what_a_killed_process_left_goes_and_what_a_running_one_writes_stays(fol
 
 
 def test_two_writings_of_one_file_do_not_mix(folder: Path) -> None:
-    """The one that ends last counts; both are whole."""
+    """The one that ends last remains. Both are whole."""
     with written_aside(folder / "file") as first:
         first.write_text("first")
         write_whole(folder / "file", "second")
@@ -180,7 +180,7 @@ def test_two_writings_of_one_file_do_not_mix(folder: Path) -> None:
     assert (folder / "file").read_text() == "first"
 
 
-def test_of_another_machine_only_what_is_a_day_old_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_of_other_machines_are_removed_after_a_day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     monkeypatch.setattr(whole_files, "_machine", lambda: "00000000")
     young, old = (folder / whole_files._partial_name(name) for name in ("young", "old"))

@@ -1,4 +1,4 @@
-"""A toy world without training: the real files' names and layouts, so small that a test can sample from it."""
+"""A toy world without training: the names and layouts of the real files, small enough to sample from in a test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZES = FluxParams(
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all files of a world of random weights, written as the trained ones are."""
+    """A folder with all files of a world with random weights, written like the trained ones."""
     torch.manual_seed(0)
     flux = Flux(SIZES)
     world = World(

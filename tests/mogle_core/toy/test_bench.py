@@ -1,4 +1,4 @@
-"""The benchmark's questions about regions, asked of an untrained world."""
+"""The benchmark's questions about regions, on an untrained world."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def held() -> FaceSet:
 
 
 def test_region_colour_counts_what_was_asked(world: World, held: FaceSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hair that is always brown has the second of the colours: one face of three."""
+    """If hair is always brown, the second colour in the list, one face of three is right."""
     asked: list[str] = []
 
     def brown(world: World, faces: FaceSet, hair_prompts: tuple[str, ...] = (), **settings: object) -> torch.Tensor:
@@ -59,7 +59,7 @@ def test_region_control_at_strength_one_is_no_control(world: World, held: FaceSe
     assert all(0 <= row["region"] <= 1 and 0 <= row["others"] <= 1 for row in rows)
 
 
-def test_hairs_controls_are_strengths_and_growing_windows() -> None:
+def test_controls_of_hair_are_strengths_and_growing_windows() -> None:
     controls = bench.hair_controls()
     assert [one.strength for one in controls[:3]] == [0.0, 0.5, 1.0]
     assert [one.end_percent for one in controls[3:]] == [0.25, 0.5, 0.75, 1.0]
@@ -67,7 +67,7 @@ def test_hairs_controls_are_strengths_and_growing_windows() -> None:
 
 @pytest.mark.slow
 def test_a_speed_option_that_saves_nothing_costs_nothing(world: World, held: FaceSet) -> None:
-    """With two steps of which each refreshes; and half the tokens are others, so that the pictures differ."""
+    """With two steps, both are refreshed. Half the tokens are different tokens, so the images differ."""
     options = {"none": {"refresh": Refresh(2, "dense early")}, "half": {"mask_tokens": "half"}}
     rows = bench.speed_prices(world, held.first(2), options, steps=2)
     assert list(rows) == ["exact", "none", "half"]

@@ -1,4 +1,4 @@
-"""`mogle demo` on a world without training: what it makes, from what, and that it can be made again."""
+"""`mogle demo` on a world without training: what it makes, from what, and that the result can be reproduced."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_it_writes_every_picture_and_one_sheet(made: tuple[Settings, list[str]])
 
 
 def test_the_pictures_are_what_generate_makes(made: tuple[Settings, list[str]], untrained: Path) -> None:
-    """From the mask, prompt and seed that are saved with each; so the same noise for all of them."""
+    """From the mask, prompt and seed saved with each image, so all have the same noise."""
     settings, _ = made
     world = load_world(folder=untrained)
     for name in NAMES:
@@ -88,7 +88,7 @@ def test_another_prompt_changes_colours_only() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_attributes_are_read_off_a_mask_as_they_were_drawn(seed: int) -> None:
-    """Of another face's attributes nothing remains that the mask shows; hair's length within one word."""
+    """The mask overrides every attribute of another face that it shows. Hair length may be one word off."""
     face, other = draw_face(seed), draw_face(seed + 100)
     fitted = as_in_mask(other.attributes, torch.from_numpy(face.ids))
     assert bool(fitted.glasses) == bool(face.attributes.glasses)
@@ -107,7 +107,7 @@ def test_a_mask_keeps_its_shape_in_multiples_of_16(
 
 
 def test_gate_maps_show_the_experts_that_they_name() -> None:
-    """Expert e weighs e everywhere: each map must hold its own number, one more than the class's id."""
+    """Expert e has weight e everywhere, so each map must show its number, one more than the class id."""
     ids = torch.tensor([[IDS["skin"], IDS["hair"]], [IDS["nose"], 0]], dtype=torch.uint8)
     ids = ids.repeat_interleave(16, 0).repeat_interleave(16, 1)
     gates = torch.arange(20.0).expand(1, 4, 20)
@@ -127,7 +127,7 @@ def test_gate_maps_show_the_experts_that_they_name() -> None:
         (["--seed", "-1"], "--seed is -1"),
     ],
 )
-def test_options_that_cannot_be(
+def test_impossible_options_are_refused(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--weights", str(tmp_path), "--out", str(tmp_path / "out"), *arguments]) == 1

@@ -1,4 +1,4 @@
-"""`mogle toy install`: every file where a loader looks, and nothing of the user's lost."""
+"""`mogle toy install` puts every file where a loader looks, and loses none of the user's files."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_each_file_is_where_its_loader_looks(comfyui: Path, untrained: Path) -> 
 
 
 def written(path: Path) -> tuple[int, ...]:
-    """All that a write would change. Not the time of access: comparing the files reads them."""
+    """Everything that a write would change, except the access time: comparing files reads them."""
     now = path.lstat()
     return now.st_ino, now.st_mode, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_again_it_writes_nothing(comfyui: Path, untrained: Path, link: bool) -> None:
+def test_a_second_install_writes_nothing(comfyui: Path, untrained: Path, link: bool) -> None:
     install(comfyui, untrained, link)
     before = {place: written(comfyui / place) for place in PLACES}
     install(comfyui, untrained, link)
@@ -97,23 +97,23 @@ def test_a_link_in_the_way_is_replaced_and_what_it_leads_to_is_not(
     assert not own.is_symlink()
 
 
-def test_a_folder_that_is_no_comfyui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_comfyui_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["toy", "install", str(tmp_path), "--weights", str(tmp_path)]) == 1
     assert "is no ComfyUI: it has no folder models" in capsys.readouterr().err
 
 
-def test_weights_that_are_not_there(comfyui: Path, tmp_path: Path) -> None:
+def test_missing_weights_are_reported(comfyui: Path, tmp_path: Path) -> None:
     with pytest.raises(InstallError, match=r"toy_flux\S+, toy_judge\S+, toy_mogle\S+, toy_vae.safetensors not found"):
         install(comfyui, folder=tmp_path)
 
 
 def test_the_example_mask_is_a_drawn_one() -> None:
-    """To the pixel with one version of OpenCV; another may fill an outline's edge differently."""
+    """Equal to the pixel with one version of OpenCV. Another may fill the edge of an outline differently."""
     drawn = draw_label_map(draw_portrait(EXAMPLE_SEED)[0], 128)
     assert np.mean(np.array(Image.open(EXAMPLE_MASK)) == drawn) > 0.99
 
 
 def test_the_example_photo_is_a_drawn_one() -> None:
-    """Within what two versions of OpenCV round differently."""
+    """Equal up to the rounding of different versions of OpenCV."""
     stored = np.array(Image.open(EXAMPLE_PHOTO)).astype(int)
     assert np.abs(stored - draw_photo()).mean() < 1

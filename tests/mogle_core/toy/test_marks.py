@@ -1,4 +1,4 @@
-"""The embedded toy world keeps its marks; coarsely, on few faces. docs/toy_world.md has them on 200."""
+"""The embedded toy world still reaches its scores, checked coarsely on few faces. docs/toy_world.md has 200."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_judge_reads_drawings(world: World, held: FaceSet) -> None:
     assert score_pictures(world, torch.from_numpy(held.pictures), held)["mask"] > 0.87
 
 
-def test_faces_keep_their_mask(masked: dict[str, float], unmasked: dict[str, float]) -> None:
+def test_faces_follow_their_mask(masked: dict[str, float], unmasked: dict[str, float]) -> None:
     assert masked["mask"] > 0.7
     assert masked["mask"] > unmasked["mask"] + 0.22
 
@@ -62,7 +62,7 @@ def test_what_is_repainted_changes(world: World, held: FaceSet) -> None:
 
 
 def test_without_network_and_lora_it_is_the_base_to_the_bit(world: World) -> None:
-    """A mask stream that nobody sees: the image's tokens are what they are without one."""
+    """No token attends to the mask stream, so the image tokens are those of a pass without a mask."""
     text, noise = world.text.encode(["a woman with red hair"]), noise_of([0], 128, 128)
     plain = sample(world, None, text, noise, steps=2)
     assert torch.equal(plain, _with_empty_stream(world, text, noise))

@@ -1,4 +1,4 @@
-"""The toy's VAE, text encoder and judge before any training: shapes, files, and what must not matter."""
+"""The toy's VAE, text encoder and judge before training: shapes, files and invariances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A haircut on the label map: nothing but hair changes, and only as it says."""
+"""A haircut on the label map changes only hair, in the way that it says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FACES = [torch.from_numpy(draw_face(seed).ids) for seed in range(20)]
 
 
 def repainted(wanted: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(before, after) of the faces that are repainted this way; there are some of each."""
+    """(before, after) of the faces that are repainted in this way. There is at least one of each."""
     pairs = [(ids, *repaint_hair(ids)) for ids in FACES]
     found = [(before, after) for before, after, what in pairs if what == wanted]
     assert found
@@ -40,7 +40,7 @@ def test_more_hair_grows_over_background_only() -> None:
         assert (after[changed] == IDS["hair"]).all()
 
 
-def test_what_is_cut_becomes_what_is_nearest() -> None:
+def test_hair_that_is_cut_takes_the_nearest_class() -> None:
     ids = np.zeros((40, 20), np.uint8)
     ids[:10, 5:15] = IDS["skin"]
     ids[10:, 5:15] = IDS["hair"]

@@ -1,4 +1,4 @@
-"""The toy's scores in closed form."""
+"""The toy's scores equal their closed forms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def halves(left: int, right: int) -> torch.Tensor:
     return ids
 
 
-def test_mask_score_counts_the_classes_that_were_wanted() -> None:
+def test_mask_score_counts_the_classes_of_the_input_mask() -> None:
     wanted = halves(0, 13)
     assert mask_score(wanted, wanted).item() == 1
     # Half of the hair became skin: background 1, hair 16 of 32; skin was not wanted and does not count.

@@ -1,4 +1,4 @@
-"""The contact sheet: every picture is in it, unchanged but for its scale."""
+"""The contact sheet holds every image, unchanged except for its scale."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_sheet_holds_each_picture(maps: int) -> None:
 
 
 def holds(sheet: torch.Tensor, picture: torch.Tensor) -> bool:
-    """Whether the picture is somewhere in the sheet, to the last pixel."""
+    """Whether the image appears somewhere in the sheet, with every pixel."""
     height, width = picture.shape[:2]
     starts = (sheet[:-height, :-width] == picture[0, 0]).all(-1).nonzero()
     return any(torch.equal(sheet[y : y + height, x : x + width], picture) for y, x in starts.tolist())

@@ -1,4 +1,4 @@
-"""A world from its files: how they are stored, and what must hold to the bit whatever was learnt."""
+"""A world from its files: how they are stored, and identities that hold to the bit with any weights."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_regions_at_their_defaults_change_no_byte(world: World, held: FaceSet) -
 
 @pytest.mark.slow
 def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSet) -> None:
-    """Its strength shows in the latents from the step on in which its time begins."""
+    """Its strength changes the latents from the step on at which its window begins."""
     runs: list[list[Moment]] = [[], [], []]
     windows = ((), (Region("hair", 0.0, 0.4, 1.0),), (Region("hair", 0.0, 0.0, 0.4),))
     for record, regions in zip(runs, windows, strict=True):
@@ -109,6 +109,6 @@ def test_regions_need_a_mask(world: World) -> None:
         generate(world, None, ["a woman"], [1], 1, region_prompts={"hair": "red hair"})
 
 
-def test_a_folder_without_weights_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_weights_is_an_error_message(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="toy_flux.safetensors is missing. Make them by `mogle toy build`"):
         load_world(folder=tmp_path)

@@ -1,5 +1,6 @@
-"""Broken data sets and configurations: each ends in a sentence that names the file or the key, before anything is
-encoded, and leaves nothing half-written."""
+"""Every broken data set or configuration ends in an error that names the file or the key, before anything is
+encoded, and leaves no partial file.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +162,7 @@ BROKEN: list[tuple[Break, str]] = [
 
 @pytest.mark.parametrize(("break_it", "expected"), BROKEN, ids=[found[0].__name__ for found in BROKEN])
 @pytest.mark.parametrize("where", ["disk", "memory", "none"])
-def test_a_broken_set_is_told_before_anything_is_encoded(
+def test_a_broken_set_is_reported_before_anything_is_encoded(
     break_it: Break, expected: str, where: str, tmp_path: Path
 ) -> None:
     root = write_set(tmp_path)
@@ -175,7 +176,7 @@ def test_a_broken_set_is_told_before_anything_is_encoded(
 
 
 @pytest.mark.parametrize(("break_it", "expected"), BROKEN[:8], ids=[found[0].__name__ for found in BROKEN[:8]])
-def test_the_check_tells_the_same_of_a_set(
+def test_the_check_reports_the_same_of_a_set(
     break_it: Break, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_set(tmp_path)
@@ -198,7 +199,7 @@ CONFIGURATIONS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "expected"), CONFIGURATIONS)
-def test_a_broken_configuration_is_told_by_the_command(
+def test_a_broken_configuration_is_reported_by_the_command(
     change: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_set(tmp_path)

@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent, the newest that can be read, and a sentence for the others."""
+"""Checkpoint files are whole or absent; the newest readable one is used; the others get an error message."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert torch.equal(found.trained["lora"], torch.full((3,), 7.0))
 
 
-def test_the_oldest_go(tmp_path: Path) -> None:
+def test_the_oldest_are_deleted(tmp_path: Path) -> None:
     for step in range(1, 6):
         checkpoints.write(tmp_path, state(step), keep=2)
     assert [path.name for path in checkpoints.steps_of(tmp_path)] == ["step_00000004.pt", "step_00000005.pt"]
 
 
-def test_a_failed_writing_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     checkpoints.write(tmp_path, state(1), keep=1)
     with room_for(1000), pytest.raises(DiskFullError):
         checkpoints.write(tmp_path, state(2), keep=1)

@@ -1,4 +1,4 @@
-"""The loop in one process: parts and skipped steps, what stops it, trainables as vectors, how t is drawn."""
+"""The loop in one process: parts of a step, skipped steps, reasons to stop, weights as vectors, and draws of t."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_parts_of_a_batch_give_the_whole_one_s_gradient() -> None:
 
 
 @pytest.mark.parametrize("optimiser", ["prodigy", "adamw"])
-def test_a_gradient_that_is_not_finite_is_left_out_and_counted(
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(
     optimiser: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = trainer(config(optimiser={"name": optimiser}, loop=loop()))
@@ -61,7 +61,7 @@ def _broken(samples: NoiseSamples) -> Any:
 
 
 @pytest.mark.slow
-def test_a_run_that_learns_nothing_any_more_stops_with_a_sentence(tmp_path: Path) -> None:
+def test_a_run_that_stops_learning_ends_with_an_error_message(tmp_path: Path) -> None:
     run = trainer(config(loop=loop(steps=60)))
     run.samples.batch = _broken(run.samples)
     with pytest.raises(ValueError, match=r"last 50 steps all had a gradient that is not finite"):
@@ -69,7 +69,7 @@ def test_a_run_that_learns_nothing_any_more_stops_with_a_sentence(tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_leaves(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_saves_and_exits(number: signal.Signals, tmp_path: Path) -> None:
     run, listener = trainer(config(loop=loop(steps=9))), Listener()
     take = run.take_step
 
@@ -87,14 +87,14 @@ def test_a_signal_saves_and_leaves(number: signal.Signals, tmp_path: Path) -> No
     assert listener.events[-1][0] == "stopped"
 
 
-def test_a_full_disk_is_told_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_is_reported_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, listener = trainer(config(loop=loop(steps=1))), Listener()
     monkeypatch.setattr(checkpoints, "fits", lambda folder, size: 1.5)
     fit(run, Due(tmp_path), listener)
     assert [kind for kind, _ in listener.events] == ["disk", "checkpoint"]
 
 
-def test_other_data_or_another_lora_cannot_be_gone_on_with() -> None:
+def test_a_run_does_not_resume_with_other_data_or_another_lora() -> None:
     state = trainer(config(loop=loop())).state()
     with pytest.raises(ValueError, match="The data set is not the one"):
         trainer(config(loop=loop()), samples=NoiseSamples(pairs=7)).restore(state)
@@ -122,20 +122,20 @@ def test_overfit_keeps_every_pair_s_noise() -> None:
     assert fixed.rates.text == fixed.rates.local_mask == 0
 
 
-def test_a_network_s_rate_of_its_own() -> None:
+def test_the_network_can_have_another_learning_rate() -> None:
     run = trainer(config(optimiser={"name": "adamw", "lr": 1e-3, "lr_network": 1e-4}, loop=loop()))
     assert {len(group["params"]) for group in run.optimiser.param_groups} == {1}
     assert [group["full_lr"] for group in run.optimiser.param_groups] == [1e-3, 1e-4]
 
 
-def test_the_rate_s_course() -> None:
+def test_the_learning_rate_over_the_steps() -> None:
     assert share_of_rate(0, 100, 10, "constant") == 0.1 and share_of_rate(50, 100, 10, "constant") == 1
     for course in ("cosine", "linear"):
         assert share_of_rate(0, 100, 0, course) == 1
         assert share_of_rate(100, 100, 0, course) == pytest.approx(0.01)
 
 
-def test_t_s_distributions() -> None:
+def test_distributions_of_t() -> None:
     normal = torch.randn(4000, generator=generator(0, "normal", 0))
     assert torch.equal(timesteps(normal, 64, Times()), normal.sigmoid())
     uniform = timesteps(normal, 64, Times("uniform"))

@@ -22,7 +22,7 @@ from mogle_core.training.prepare import readable
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A configuration of three small pairs, by the toy's encoders."""
+    """A configuration of three small pairs, with the toy's encoders."""
     path = tmp_path / "run.toml"
     path.write_text(config_toml(config(write_set(tmp_path / "set", 3), loop={"steps": 4})))
     return path
@@ -33,7 +33,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_plan_tells_bytes_and_time_and_encodes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_states_bytes_and_time_and_encodes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = printed(capsys, str(run), "--plan")
     # 3 faces of 16 x 8 x 8 floats.
     assert re.search(r"faces +3 distinct, 12 KiB; 12 KiB still to be made", told)
@@ -41,7 +41,7 @@ def test_a_plan_tells_bytes_and_time_and_encodes_nothing(run: Path, capsys: pyte
     assert not (run.parent / "set/cache/shards").exists()
 
 
-def test_it_fills_goes_on_and_verifies(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_fills_resumes_and_verifies(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is complete" in printed(capsys, str(run))
     folder = run.parent / "set/cache/shards"
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -61,7 +61,7 @@ def test_training_reads_what_it_made(run: Path, capsys: pytest.CaptureFixture[st
     assert batch.x0.shape == (2, 16, 64) and batch.masks.shape == (2, 20, 16, 64)
 
 
-def test_nothing_is_prepared_where_nothing_is_kept(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_prepared_without_a_cache(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is nothing to keep on disk" in printed(capsys, str(run), "--set", "cache.where=none")
     assert not (run.parent / "set/cache").exists()
 
@@ -104,5 +104,5 @@ def test_toy_faces_are_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("size", "told"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (125 * 2**30, "125.0 GiB")]
 )
-def test_bytes_are_told_as_a_person_says_them(size: int, told: str) -> None:
+def test_bytes_are_written_for_people(size: int, told: str) -> None:
     assert readable(size) == told

@@ -1,4 +1,4 @@
-"""Runs that are killed and go on, and runs over several processes: the same numbers as one run in one go."""
+"""Runs that are killed and resumed, or use several processes, give the same numbers as one uninterrupted run."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def in_one_go(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return request.param, folder
 
 
-def test_killed_in_step_21_and_gone_on_is_one_run_to_the_bit(in_one_go: tuple[str, Path], tmp_path: Path) -> None:
-    """Every trainable, its average, and every tensor and number of the optimiser."""
+def test_killed_in_step_21_and_resumed_is_one_run_to_the_bit(in_one_go: tuple[str, Path], tmp_path: Path) -> None:
+    """Every trained weight, its average, and every tensor and number of the optimiser."""
     optimiser, whole = in_one_go
     killed = launch(tmp_path, optimiser, "40", "in step 21")
     assert killed.returncode == -signal.SIGKILL
@@ -54,7 +54,7 @@ def test_killed_in_step_21_and_gone_on_is_one_run_to_the_bit(in_one_go: tuple[st
     assert any(name.startswith("optimiser.") for name in end(whole))
 
 
-def test_killed_in_a_writing_goes_on_from_the_checkpoint_before(in_one_go: tuple[str, Path], tmp_path: Path) -> None:
+def test_killed_while_writing_it_resumes_from_the_one_before(in_one_go: tuple[str, Path], tmp_path: Path) -> None:
     optimiser, whole = in_one_go
     killed = launch(tmp_path, optimiser, "40", "in writing 20")
     assert killed.returncode == -signal.SIGKILL
@@ -68,7 +68,7 @@ def test_killed_in_a_writing_goes_on_from_the_checkpoint_before(in_one_go: tuple
 
 @pytest.mark.parametrize("optimiser", ["prodigy", "adamw"])
 def test_two_processes_take_the_steps_of_one(optimiser: str, tmp_path: Path) -> None:
-    """Ten steps of the same global batch, by torchrun over gloo."""
+    """Ten steps of the same global batch, with torchrun over gloo."""
     both = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     alone = launch(tmp_path / "alone", optimiser, "10")
     together = launch(tmp_path / "together", optimiser, "10", launcher=both)

@@ -1,4 +1,4 @@
-"""`mogle train` from a folder of faces to a file that everything else reads, as a person calls it."""
+"""`mogle train` from a folder of faces to a file that everything else reads, from the command line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "toy_mogle"
 
 
-def test_what_a_run_leaves(run: Path) -> None:
+def test_files_of_a_run(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == {
         "checkpoints", "config.toml", "events.jsonl", "toy_mogle.safetensors", "validation"
     }  # fmt: skip
@@ -79,7 +79,7 @@ def test_what_a_run_leaves(run: Path) -> None:
     assert found["loss"] == pytest.approx(sum(found[f"loss_{part}_of_5"] for part in range(1, 6)) / 5)
 
 
-def test_the_file_says_what_it_is(run: Path) -> None:
+def test_the_file_describes_itself(run: Path) -> None:
     path = run / "toy_mogle.safetensors"
     found = weights.read(path)
     assert found.network is not None and found.lora is not None
@@ -97,9 +97,7 @@ def test_the_file_says_what_it_is(run: Path) -> None:
     assert not torch.equal(average, state.trained["network"])
 
 
-def test_a_run_goes_on_and_is_not_begun_over_another(
-    run: Path, faces: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_resumes_and_never_overwrites_another(run: Path, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "toy_mogle.safetensors").read_bytes()
     assert train(faces, run.parent, optimiser__ema=0.9) == 1
     assert "go on with --resume auto" in capsys.readouterr().err
@@ -117,7 +115,7 @@ def test_a_run_starts_from_a_finished_file(run: Path, faces: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
-    """Four pairs at 64 pixels; a third of the 300 steps that it may take."""
+    """Four pairs at 64 pixels, for a third of the 300 steps that it may take."""
     assert train(
         faces, tmp_path, "--overfit", "4", data__resolution=64, loop__batch=4, loop__steps=110,
         optimiser__lr=2e-3, lora__rank=16,

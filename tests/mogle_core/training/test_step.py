@@ -1,4 +1,4 @@
-"""The training step: the reference's loss and gradients, what is dropped, and draws that belong to a number."""
+"""The training step: the reference's loss and gradients, dropped conditions, and draws that depend on a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the toy's base model starts."""
+"""How the toy's base model is initialised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mogle_core.toy.text import ToyText, collect_vocabulary
 
 
 def test_the_first_head_looks_near() -> None:
-    """Its logits fall with the distance, whatever the tokens hold; the other head's do not know it."""
+    """Its logits fall with distance, whatever the tokens hold. The other head's do not depend on distance."""
     torch.manual_seed(0)
     flux = Flux(FluxParams(hidden_size=256, num_heads=2, depth=1, depth_single_blocks=1))
     look_near(flux)
@@ -32,7 +32,7 @@ def test_the_first_head_looks_near() -> None:
 
 
 def test_training_starts_from_heads_that_look_near(tmp_path: Path) -> None:
-    """At a learning rate of 0 training leaves the fresh base with nothing but that done to it."""
+    """With learning rate 0, training leaves the fresh base with only this change."""
     torch.manual_seed(0)
     expected = Flux(TOY_FLUX)
     trained = Painter(ToyText(collect_vocabulary(["hair"])), Flux(TOY_FLUX))

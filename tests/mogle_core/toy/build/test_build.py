@@ -1,4 +1,4 @@
-"""The toy's build: exact resuming, and a rehearsal of all stages."""
+"""The build of the toy: exact resuming, and a short run of all stages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def train(folder: Path, stop: int | None = None) -> dict[str, Tensor]:
     return fit(model, loss_of, plan, folder, "line", seed=3)
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_stopped_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
     expected = train(whole)
@@ -84,7 +84,7 @@ def test_an_unknown_stage_is_named() -> None:
 
 
 def test_rehearsal(tmp_path: Path) -> None:
-    """All stages but the scores, with hardly any steps, make files that load and generate."""
+    """All stages except the scores, with very few steps, make files that load and generate."""
     build(tmp_path / "out", tmp_path / "work", stages=list(STAGES)[:6], budget=0.0005)
     world = load_world(tmp_path / "out")
     assert world.recipe.gate_timestep == "training"

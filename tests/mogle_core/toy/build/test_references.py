@@ -1,4 +1,4 @@
-"""References keep a picture's structure and nothing of its colours."""
+"""References keep the structure of an image and none of its colours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_greys_rise_with_the_brightness() -> None:
         assert (grey[picture.argsort()].diff() >= -1e-6).all()
 
 
-def test_every_picture_has_a_curve_of_its_own() -> None:
+def test_every_picture_has_a_different_curve() -> None:
     one = pictures()[:1].expand(3, -1, -1, -1)
     shown = greys(one, chances())
     assert not torch.allclose(shown[0], shown[1], atol=0.05)

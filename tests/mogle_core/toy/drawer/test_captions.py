@@ -1,4 +1,4 @@
-"""Captions that leave the hair to a region's prompt."""
+"""Captions that leave the hair to a region prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawer of faces: classes, sizes, sides, and captions that tell what is drawn."""
+"""Drawn faces: classes, sizes, sides, and captions that describe the drawing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_frequency_of_each_class(faces: list[Face], name: str) -> None:
         **{"ear_r": 9, "neck_l": 40, "eye_g": 200, "nose": 100, "hair": 60, "hat": 800},
     }.items(),
 )
-def test_a_class_that_is_there_covers_enough_to_be_seen(faces: list[Face], name: str, pixels: int) -> None:
+def test_present_classes_cover_enough_pixels(faces: list[Face], name: str, pixels: int) -> None:
     areas = [int((face.ids == IDS[name]).sum()) for face in faces if _has(face, name)]
     assert min(areas) >= pixels
 

@@ -1,4 +1,4 @@
-"""The official YAML: what it says is taken over, what we cannot do is said."""
+"""The official YAML: its settings are translated, and those that cannot be translated are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mogle_core.training.config.reading import load_config
 
 
 def official() -> dict[str, Any]:
-    """The published file's keys and values; the layers' pattern is shortened."""
+    """The keys and values of the published file, with a shorter pattern for the layers."""
     layers = "x_embedder norm1.linear to_k to_q to_v to_out ff.net.2 norm.linear proj_mlp proj_out"
     return {
         "sd_path": "checkpoints/FLUX.1-dev",
@@ -51,7 +51,7 @@ def write(folder: Path, found: Any) -> Path:
     return path
 
 
-def test_what_it_says_is_what_is_trained(tmp_path: Path) -> None:
+def test_its_settings_are_the_training_settings(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, official()), ["loop.batch=8"])
     paper = load_config("paper")
     for section in ("optimiser", "timesteps", "drop", "loop"):
@@ -64,7 +64,7 @@ def test_what_it_says_is_what_is_trained(tmp_path: Path) -> None:
     assert (str(config.output.folder), config.output.name) == ("runs", "face-mogle")
 
 
-def test_what_cannot_be_had_is_said_key_by_key(tmp_path: Path) -> None:
+def test_keys_that_cannot_be_translated_are_reported(tmp_path: Path) -> None:
     found = official()
     found["model"]["latent_lora"] = True
     found["train"]["dataset"]["condition_size"] = 256
@@ -83,7 +83,7 @@ def test_what_cannot_be_had_is_said_key_by_key(tmp_path: Path) -> None:
         assert expected in notes
 
 
-def test_no_key_is_passed_over_in_silence(tmp_path: Path) -> None:
+def test_no_key_is_ignored_silently(tmp_path: Path) -> None:
     found = official()
     found["train"]["something_new"] = {"deep": 3}
     assert any(note.startswith("train.something_new.deep: 3") for note in read_official(write(tmp_path, found))[1])

@@ -1,4 +1,4 @@
-"""Configurations: recipes, changes on top, the resolved file, and a sentence for every mistake."""
+"""Configurations: recipes, changes to them, the resolved file, and an error message for every mistake."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_mistakes_name_file_and_key(text: str, expected: str, tmp_path: Path) ->
         load_config(write(tmp_path, text))
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(write(tmp_path, "[loop]\nsteps = 0\nseed = 'a'\n[date]\n"))
     assert len(str(caught.value).splitlines()) == 3
@@ -88,6 +88,6 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("toy", ["loop.stepz=3"], r"did you mean steps\?"),
     ],
 )
-def test_wrong_sources_and_changes_are_told(source: str, sets: list[str], expected: str) -> None:
+def test_wrong_sources_and_changes_are_reported(source: str, sets: list[str], expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         load_config(source, sets)

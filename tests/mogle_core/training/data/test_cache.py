@@ -1,4 +1,4 @@
-"""The cache: planned to the byte, filled once, and going on after any interruption."""
+"""The cache is planned to the byte, filled once, and continues after any interruption."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Asked:
 
 
 def counted(settings: TrainingConfig) -> tuple[int, list[str]]:
-    """How many pictures and which texts opening the samples encodes."""
+    """How many images, and which texts, are encoded when the samples are opened."""
     encoders = Encoders(PlainVAE(), PlainText())
     open_samples(settings, encoders)
     return encoders.vae.encoded, encoders.text.encoded  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ def test_held_out_pairs_are_planned_whole(tmp_path: Path) -> None:
     assert needs.sides[[1, 4]].all() and needs.texts[3:6].all() and needs.texts[12:15].all()
 
 
-def test_a_longer_run_adds_what_it_shows_more(tmp_path: Path) -> None:
+def test_a_longer_run_adds_only_its_new_samples(tmp_path: Path) -> None:
     root = write_set(tmp_path, 8)
     first = counted(config(root, loop={"steps": 1}))
     more = counted(config(root, loop={"steps": 200}))
@@ -240,7 +240,7 @@ def test_two_processes_do_not_fill_one_cache(tmp_path: Path) -> None:
     open_samples(settings, plain_encoders())
 
 
-def test_a_disk_that_would_be_full_is_noticed_before(tmp_path: Path) -> None:
+def test_a_disk_that_would_become_full_is_reported_beforehand(tmp_path: Path) -> None:
     check_space(tmp_path, 1)
     with pytest.raises(CacheError, match=r"set cache\.folder to another disk"):
         check_space(tmp_path, 2**60)

@@ -1,4 +1,4 @@
-"""Batches: the same from disk, from memory and encoded on the fly; every chance belongs to the sample's number."""
+"""Batches are the same from disk, from memory and encoded on the fly; randomness belongs to the sample's number."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_where_the_cache_is_changes_nothing(dtype: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [None, {"hair": 3.0}])
 def test_losses_are_the_same_cached_or_not(weights: dict[str, float] | None, tmp_path: Path) -> None:
-    """By the real step on the toy's transformer, with its own encoders; means instead of samples."""
+    """With the real step on the toy's transformer and its encoders, and means instead of samples."""
     world = load_world()
     write_folder(tmp_path / "faces", 5, 64)
     schedule, losses = Schedule([(4, 4)] * 5, 3, 5), {}
@@ -134,7 +134,7 @@ def test_a_sample_does_not_depend_on_its_batch(tmp_path: Path) -> None:
 
 
 def test_a_dropped_mask_is_an_absent_classes_constant_to_the_bit(tmp_path: Path) -> None:
-    """The cache's black is one entry: what a drop puts in and what an absent class has are the same numbers."""
+    """Black is one entry in the cache. A dropped mask and an absent class have the same numbers."""
     samples = opened(config(write_set(tmp_path), cache={"dtype": "bf16"}))
     picks = [Pick(0, 0), Pick(1, 1)]
     batch, blanks = samples.batch(picks, CPU), samples.blanks((4, 4), CPU)
@@ -185,7 +185,7 @@ def test_captions_are_picked_evenly_or_always_the_first(tmp_path: Path) -> None:
     assert {choose(first.data, 0, number, 4).caption for number in range(50)} == {0}
 
 
-def test_the_fingerprint_is_of_the_data_and_not_of_its_place(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_data_and_not_on_its_place(tmp_path: Path) -> None:
     here, there = write_set(tmp_path / "a"), write_set(tmp_path / "b")
     none = {"where": "none"}
     first = opened(config(here, cache=none)).fingerprint

@@ -1,4 +1,4 @@
-"""The schedule: every step from its number alone, every pair equally often, one grid a batch."""
+"""The schedule: each step depends only on its number, pairs are shown equally often, a batch has one grid."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_pair_comes_twice_before_all_of_its_grid_came_once() -> None:
         assert sorted(seen) == list(range(10))
 
 
-def test_seeds_and_rounds_have_orders_of_their_own() -> None:
+def test_seeds_and_rounds_have_different_orders() -> None:
     orders = {
         tuple(pick.pair for pick in Schedule([(1, 1)] * 20, 20, seed).step(step)) for seed in (0, 1) for step in (0, 1)
     }

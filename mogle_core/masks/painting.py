@@ -2,7 +2,7 @@
 
     mogle1:512x512:eJzt...      version, width x height, base64 of the deflated ids, row by row from the top
 
-An empty text is an empty painting. A face of 512 x 512 takes about 5 kB. `web/painter/codec.mjs` reads and
+An empty text is an empty painting. A face of 512 x 512 takes about 5 kB. `web/painter/map/codec.mjs` reads and
 writes the same form in the browser. Nothing of a text is trusted: it travels in workflows that people share.
 """
 

@@ -82,20 +82,20 @@ def test_every_key_and_every_hand_is_in_a_browser_test() -> None:
     }
     # As `chord` names them: letters in capitals.
     pressed = {key[:-1] + key[-1].upper() if key[-2:-1] in ("", "+") else key for key in pressed}
-    keys = exported("ACTIONS.flatMap(({ keys }) => keys)", "actions.mjs", "ACTIONS")
+    keys = exported("ACTIONS.flatMap(({ keys }) => keys)", "editor/actions.mjs", "ACTIONS")
     assert sorted(set(keys) - pressed) == []
 
     tests = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    hands = exported("MORE_KEYS.map(([keys]) => keys)", "actions.mjs", "MORE_KEYS")
+    hands = exported("MORE_KEYS.map(([keys]) => keys)", "editor/actions.mjs", "MORE_KEYS")
     assert hands == list(HANDS) and set(HANDS.values()) <= tests
 
 
 @pytest.mark.parametrize("language", sorted({path.name for path in LOCALES.iterdir()} - {"en"}))
 def test_every_text_has_its_translation(language: str) -> None:
     """All that goes through `t`: what is said in place, titles, and what the keys do. The words come from one table."""
-    said = set(exported("ACTIONS.flatMap(({ title, group }) => [title, group])", "actions.mjs", "ACTIONS"))
-    said |= set(exported("MORE_KEYS.flat()", "actions.mjs", "MORE_KEYS"))
-    for file in (WEB / "painter").glob("*.mjs"):
+    said = set(exported("ACTIONS.flatMap(({ title, group }) => [title, group])", "editor/actions.mjs", "ACTIONS"))
+    said |= set(exported("MORE_KEYS.flat()", "editor/actions.mjs", "MORE_KEYS"))
+    for file in (WEB / "painter").rglob("*.mjs"):
         quoted = re.findall(r'(?:\bt\(|\btitle:)\s*("(?:[^"\\]|\\.)*")', file.read_text("utf-8"))
         said |= {json.loads(text) for text in quoted}
     assert set(json.loads((LOCALES / language / "main.json").read_text("utf-8"))["MoGLE"]["painter"]) == said
@@ -104,7 +104,7 @@ def test_every_text_has_its_translation(language: str) -> None:
 @pytest.mark.parametrize("language", sorted(path.name for path in LOCALES.iterdir()))
 def test_every_setting_has_its_texts(language: str) -> None:
     """By its id, with "_" for "."; English is what the painter itself says."""
-    own = exported("settings(() => {})", "settings.mjs", "settings")
+    own = exported("settings(() => {})", "node/settings.mjs", "settings")
     texts = json.loads((LOCALES / language / "settings.json").read_text("utf-8"))
     assert list(texts) == [setting["id"].replace(".", "_") for setting in own]
     if language == "en":
@@ -112,8 +112,8 @@ def test_every_setting_has_its_texts(language: str) -> None:
 
 
 def test_every_tool_has_a_key() -> None:
-    tools = exported("Object.keys(makeTools())", "tools.mjs", "makeTools")
-    actions = exported("ACTIONS.filter(({ group }) => group === 'Tools').map(({ id }) => id)", "actions.mjs", "ACTIONS")
+    tools = exported("Object.keys(makeTools())", "tools/tools.mjs", "makeTools")
+    actions = exported("ACTIONS.filter(({ group }) => group === 'Tools').map(({ id }) => id)", "editor/actions.mjs", "ACTIONS")
     assert sorted(actions) == sorted([*tools, "move", "hand"])
 
 
@@ -122,16 +122,16 @@ def test_only_two_scripts_are_imported_and_nothing_is_read_as_html(file: Path) -
     """ComfyUI warns of all its other scripts; what comes from a file or a workflow must never become an element."""
     text = file.read_text("utf-8")
     imported = re.findall(r"""^(?:import|export)\b[^;]*?from ["']([^"']+)["'];""", text, re.MULTILINE)
-    allowed = re.compile(r"\./\w+\.mjs|(\.\./){3}scripts/(app|api)\.js")
+    allowed = re.compile(r"(\./|\.\./)(\w+/)?\w+\.mjs|(\.\./){3}scripts/(app|api)\.js")
     assert [name for name in imported if not allowed.fullmatch(name)] == []
     banned = r"\beval\(|new Function|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bimport\("
-    found = re.findall(banned, re.sub(r"\{import\(|typeof import\(|\bimport\(\"\./\w+\.mjs\"\)\.", "", text))
+    found = re.findall(banned, re.sub(r"\{import\(|typeof import\(|\bimport\(\"\.[\w./]+\.mjs\"\)\.", "", text))
     assert found == []
 
 
 def test_classes_and_colours_are_the_cores() -> None:
     classes, flipped, spaces = exported(
-        "[CLASSES, FLIPPED, LABEL_SPACES]", "palette.mjs", "CLASSES", "FLIPPED", "LABEL_SPACES"
+        "[CLASSES, FLIPPED, LABEL_SPACES]", "map/palette.mjs", "CLASSES", "FLIPPED", "LABEL_SPACES"
     )
     assert [(c["id"], c["name"], c["title"], tuple(c["rgb"])) for c in classes] == [
         (c.id, c.name, c.title, c.rgb) for c in CLASSES
@@ -143,7 +143,7 @@ def test_classes_and_colours_are_the_cores() -> None:
 @pytest.mark.slow
 def test_the_gallery_is_what_the_drawer_draws() -> None:
     """By its pixels: deflate may pack the same ones in another way elsewhere."""
-    stored = exported("STARTERS.map(({ title, painting }) => [title, painting])", "starters.mjs", "STARTERS")
+    stored = exported("STARTERS.map(({ title, painting }) => [title, painting])", "map/starters.mjs", "STARTERS")
     drawn = [(title, read_painting(text)) for title, text in starters.starters()]
     assert [title for title, _ in stored] == [title for title, _ in drawn]
     for (_, text), (title, ids) in zip(stored, drawn, strict=True):

@@ -2,10 +2,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { restore, store } from "./memory.mjs";
-import { settings } from "./settings.mjs";
-import { PaintingWidget, TYPE, redrawAll } from "./widget.mjs";
-import { learn } from "./words.mjs";
+import { restore, store } from "./node/memory.mjs";
+import { settings } from "./node/settings.mjs";
+import { PaintingWidget, TYPE, redrawAll } from "./node/widget.mjs";
+import { learn } from "./map/words.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 

@@ -1,6 +1,6 @@
 """The painter's gallery: a dozen of the drawer's faces as paintings, written into a module for the browser.
 
-python -m mogle_core.toy.drawer.starters web/painter/starters.mjs
+python -m mogle_core.toy.drawer.starters web/painter/map/starters.mjs
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEEDS = (15, 36, 39, 12, 0, 8, 17, 31, 3, 22, 28, 2)
 _HEAD = """\
 /**
  * The gallery's faces, drawn by the project's own face drawer. Not written by hand:
- * python -m mogle_core.toy.drawer.starters web/painter/starters.mjs
+ * python -m mogle_core.toy.drawer.starters web/painter/map/starters.mjs
  */
 
 /** @typedef {{title: string, painting: string}} Starter */
@@ -68,7 +68,7 @@ def starters() -> Iterator[tuple[str, str]]:
 
 
 def module() -> str:
-    """The source of `web/painter/starters.mjs`."""
+    """The source of `web/painter/map/starters.mjs`."""
     lines = (f"  {{ title: {json.dumps(title)}, painting: {json.dumps(text)} }},\n" for title, text in starters())
     return _HEAD + "".join(lines) + "]);\n"
 

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { PaintingError, deflated, readPainting, toBase64, writePainting } from "../../../web/painter/codec.mjs";
-import { STARTERS } from "../../../web/painter/starters.mjs";
+import { PaintingError, deflated, readPainting, toBase64, writePainting } from "../../../web/painter/map/codec.mjs";
+import { STARTERS } from "../../../web/painter/map/starters.mjs";
 
 const textOf = async (pixels, size = "16x16") => `mogle1:${size}:${toBase64(await deflated(pixels))}`;
 

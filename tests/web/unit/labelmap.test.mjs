@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import * as maps from "../../../web/painter/labelmap.mjs";
-import { FLIPPED } from "../../../web/painter/palette.mjs";
+import * as maps from "../../../web/painter/map/labelmap.mjs";
+import { FLIPPED } from "../../../web/painter/map/palette.mjs";
 import { mapOf, noise, rowsOf } from "./maps.mjs";
 
 test("enlarging by whole numbers repeats, and shrinking undoes it", () => {

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { blank } from "../../../web/painter/labelmap.mjs";
-import { keep, recall, restore, store } from "../../../web/painter/memory.mjs";
-import { Sheet } from "../../../web/painter/sheet.mjs";
+import { blank } from "../../../web/painter/map/labelmap.mjs";
+import { keep, recall, restore, store } from "../../../web/painter/node/memory.mjs";
+import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { noise } from "./maps.mjs";
 
 /** A page's storage, and what is in it. */
@@ -25,7 +25,7 @@ function painted(name, strokes, node, side = 32) {
   return sheet;
 }
 
-/** @param {Sheet} sheet @param {import("../../../web/painter/history.mjs").History} history */
+/** @param {Sheet} sheet @param {import("../../../web/painter/map/history.mjs").History} history */
 function undone(sheet, history) {
   const again = new Sheet({ ...sheet.map, ids: sheet.map.ids.slice() }, history);
   while (again.undo());

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { capsule, ellipse, polygon, rectangle, seated, taper } from "../../../web/painter/raster.mjs";
+import { capsule, ellipse, polygon, rectangle, seated, taper } from "../../../web/painter/map/raster.mjs";
 
 const drawn = (draw, width = 12, height = 9) => {
   const rows = Array.from({ length: height }, () => Array(width).fill("."));

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { blank, counts } from "../../../web/painter/labelmap.mjs";
-import { capsule } from "../../../web/painter/raster.mjs";
-import { Sheet } from "../../../web/painter/sheet.mjs";
+import { blank, counts } from "../../../web/painter/map/labelmap.mjs";
+import { capsule } from "../../../web/painter/map/raster.mjs";
+import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { mapOf, noise, rowsOf } from "./maps.mjs";
 
 test("a run is clipped to the sheet", () => {

@@ -4,16 +4,16 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { inflateSync } from "node:zlib";
 
-import { ACTIONS, ClassNumber, chord } from "../../../web/painter/actions.mjs";
-import { advise } from "../../../web/painter/advice.mjs";
-import { readPainting } from "../../../web/painter/codec.mjs";
-import { blank, regionAt } from "../../../web/painter/labelmap.mjs";
-import { CLASSES, FLIPPED, GROUPS } from "../../../web/painter/palette.mjs";
-import { coloursPng, idsPng } from "../../../web/painter/png.mjs";
-import { rectangle } from "../../../web/painter/raster.mjs";
-import { Sheet } from "../../../web/painter/sheet.mjs";
-import { STARTERS } from "../../../web/painter/starters.mjs";
-import { AT_REST, Transform, middle, place, posed, unposed } from "../../../web/painter/transform.mjs";
+import { ACTIONS, ClassNumber, chord } from "../../../web/painter/editor/actions.mjs";
+import { advise } from "../../../web/painter/map/advice.mjs";
+import { readPainting } from "../../../web/painter/map/codec.mjs";
+import { blank, regionAt } from "../../../web/painter/map/labelmap.mjs";
+import { CLASSES, FLIPPED, GROUPS } from "../../../web/painter/map/palette.mjs";
+import { coloursPng, idsPng } from "../../../web/painter/map/png.mjs";
+import { rectangle } from "../../../web/painter/map/raster.mjs";
+import { Sheet } from "../../../web/painter/map/sheet.mjs";
+import { STARTERS } from "../../../web/painter/map/starters.mjs";
+import { AT_REST, Transform, middle, place, posed, unposed } from "../../../web/painter/tools/transform.mjs";
 import { noise } from "./maps.mjs";
 
 const box = (id, x, y, width, height, map = blank(64, 64)) => {

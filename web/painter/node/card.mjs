@@ -1,11 +1,11 @@
 /** What the node shows of its painting: a small picture, a line about it, and the button that opens the editor. */
 
-import { maker } from "./dom.mjs";
-import { counts } from "./labelmap.mjs";
-import { show } from "./view.mjs";
-import { t } from "./words.mjs";
+import { maker } from "../editor/dom.mjs";
+import { counts } from "../map/labelmap.mjs";
+import { show } from "../editor/view.mjs";
+import { t } from "../map/words.mjs";
 
-/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 
 /** In pixels, with what ComfyUI's older renderer leaves around a widget. */
 export const HEIGHT = 260;

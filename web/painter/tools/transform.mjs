@@ -1,13 +1,13 @@
 /** The tool that moves, scales and rotates a region. What it leaves behind takes the classes around it. */
 
-import { regionAt, regionOf, vacated } from "./labelmap.mjs";
-import { BACKGROUND, CLASSES } from "./palette.mjs";
-import { t } from "./words.mjs";
+import { regionAt, regionOf, vacated } from "../map/labelmap.mjs";
+import { BACKGROUND, CLASSES } from "../map/palette.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./tools.mjs").Studio} Studio */
 /** @typedef {import("./tools.mjs").Touch} Touch */
-/** @typedef {import("./raster.mjs").Point} Point */
-/** @typedef {import("./labelmap.mjs").Region} Region */
+/** @typedef {import("../map/raster.mjs").Point} Point */
+/** @typedef {import("../map/labelmap.mjs").Region} Region */
 
 /**
  * How far a region is moved, by how much it is scaled, and by which angle turned, about its middle.
@@ -66,7 +66,7 @@ export function frame(region, pose) {
  * @param {Pose} pose
  * @param {number} width
  * @param {number} height
- * @param {import("./raster.mjs").Emit} emit
+ * @param {import("../map/raster.mjs").Emit} emit
  */
 export function place(region, pose, width, height, emit) {
   const corners = frame(region, pose);

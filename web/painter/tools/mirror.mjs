@@ -1,6 +1,6 @@
 /** The mirror that the tools paint in: whether it is up, and where it stands on the sheet. */
 
-/** @typedef {import("./sheet.mjs").Sheet} Sheet */
+/** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 
 export class Mirror {
   /** @param {Sheet} sheet @param {() => void} changed */

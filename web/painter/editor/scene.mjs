@@ -3,7 +3,7 @@
 import { View } from "./view.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
-/** @typedef {import("./labelmap.mjs").Box} Box */
+/** @typedef {import("../map/labelmap.mjs").Box} Box */
 
 export class Scene {
   /** @param {Editor} editor */
@@ -37,7 +37,7 @@ export class Scene {
     this.redraw();
   }
 
-  /** @param {number} factor @param {import("./raster.mjs").Point} [at]  what stays where it is on the canvas */
+  /** @param {number} factor @param {import("../map/raster.mjs").Point} [at]  what stays where it is on the canvas */
   zoom(factor, at) {
     this.view.zoomTo(this.view.zoom * factor, at);
     this.redraw();

@@ -1,11 +1,11 @@
 /** What is seen: the sheet by nearest neighbour at any zoom, the photo under it, and lines over it. */
 
-import { TOKEN } from "./labelmap.mjs";
-import { BACKGROUND, colours } from "./palette.mjs";
+import { TOKEN } from "../map/labelmap.mjs";
+import { BACKGROUND, colours } from "../map/palette.mjs";
 
-/** @typedef {import("./sheet.mjs").Sheet} Sheet */
-/** @typedef {import("./raster.mjs").Point} Point */
-/** @typedef {import("./labelmap.mjs").Box} Box */
+/** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
+/** @typedef {import("../map/raster.mjs").Point} Point */
+/** @typedef {import("../map/labelmap.mjs").Box} Box */
 
 /**
  * @typedef {object} Looks
@@ -229,7 +229,7 @@ export function table({ distinct, hidden, solo, photo }) {
 }
 
 /**
- * @param {import("./labelmap.mjs").LabelMap} map
+ * @param {import("../map/labelmap.mjs").LabelMap} map
  * @param {Box} box
  * @param {Uint32Array} table
  * @param {Uint32Array} pixels
@@ -243,7 +243,7 @@ export function paint({ width, ids }, box, table, pixels) {
 /**
  * A whole map on a canvas of its own size.
  * @param {HTMLCanvasElement} canvas
- * @param {import("./labelmap.mjs").LabelMap} map
+ * @param {import("../map/labelmap.mjs").LabelMap} map
  * @param {boolean} distinct
  */
 export function show(canvas, map, distinct) {

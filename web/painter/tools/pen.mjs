@@ -1,6 +1,6 @@
 /** The pen: pressed, drawn along and lifted by a pointer or by keys, for whichever tool is taken. */
 
-/** @typedef {import("./editor.mjs").Editor} Editor */
+/** @typedef {import("../editor/editor.mjs").Editor} Editor */
 /** @typedef {import("./tools.mjs").Touch} Touch */
 
 const PICKING = ["brush", "eraser", "fill", "fillAll"];

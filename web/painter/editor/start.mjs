@@ -1,15 +1,15 @@
 /** Where a painting starts: a face of the gallery, a file, the mask input, nothing; and its size. */
 
-import { readPainting } from "./codec.mjs";
+import { readPainting } from "../map/codec.mjs";
 import { ask, pickFile } from "./dialogs.mjs";
-import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "./labelmap.mjs";
-import { LABEL_SPACES } from "./palette.mjs";
-import { STARTERS } from "./starters.mjs";
+import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "../map/labelmap.mjs";
+import { LABEL_SPACES } from "../map/palette.mjs";
+import { STARTERS } from "../map/starters.mjs";
 import { show } from "./view.mjs";
-import { t } from "./words.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
-/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 
 export class AskStart {
   /** @param {Editor} editor */
@@ -66,7 +66,7 @@ export class AskStart {
     return this.make("button", { type: "button", class: "text", onclick: run }, text);
   }
 
-  /** @param {import("./starters.mjs").Starter} starter */
+  /** @param {import("../map/starters.mjs").Starter} starter */
   #face({ title: english, painting }) {
     const title = t(english);
     const canvas = this.make("canvas", { "aria-hidden": "true" });

@@ -1,18 +1,18 @@
 /** The painter's widget: the painting's text, what the node shows of it, and the way into the editor. */
 
 import { Card, HEIGHT } from "./card.mjs";
-import { readPainting, writePainting } from "./codec.mjs";
+import { readPainting, writePainting } from "../map/codec.mjs";
 import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
 import { keep, recall } from "./memory.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
-import { openEditor } from "./window.mjs";
-import { learn, t } from "./words.mjs";
+import { openEditor } from "../editor/window.mjs";
+import { learn, t } from "../map/words.mjs";
 
-/** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
-/** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
-/** @typedef {import("../../../scripts/api.js").ComfyApi} ComfyApi */
-/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
-/** @typedef {import("./history.mjs").History} History */
+/** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
+/** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
+/** @typedef {import("../../../../scripts/api.js").ComfyApi} ComfyApi */
+/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/history.mjs").History} History */
 
 export const TYPE = "MOGLE_PAINTING";
 const MIDDLE = 1; // the mouse button

@@ -1,7 +1,7 @@
 /** What opens over the editor: windows, the list of keys, files to choose and to save. */
 
 import { ACTIONS, MORE_KEYS } from "./actions.mjs";
-import { t } from "./words.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 

@@ -4,11 +4,11 @@ import { actionOf } from "./actions.mjs";
 import { ClassList } from "./classlist.mjs";
 import { icon, maker } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
-import { CLASSES } from "./palette.mjs";
-import { t } from "./words.mjs";
+import { CLASSES } from "../map/palette.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
-/** @typedef {import("./advice.mjs").Advice} Advice */
+/** @typedef {import("../map/advice.mjs").Advice} Advice */
 
 const TOOL_GROUPS = [
   ["brush", "eraser", "line", "lasso"],

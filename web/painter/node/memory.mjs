@@ -3,9 +3,9 @@
  * (graph undo makes nodes anew), and a reload of the page.
  */
 
-import { History } from "./history.mjs";
+import { History } from "../map/history.mjs";
 
-/** @typedef {import("./history.mjs").Step} Step */
+/** @typedef {import("../map/history.mjs").Step} Step */
 
 const KEY = "mogle.painter.history";
 const KEPT = 64;

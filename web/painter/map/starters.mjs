@@ -1,6 +1,6 @@
 /**
  * The gallery's faces, drawn by the project's own face drawer. Not written by hand:
- * python -m mogle_core.toy.drawer.starters web/painter/starters.mjs
+ * python -m mogle_core.toy.drawer.starters web/painter/map/starters.mjs
  */
 
 /** @typedef {{title: string, painting: string}} Starter */

@@ -1,6 +1,6 @@
 /** The painter's settings among ComfyUI's own, under Settings → MoGLE. */
 
-/** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
+/** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 
 export const SAFE_COLOURS = "MoGLE.Painter.SafeColours";
 

@@ -1,6 +1,6 @@
 /** Everything that can be done, with its key: buttons, shortcuts and the help are all made from this list. */
 
-import { CLASSES } from "./palette.mjs";
+import { CLASSES } from "../map/palette.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 

@@ -1,6 +1,6 @@
 /** What is set for single classes: protected, hidden, shown alone, alone painted over. */
 
-import { CLASSES } from "./palette.mjs";
+import { CLASSES } from "../map/palette.mjs";
 
 /** @typedef {"locked" | "hidden" | "only" | "solo"} Mark */
 

@@ -1,7 +1,7 @@
 /** The painter's dealings with ComfyUI's graph: its undo, and what is connected to a node. */
 
-/** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
-/** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
+/** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
+/** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
 
 /**
  * Lets the workflow notice a new value. All values of one opening of the editor are one step of its undo: the

@@ -1,16 +1,16 @@
 /** The tools: what a pointer that goes down, along and up does to the sheet. */
 
-import { regionAt, regionOf } from "./labelmap.mjs";
-import { BACKGROUND, FLIPPED } from "./palette.mjs";
-import { capsule, ellipse, polygon, rectangle, seated, taper } from "./raster.mjs";
-import { t } from "./words.mjs";
+import { regionAt, regionOf } from "../map/labelmap.mjs";
+import { BACKGROUND, FLIPPED } from "../map/palette.mjs";
+import { capsule, ellipse, polygon, rectangle, seated, taper } from "../map/raster.mjs";
+import { t } from "../map/words.mjs";
 
 /**
  * Where the pointer is, in pixels of the map, and how it is held.
  * @typedef {{x: number, y: number, pressure: number, shift: boolean, alt: boolean}} Touch
- * @typedef {import("./raster.mjs").Point} Point
- * @typedef {import("./raster.mjs").Emit} Emit
- * @typedef {import("./sheet.mjs").Sheet} Sheet
+ * @typedef {import("../map/raster.mjs").Point} Point
+ * @typedef {import("../map/raster.mjs").Emit} Emit
+ * @typedef {import("../map/sheet.mjs").Sheet} Sheet
  */
 
 /**
@@ -205,7 +205,7 @@ function press(press) {
 
 /**
  * @param {string} label
- * @param {(sheet: Sheet, x: number, y: number) => import("./labelmap.mjs").Region} find
+ * @param {(sheet: Sheet, x: number, y: number) => import("../map/labelmap.mjs").Region} find
  */
 function fill(label, find) {
   return press((studio, x, y) => {
@@ -224,7 +224,7 @@ function fill(label, find) {
   });
 }
 
-/** @param {import("./labelmap.mjs").Region} region */
+/** @param {import("../map/labelmap.mjs").Region} region */
 function pick({ inside, box }) {
   return { inside, box };
 }

@@ -2,10 +2,10 @@
 
 import { ClassNumber, ACTIONS, chord } from "./actions.mjs";
 import { isAsking } from "./dialogs.mjs";
-import { TOKEN } from "./labelmap.mjs";
+import { TOKEN } from "../map/labelmap.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
-/** @typedef {import("./tools.mjs").Touch} Touch */
+/** @typedef {import("../tools/tools.mjs").Touch} Touch */
 
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [-1, 0],

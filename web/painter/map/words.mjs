@@ -3,8 +3,8 @@
  * in `locales/LANGUAGE/main.json`, by the English.
  */
 
-/** @typedef {import("../../../scripts/app.js").ComfyApp} ComfyApp */
-/** @typedef {import("../../../scripts/api.js").ComfyApi} ComfyApi */
+/** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
+/** @typedef {import("../../../../scripts/api.js").ComfyApi} ComfyApi */
 
 const ENGLISH = "en";
 const SETTING = "Comfy.Locale";

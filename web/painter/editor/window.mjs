@@ -4,7 +4,7 @@
  */
 
 import { Editor } from "./editor.mjs";
-import { spoken, t } from "./words.mjs";
+import { spoken, t } from "../map/words.mjs";
 
 /** One at a time. @type {Promise<void> | null} */
 let current = null;

@@ -1,7 +1,7 @@
 /** The photo under the painting. */
 
 import { pickFile } from "./dialogs.mjs";
-import { t } from "./words.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 

@@ -2,8 +2,8 @@
 
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
-import { CLASSES, GROUPS, colours, css } from "./palette.mjs";
-import { t } from "./words.mjs";
+import { CLASSES, GROUPS, colours, css } from "../map/palette.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
 

@@ -1,26 +1,26 @@
 /** The full-window editor: what it holds, and what is done to the sheet with it. */
 
-import { advise } from "./advice.mjs";
+import { advise } from "../map/advice.mjs";
 import { download, help } from "./dialogs.mjs";
-import { History } from "./history.mjs";
-import { blank, mirrored } from "./labelmap.mjs";
+import { History } from "../map/history.mjs";
+import { blank, mirrored } from "../map/labelmap.mjs";
 import { layOut } from "./layout.mjs";
-import { Marks } from "./marks.mjs";
-import { Mirror } from "./mirror.mjs";
-import { GROUPS } from "./palette.mjs";
-import { Pen } from "./pen.mjs";
+import { Marks } from "../tools/marks.mjs";
+import { Mirror } from "../tools/mirror.mjs";
+import { GROUPS } from "../map/palette.mjs";
+import { Pen } from "../tools/pen.mjs";
 import { Photo } from "./photo.mjs";
-import { coloursPng, idsPng } from "./png.mjs";
+import { coloursPng, idsPng } from "../map/png.mjs";
 import { remember, remembered } from "./preferences.mjs";
 import { Scene } from "./scene.mjs";
-import { Sheet } from "./sheet.mjs";
+import { Sheet } from "../map/sheet.mjs";
 import { Stage } from "./stage.mjs";
 import { AskStart } from "./start.mjs";
-import { makeTools } from "./tools.mjs";
-import { Transform } from "./transform.mjs";
-import { t } from "./words.mjs";
+import { makeTools } from "../tools/tools.mjs";
+import { Transform } from "../tools/transform.mjs";
+import { t } from "../map/words.mjs";
 
-/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 
 /**
  * What the editor is opened with.
@@ -110,7 +110,7 @@ export class Editor {
     this.layout.say(sentence);
   }
 
-  /** @returns {import("./tools.mjs").Tool | undefined} none while the hand is taken */
+  /** @returns {import("../tools/tools.mjs").Tool | undefined} none while the hand is taken */
   get tool() {
     if (this.pen.borrowed) return this.tools[this.pen.borrowed];
     return this.toolName === "move" ? this.transform : this.tools[this.toolName];

@@ -2,10 +2,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { loadLanguage } from "./node/language.mjs";
 import { restore, store } from "./node/memory.mjs";
 import { settings } from "./node/settings.mjs";
 import { PaintingWidget, TYPE, redrawAll } from "./node/widget.mjs";
-import { learn } from "./map/words.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
@@ -31,6 +31,6 @@ app.registerExtension({
   async setup() {
     restore();
     window.addEventListener("pagehide", store);
-    await learn(app, api);
+    await loadLanguage(app, api);
   },
 });

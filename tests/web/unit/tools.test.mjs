@@ -13,7 +13,8 @@ import { coloursPng, idsPng } from "../../../web/painter/map/png.mjs";
 import { rectangle } from "../../../web/painter/map/raster.mjs";
 import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { STARTERS } from "../../../web/painter/map/starters.mjs";
-import { AT_REST, Transform, middle, place, posed, unposed } from "../../../web/painter/tools/transform.mjs";
+import { AT_REST, middle, place, posed, unposed } from "../../../web/painter/tools/pose.mjs";
+import { Transform } from "../../../web/painter/tools/transform.mjs";
 import { noise } from "./maps.mjs";
 
 const box = (id, x, y, width, height, map = blank(64, 64)) => {

@@ -16,7 +16,7 @@ import { Scene } from "./scene.mjs";
 import { Sheet } from "../map/sheet.mjs";
 import { Stage } from "./stage.mjs";
 import { AskStart } from "./start.mjs";
-import { makeTools } from "../tools/tools.mjs";
+import { makeTools } from "../tools/toolbox.mjs";
 import { Transform } from "../tools/transform.mjs";
 import { t } from "../map/words.mjs";
 
@@ -110,7 +110,7 @@ export class Editor {
     this.layout.say(sentence);
   }
 
-  /** @returns {import("../tools/tools.mjs").Tool | undefined} none while the hand is taken */
+  /** @returns {import("../tools/tool.mjs").Tool | undefined} none while the hand is taken */
   get tool() {
     if (this.pen.borrowed) return this.tools[this.pen.borrowed];
     return this.toolName === "move" ? this.transform : this.tools[this.toolName];

@@ -5,7 +5,7 @@ import { isAsking } from "./dialogs.mjs";
 import { TOKEN } from "../map/labelmap.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */
-/** @typedef {import("../tools/tools.mjs").Touch} Touch */
+/** @typedef {import("../tools/tool.mjs").Touch} Touch */
 
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({
   ArrowLeft: [-1, 0],

@@ -5,7 +5,7 @@ import { ask, pickFile } from "./dialogs.mjs";
 import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "../map/labelmap.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { STARTERS } from "../map/starters.mjs";
-import { show } from "./view.mjs";
+import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("./editor.mjs").Editor} Editor */

@@ -1,20 +1,15 @@
 /** What is seen: the sheet by nearest neighbour at any zoom, the photo under it, and lines over it. */
 
 import { TOKEN } from "../map/labelmap.mjs";
-import { BACKGROUND, colours } from "../map/palette.mjs";
+import { colourTable, paint } from "../map/picture.mjs";
 
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 /** @typedef {import("../map/raster.mjs").Point} Point */
 /** @typedef {import("../map/labelmap.mjs").Box} Box */
 
 /**
- * @typedef {object} Looks
- * @property {boolean} distinct  the colour-blind-safe colours
- * @property {boolean} grid  the tokens
- * @property {ReadonlySet<number>} hidden  classes
- * @property {number | null} solo  the one class that is shown fully
- * @property {CanvasImageSource | null} photo
- * @property {number} photoShare  0 to 1
+ * `grid` shows the tokens; `photoShare` is the photo's opacity, 0 to 1.
+ * @typedef {import("../map/picture.mjs").Looks & {grid: boolean, photoShare: number}} Looks
  */
 
 /**
@@ -90,7 +85,7 @@ export class View {
     }
     const box = sheet.unseen.take();
     if (!box || !this.pixels) return;
-    paint(sheet.map, box, table(looks), new Uint32Array(this.pixels.data.buffer));
+    paint(sheet.map, box, colourTable(looks), new Uint32Array(this.pixels.data.buffer));
     const context = /** @type {CanvasRenderingContext2D} */ (this.labels.getContext("2d"));
     context.putImageData(this.pixels, 0, 0, box.x, box.y, box.width, box.height);
   }
@@ -211,45 +206,4 @@ export class View {
     context.stroke();
     context.setLineDash([]);
   }
-}
-
-/**
- * What each class is coloured with, as a pixel's four bytes.
- * @param {Looks} looks
- * @returns {Uint32Array}
- */
-export function table({ distinct, hidden, solo, photo }) {
-  const bytes = new Uint8Array(
-    colours(distinct).flatMap((rgb, id) => {
-      const isBare = hidden.has(id) || (photo && id === BACKGROUND);
-      return [...rgb, isBare ? 0 : solo === null || solo === id ? 255 : 48];
-    }),
-  );
-  return new Uint32Array(bytes.buffer);
-}
-
-/**
- * @param {import("../map/labelmap.mjs").LabelMap} map
- * @param {Box} box
- * @param {Uint32Array} table
- * @param {Uint32Array} pixels
- */
-export function paint({ width, ids }, box, table, pixels) {
-  for (let y = box.y; y < box.y + box.height; y++) {
-    for (let i = y * width + box.x, end = i + box.width; i < end; i++) pixels[i] = table[ids[i]];
-  }
-}
-
-/**
- * A whole map on a canvas of its own size.
- * @param {HTMLCanvasElement} canvas
- * @param {import("../map/labelmap.mjs").LabelMap} map
- * @param {boolean} distinct
- */
-export function show(canvas, map, distinct) {
-  [canvas.width, canvas.height] = [map.width, map.height];
-  const pixels = new ImageData(map.width, map.height);
-  const looks = { distinct, grid: false, hidden: new Set(), solo: null, photo: null, photoShare: 0 };
-  paint(map, { x: 0, y: 0, width: map.width, height: map.height }, table(looks), new Uint32Array(pixels.data.buffer));
-  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
 }

@@ -4,7 +4,7 @@
  */
 
 import { Editor } from "./editor.mjs";
-import { spoken, t } from "../map/words.mjs";
+import { currentLanguage, t } from "../map/words.mjs";
 
 /** One at a time. @type {Promise<void> | null} */
 let current = null;
@@ -44,7 +44,7 @@ async function edited(commission) {
   try {
     await isLoaded;
     const inside = /** @type {Document} */ (frame.contentDocument);
-    inside.documentElement.lang = spoken();
+    inside.documentElement.lang = currentLanguage();
     inside.title = frame.title;
     await styled(inside);
     await new Promise((resolve) => {

@@ -2,7 +2,7 @@
 
 import { maker } from "../editor/dom.mjs";
 import { counts } from "../map/labelmap.mjs";
-import { show } from "../editor/view.mjs";
+import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */

@@ -6,7 +6,8 @@ import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
 import { keep, recall } from "./memory.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
-import { learn, t } from "../map/words.mjs";
+import { t } from "../map/words.mjs";
+import { loadLanguage } from "./language.mjs";
 
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
@@ -139,7 +140,7 @@ export class PaintingWidget {
 
   #edit() {
     const step = new UndoStep(this.app);
-    return learn(this.app, this.api)
+    return loadLanguage(this.app, this.api)
       .then(() => readPainting(this.text))
       .catch(() => null)
       .then((map) =>

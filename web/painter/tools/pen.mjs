@@ -1,7 +1,7 @@
 /** The pen: pressed, drawn along and lifted by a pointer or by keys, for whichever tool is taken. */
 
 /** @typedef {import("../editor/editor.mjs").Editor} Editor */
-/** @typedef {import("./tools.mjs").Touch} Touch */
+/** @typedef {import("./tool.mjs").Touch} Touch */
 
 const PICKING = ["brush", "eraser", "fill", "fillAll"];
 const AT_ONCE = ["polygon", "fill", "fillAll", "eyedropper", "move"];

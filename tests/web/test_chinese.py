@@ -17,7 +17,7 @@ KEPT = re.compile(
     r"|auto|celebamask|farl|bisenet|lapa|mediapipe)\b"
 )
 # All that the editor shows or says to a screen reader.
-SHOWN = """[...editor.document.querySelectorAll("body *")].flatMap((element) => [
+SHOWN = """[...editor.page.document.querySelectorAll("body *")].flatMap((element) => [
     ...["aria-label", "title", "placeholder"].map((name) => element.getAttribute(name)),
     ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data),
 ]).filter(Boolean)"""
@@ -69,7 +69,7 @@ def test_the_painter_speaks_chinese(chinese: ComfyPage) -> None:
     editor.keys("Shift+o", "?")
     editor.frame.locator("dialog.help").wait_for()
     assert_no_english(editor.js(SHOWN))
-    assert editor.js("[editor.document.documentElement.lang, editor.document.title]") == ["zh", "蒙版画板"]
+    assert editor.js("[editor.page.document.documentElement.lang, editor.page.document.title]") == ["zh", "蒙版画板"]
     editor.keys("Escape")
     editor.frame.locator("dialog").wait_for(state="detached")
     editor.keys("Control+z")

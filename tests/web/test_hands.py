@@ -9,25 +9,25 @@ from support.editing import EDITOR, SIDE, WINDOW, ZOOM, Editor
 
 def test_classes_by_key_list_and_search(editor: Editor) -> None:
     editor.keys("1", "8")
-    assert editor.js("editor.classId") == 18
+    assert editor.js("editor.classes.chosen") == 18
     editor.page.wait_for_timeout(800)
     editor.keys("4", "x")
-    assert editor.js("editor.classId") == 18
+    assert editor.js("editor.classes.chosen") == 18
     editor.keys(".", ",")
-    assert editor.js("editor.classId") == 18
+    assert editor.js("editor.classes.chosen") == 18
     editor.keys("PageDown")
-    assert editor.js("editor.classId") == 3
+    assert editor.js("editor.classes.chosen") == 3
     editor.keys("PageUp")
-    assert editor.js("editor.classId") == 18
+    assert editor.js("editor.classes.chosen") == 18
     editor.keys("/")
     editor.page.keyboard.type("necklace")
     editor.keys("Enter")
-    assert editor.js("editor.classId") == 16
+    assert editor.js("editor.classes.chosen") == 16
     editor.frame.get_by_role("radio", name="skin", exact=True).click()
-    assert editor.js("editor.classId") == 1
+    assert editor.js("editor.classes.chosen") == 1
     editor.frame.get_by_role("radio", name="skin", exact=True).focus()
     editor.keys("ArrowDown")
-    assert editor.js("editor.classId") == 2
+    assert editor.js("editor.classes.chosen") == 2
     assert editor.frame.get_by_role("radio", name="nose", exact=True).get_attribute("aria-checked") == "true"
 
 
@@ -77,7 +77,7 @@ def test_the_wheel_zooms_pans_and_sizes_the_brush(editor: Editor) -> None:
     editor.page.keyboard.down("Alt")
     editor.page.mouse.wheel(0, -40)
     editor.page.keyboard.up("Alt")
-    editor.page.wait_for_function(f"() => {EDITOR}.size === 2")
+    editor.page.wait_for_function(f"() => {EDITOR}.brush.size === 2")
     assert editor.js(zoom) == ZOOM
 
 
@@ -100,21 +100,21 @@ def test_the_hand_the_space_bar_and_the_middle_button_pan(editor: Editor) -> Non
 
 
 def test_view_switches(editor: Editor) -> None:
-    def toggled(wish: str, name: str) -> None:
-        assert editor.js(f"editor.wishes.{wish}") is (wish != "pressure")
+    def toggled(switch: str, name: str) -> None:
+        assert editor.js(f"editor.{switch}") is (switch != "brush.pressure")
         if name:
             assert editor.button(name).get_attribute("aria-pressed") == "true"
 
     editor.keys("t")
-    toggled("grid", "Token grid")
+    toggled("display.grid", "Token grid")
     editor.keys("t", "c")
-    toggled("distinct", "Colour-blind-safe colours")
+    toggled("display.distinct", "Colour-blind-safe colours")
     editor.keys("c", "Shift+b")
-    toggled("pressure", "")
+    toggled("brush.pressure", "")
     editor.keys("Shift+b")
-    share = editor.js("editor.wishes.photoShare")
+    share = editor.js("editor.photo.share")
     editor.keys(">", "<", "<")
-    assert editor.js("editor.wishes.photoShare") == pytest.approx(share - 0.1)
+    assert editor.js("editor.photo.share") == pytest.approx(share - 0.1)
 
 
 def test_painting_by_keys_alone(editor: Editor) -> None:
@@ -123,7 +123,7 @@ def test_painting_by_keys_alone(editor: Editor) -> None:
 
 
 def test_pen_pressure_and_the_pens_other_end(editor: Editor) -> None:
-    editor.do("editor.setSize(20);")
+    editor.do("editor.brush.setSize(20);")
     for x, pressure in ((16, 0.2), (48, 0.8)):
         editor.pointer("pointerdown", x, 32, "pen", 7, pressure)
         editor.pointer("pointerup", x, 32, "pen", 7, 0)
@@ -131,7 +131,7 @@ def test_pen_pressure_and_the_pens_other_end(editor: Editor) -> None:
     assert 8 <= thin <= 18 and 180 <= thick <= 220
     editor.pointer("pointerdown", 48, 32, "pen", 7, 1, button=5, buttons=32)
     editor.pointer("pointerup", 48, 32, "pen", 7, 0, button=5)
-    assert not editor.ids[:, 32:].any() and editor.js("editor.toolName") == "brush"
+    assert not editor.ids[:, 32:].any() and editor.js("editor.pen.toolName") == "brush"
 
 
 def test_a_hand_that_rests_beside_the_pen_does_nothing(editor: Editor) -> None:
@@ -147,7 +147,7 @@ def test_a_hand_that_rests_beside_the_pen_does_nothing(editor: Editor) -> None:
     for kind in ("pointerdown", "pointermove", "pointerup"):
         editor.pointer(kind, 30, 40, "touch", 9)
     assert torch.equal(editor.ids, before)
-    editor.do("editor.stage.hasPen = false;")
+    editor.do("editor.pointers.hasPen = false;")
 
 
 def test_two_fingers_zoom_and_paint_nothing(editor: Editor) -> None:
@@ -168,12 +168,12 @@ def test_two_fingers_zoom_and_paint_nothing(editor: Editor) -> None:
 @pytest.mark.parametrize(("by", "pixels"), [("pen", 21), ("touch", 0)])
 def test_what_the_system_cancels(editor: Editor, by: str, pixels: int) -> None:
     """A finger that the system takes for itself has painted nothing; a pen's stroke is never lost."""
-    editor.do("editor.wishes.pressure = false;")
+    editor.do("editor.brush.pressure = false;")
     editor.pointer("pointerdown", 10, 10, by, 14)
     editor.pointer("pointermove", 30, 10, by, 14)
     editor.pointer("pointercancel", 30, 10, by, 14)
     assert editor.area(1) == pixels and editor.js("editor.pen.isDown") is False
-    editor.do("editor.stage.hasPen = false;")
+    editor.do("editor.pointers.hasPen = false;")
 
 
 @pytest.mark.parametrize("sign", ["lostpointercapture", "pointermove"])

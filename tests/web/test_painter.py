@@ -41,7 +41,7 @@ def test_strokes_at_every_zoom_are_the_ids_that_come_back(comfy: ComfyPage) -> N
         comfy.do_js("app.canvas.ds.scale = given; app.canvas.setDirty(true, true)", zoom)
         editor = comfy.edit()
         editor.zoom(zoom)
-        editor.do("editor.choose(given[0]); editor.setSize(given[1]);", [class_id, size])
+        editor.do("editor.classes.choose(given[0]); editor.brush.setSize(given[1]);", [class_id, size])
         editor.drag(start, end)
         stroke(expected, *(editor.under(editor.at(*place)) for place in (start, end)), size, class_id)
         assert torch.equal(editor.ids, expected), f"zoom {zoom}"
@@ -61,7 +61,7 @@ def test_the_view_stands_before_the_page_draws_a_frame(comfy: ComfyPage) -> None
     comfy.do_js("window.observer = ResizeObserver; window.ResizeObserver = class { observe() {} disconnect() {} }")
     try:
         editor = comfy.edit()
-        middle = [value / 2 for value in editor.js("[editor.canvas.clientWidth, editor.canvas.clientHeight]")]
+        middle = [value / 2 for value in editor.js("[editor.page.canvas.clientWidth, editor.page.canvas.clientHeight]")]
         at = editor.js("editor.scene.view.toCanvas({ x: editor.sheet.width / 2, y: editor.sheet.height / 2 })")
         assert [at["x"], at["y"]] == pytest.approx(middle)
         editor.done()
@@ -115,7 +115,7 @@ def test_every_control_has_a_name(comfy: ComfyPage) -> None:
     editor = comfy.edit()
     editor.keys("n")
     unnamed = editor.js(
-        "[...editor.document.querySelectorAll('button, input, select, canvas.stage')]"
+        "[...editor.page.document.querySelectorAll('button, input, select, canvas.stage')]"
         ".filter((one) => !one.getAttribute('aria-label') && !one.textContent.trim()).map((one) => one.outerHTML)"
     )
     assert unnamed == []
@@ -176,15 +176,16 @@ def test_how_long_a_stroke_takes(comfy: ComfyPage, record_property) -> None:
     comfy.do_js(f"{PAINTER}.widgets[0].value = given", write_painting(torch.zeros(1024, 1024, dtype=torch.uint8)))
     editor = comfy.edit()
     moves, whole = editor.js("""(() => {
-        const { performance } = editor.document.defaultView;
+        const { performance } = editor.page.document.defaultView;
         const timed = (run) => { const start = performance.now(); run(); return performance.now() - start; };
         const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
-        const draw = () => editor.scene.view.refresh(editor.sheet, { ...editor.wishes, hidden: new Set(), solo: null });
-        editor.setSize(64);
+        const looks = { ...editor.display, hidden: new Set(), solo: null };
+        const draw = () => editor.scene.view.refresh(editor.sheet, looks);
+        editor.brush.setSize(64);
         const [moves, strokes] = [[], []];
         for (let stroke = 0; stroke < 15; stroke++) {
             const at = (i) => ({ x: 100 + 8 * i, y: 60 * stroke + 100 * Math.sin(i / 9), pressure: 1 });
-            editor.choose(stroke % 18 + 1);
+            editor.classes.choose(stroke % 18 + 1);
             const parts = [timed(() => editor.pen.press(at(0)))];
             for (let i = 1; i < 60; i++) parts.push(timed(() => { editor.pen.drag(at(i)); draw(); }));
             moves.push(parts.slice(1).reduce((a, b) => a + b) / 59);

@@ -20,7 +20,7 @@ def test_brush_and_eraser(editor: Editor) -> None:
 
 def test_the_size_of_the_brush(editor: Editor) -> None:
     editor.keys("]", "]", "[")
-    assert editor.js("editor.size") == 2
+    assert editor.js("editor.brush.size") == 2
     editor.frame.get_by_label("Brush size in pixels, as a number").fill("7")
     editor.keys("Enter")
     editor.canvas.focus()
@@ -68,7 +68,7 @@ def test_polygon(editor: Editor) -> None:
     assert editor.area(1) == 40 * 20
     editor.click(5, 50)
     editor.keys("Escape")
-    assert editor.js("editor.tool.outline().length") == 0
+    assert editor.js("editor.pen.tool.outline().length") == 0
 
 
 def test_fill_and_fill_all(editor: Editor) -> None:
@@ -88,12 +88,12 @@ def test_eyedropper(editor: Editor) -> None:
     editor.box(17, 10, 10, 10, 10)
     editor.keys("x", "i")
     editor.click(15, 15)
-    assert editor.js("editor.classId") == 17
+    assert editor.js("editor.classes.chosen") == 17
     editor.keys("b", "3")
     editor.page.keyboard.down("Alt")
     editor.click(15, 15)
     editor.page.keyboard.up("Alt")
-    assert editor.js("editor.classId") == 17 and editor.area(3) == 0
+    assert editor.js("editor.classes.chosen") == 17 and editor.area(3) == 0
 
 
 def test_move_scale_and_rotate(editor: Editor) -> None:
@@ -123,13 +123,13 @@ def test_handles_scale_and_turn_a_region(editor: Editor) -> None:
     editor.box(2, 20, 30, 10, 10)
     editor.keys("v")
     editor.click(25, 35)
-    corner, turn = (editor.js(f"editor.transform.handles()[{i}]") for i in (2, 4))
+    corner, turn = (editor.js(f"editor.pen.transform.handles()[{i}]") for i in (2, 4))
     editor.drag((corner["x"] - 0.5, corner["y"] - 0.5), (34.5, 44.5))
     assert editor.area(2) == 400 and bool((editor.ids[25:45, 15:35] == 2).all())
     editor.keys("Escape")
     editor.click(25, 35)
     editor.drag((turn["x"] - 0.5, turn["y"] - 0.5), (44.5, 34.5))
-    assert editor.js("editor.transform.pose.angle") == pytest.approx(torch.pi / 2, abs=0.05)
+    assert editor.js("editor.pen.transform.pose.angle") == pytest.approx(torch.pi / 2, abs=0.05)
     editor.keys("Enter")
 
 
@@ -217,4 +217,4 @@ def test_every_tool_has_a_button(editor: Editor) -> None:
     buttons = editor.frame.locator("nav.tools [data-action]")
     for tool in [buttons.nth(i).get_attribute("data-action") for i in range(buttons.count())]:
         editor.frame.locator(f"nav.tools [data-action={tool}]").click()
-        assert editor.js("editor.toolName") == tool
+        assert editor.js("editor.pen.toolName") == tool

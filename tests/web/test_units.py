@@ -113,7 +113,8 @@ def test_every_setting_has_its_texts(language: str) -> None:
 
 def test_every_tool_has_a_key() -> None:
     tools = exported("Object.keys(makeTools())", "tools/toolbox.mjs", "makeTools")
-    actions = exported("ACTIONS.filter(({ group }) => group === 'Tools').map(({ id }) => id)", "editor/actions.mjs", "ACTIONS")
+    ids = "ACTIONS.filter(({ group }) => group === 'Tools').map(({ id }) => id)"
+    actions = exported(ids, "editor/actions.mjs", "ACTIONS")
     assert sorted(actions) == sorted([*tools, "move", "hand"])
 
 

@@ -47,15 +47,16 @@ class Editor:
             """
             editor.pen.giveUp();
             editor.pen.point(null);
-            editor.marks.clear();
+            editor.classes.clearMarks();
             editor.sheet.mirror = null;
             editor.sheet.history.steps.length = editor.sheet.history.done = 0;
-            editor.replace({ width: given, height: given, ids: new Uint8Array(given * given) }, 'test');
-            Object.assign(editor.wishes, { grid: false, distinct: false, pressure: true });
-            editor.setSize(1);
-            editor.take('brush');
-            editor.choose(1);
-            editor.canvas.focus();
+            editor.steps.replace({ width: given, height: given, ids: new Uint8Array(given * given) }, 'test');
+            Object.assign(editor.display, { grid: false, distinct: false });
+            editor.brush.pressure = true;
+            editor.brush.setSize(1);
+            editor.pen.take('brush');
+            editor.classes.choose(1);
+            editor.page.canvas.focus();
             """,
             side,
         )
@@ -73,7 +74,7 @@ class Editor:
         )
 
     def choose(self, class_id: int) -> None:
-        self.do("editor.choose(given);", class_id)
+        self.do("editor.classes.choose(given);", class_id)
 
     def box(self, class_id: int, x: int, y: int, width: int, height: int) -> None:
         """A rectangle by its tool."""
@@ -84,7 +85,7 @@ class Editor:
     def at(self, x: float, y: float) -> tuple[int, int]:
         """The pixel of the page that shows the middle of pixel (x, y) of the map."""
         left, top, zoom = self.js("""(() => {
-            const { left, top } = editor.canvas.getBoundingClientRect();
+            const { left, top } = editor.page.canvas.getBoundingClientRect();
             const { x, y, zoom } = editor.scene.view;
             return [left + x, top + y, zoom];
         })()""")
@@ -117,8 +118,8 @@ class Editor:
             "pointerId": pointer_id, "button": 0, "bubbles": True, **more,
         }  # fmt: skip
         self.do("""
-            const { PointerEvent } = editor.document.defaultView;
-            editor.canvas.dispatchEvent(new PointerEvent(given[0], given[1]));
+            const { PointerEvent } = editor.page.document.defaultView;
+            editor.page.canvas.dispatchEvent(new PointerEvent(given[0], given[1]));
             """, [kind, event])  # fmt: skip
 
     def keys(self, *keys: str) -> None:

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { inflateSync } from "node:zlib";
 
-import { ACTIONS, ClassNumber, chord } from "../../../web/painter/editor/actions.mjs";
+import { ACTIONS } from "../../../web/painter/editor/actions.mjs";
+import { ClassNumber, chord } from "../../../web/painter/editor/keys.mjs";
 import { advise } from "../../../web/painter/map/advice.mjs";
 import { readPainting } from "../../../web/painter/map/codec.mjs";
 import { blank, regionAt } from "../../../web/painter/map/labelmap.mjs";

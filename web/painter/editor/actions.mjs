@@ -1,185 +1,216 @@
-/** Everything that can be done, with its key: buttons, shortcuts and the help are all made from this list. */
-
-import { CLASSES } from "../map/palette.mjs";
-
-/** @typedef {import("./editor.mjs").Editor} Editor */
+/** All actions, each with its key and the part of the editor that it changes: for buttons, shortcuts and the help. */
 
 /**
- * @typedef {object} Action
- * @property {string} id
- * @property {string} title  the accessible name of its button
- * @property {string[]} keys  as `chord` writes them
- * @property {string} group
- * @property {(editor: Editor) => void} run
- * @property {(editor: Editor) => boolean} [isOn]  of those that stay on
- * @property {(editor: Editor) => boolean} [isIdle]  when it can do nothing
+ * The parts of the editor. An action gets one of them.
+ * @typedef {object} Parts
+ * @property {import("../tools/pen.mjs").Pen} pen
+ * @property {import("../tools/brush.mjs").Brush} brush
+ * @property {import("../tools/mirror.mjs").Mirror} mirror
+ * @property {import("../tools/classes.mjs").Classes} classes
+ * @property {import("./steps.mjs").Steps} steps
+ * @property {import("./scene.mjs").Scene} scene
+ * @property {import("./display.mjs").Display} display
+ * @property {import("./photo.mjs").Photo} photo
+ * @property {import("./exports.mjs").Exports} exports
+ * @property {{startSearch(): void}} search  of the list of classes
+ * @property {{open(): void}} start  the dialog that offers what to start from
+ * @property {{help(): void, close(): void}} session
  */
 
-/** @type {ReadonlyArray<readonly [string, string, string]>} */
-const TOOLS = [
-  ["brush", "Brush", "B"],
-  ["eraser", "Eraser (to background)", "E"],
-  ["line", "Line", "L"],
-  ["lasso", "Lasso", "A"],
-  ["rectangle", "Rectangle", "R"],
-  ["ellipse", "Ellipse", "O"],
-  ["polygon", "Polygon", "P"],
-  ["fill", "Fill what hangs together", "G"],
-  ["fillAll", "Fill all of a class", "Shift+G"],
-  ["eyedropper", "Eyedropper", "I"],
-  ["move", "Move, scale or rotate a region", "V"],
-  ["hand", "Pan", "H"],
-];
+/**
+ * An action on one part.
+ * @template Part
+ * @typedef {object} PartAction
+ * @property {string} id
+ * @property {string} title  the accessible name of its button
+ * @property {string[]} keys  as `chord` names them
+ * @property {(part: Part) => void} run
+ * @property {(part: Part) => boolean} [isOn]  of a switch
+ * @property {(part: Part) => boolean} [isIdle]  whether it would do nothing now
+ */
+
+/** An action that picks its part by itself. @typedef {PartAction<Parts> & {group: string}} Action */
+
+/**
+ * @template {keyof Parts} Name
+ * @param {Name} name
+ * @param {string} group
+ * @param {PartAction<Parts[Name]>[]} actions
+ * @returns {Action[]}
+ */
+function on(name, group, actions) {
+  return actions.map(({ id, title, keys, run, isOn, isIdle }) => ({
+    id,
+    title,
+    keys,
+    group,
+    run: (parts) => run(parts[name]),
+    isOn: isOn && ((parts) => isOn(parts[name])),
+    isIdle: isIdle && ((parts) => isIdle(parts[name])),
+  }));
+}
+
+/** @param {string} id @param {string} title @param {string} key @returns {PartAction<Parts["pen"]>} */
+function tool(id, title, key) {
+  return { id, title, keys: [key], run: (pen) => pen.take(id), isOn: (pen) => pen.toolName === id };
+}
+
+/**
+ * @param {string} id
+ * @param {import("../tools/classes.mjs").Mark} mark
+ * @param {string} title
+ * @param {string} key
+ * @returns {PartAction<Parts["classes"]>}
+ */
+function mark(id, mark, title, key) {
+  return { id, title, keys: [key], run: (classes) => classes.toggle(mark), isOn: (classes) => classes.has(mark) };
+}
 
 /** @type {ReadonlyArray<Action>} */
 export const ACTIONS = Object.freeze([
-  ...TOOLS.map(([id, title, key]) => ({
-    id,
-    title,
-    keys: [key],
-    group: "Tools",
-    run: (/** @type {Editor} */ editor) => editor.take(id),
-    isOn: (/** @type {Editor} */ editor) => editor.toolName === id,
-  })),
-  act("smaller", "Smaller brush", "Brush and mirror", ["["], (editor) => editor.resizeBrush(-1)),
-  act("larger", "Larger brush", "Brush and mirror", ["]"], (editor) => editor.resizeBrush(1)),
-  on(
-    "pressure",
-    "Pen pressure sets the size",
-    "Brush and mirror",
-    ["Shift+B"],
-    (editor) => editor.toggle("pressure"),
-    (editor) => editor.wishes.pressure,
-  ),
-  on(
-    "mirror",
-    "Mirror brush",
-    "Brush and mirror",
-    ["M"],
-    (editor) => editor.mirror.toggle(),
-    (editor) => editor.mirror.isUp,
-  ),
-  act("mirrorHere", "Stand the mirror at the pointer", "Brush and mirror", ["Shift+M"], (editor) =>
-    editor.mirrorHere(),
-  ),
-  act(
-    "undo",
-    "Undo",
-    "Steps",
-    ["Ctrl+Z"],
-    (editor) => editor.undo(),
-    (editor) => !editor.sheet.history.canUndo,
-  ),
-  act(
-    "redo",
-    "Redo",
-    "Steps",
-    ["Ctrl+Shift+Z", "Ctrl+Y"],
-    (editor) => editor.redo(),
-    (editor) => !editor.sheet.history.canRedo,
-  ),
-  act("flip", "Mirror the whole face", "Steps", ["Shift+F"], (editor) => editor.flip()),
-  act("previousClass", "Class before", "Classes", [",", "PageUp"], (editor) => editor.stepClass(-1)),
-  act("nextClass", "Class after", "Classes", [".", "PageDown"], (editor) => editor.stepClass(1)),
-  act("swapClass", "Back to the last class", "Classes", ["X"], (editor) => editor.choose(editor.lastClass)),
-  act("search", "Search the classes", "Classes", ["/"], (editor) => editor.layout.search()),
-  on(
-    "lock",
-    "Protect this class",
-    "Classes",
-    ["Shift+L"],
-    (editor) => editor.marks.toggle("locked", editor.classId),
-    (editor) => editor.marks.has("locked", editor.classId),
-  ),
-  on(
-    "hide",
-    "Hide this class",
-    "Classes",
-    ["Shift+H"],
-    (editor) => editor.marks.toggle("hidden", editor.classId),
-    (editor) => editor.marks.has("hidden", editor.classId),
-  ),
-  on(
-    "solo",
-    "Show only this class",
-    "Classes",
-    ["Shift+S"],
-    (editor) => editor.marks.toggle("solo", editor.classId),
-    (editor) => editor.marks.has("solo", editor.classId),
-  ),
-  on(
-    "only",
-    "Paint only over this class",
-    "Classes",
-    ["Shift+O"],
-    (editor) => editor.marks.toggle("only", editor.classId),
-    (editor) => editor.marks.has("only", editor.classId),
-  ),
-  act("release", "Free, show and open all classes", "Classes", ["Shift+U"], (editor) => editor.marks.clear()),
-  act("zoomIn", "Zoom in", "View", ["+", "="], (editor) => editor.scene.zoom(1.25)),
-  act("zoomOut", "Zoom out", "View", ["-"], (editor) => editor.scene.zoom(0.8)),
-  act("fit", "Fit into the window", "View", ["F"], (editor) => editor.scene.fit()),
-  act("actual", "One pixel a pixel", "View", ["Z"], (editor) => editor.scene.actual()),
-  on(
-    "grid",
-    "Token grid",
-    "View",
-    ["T"],
-    (editor) => editor.toggle("grid"),
-    (editor) => editor.wishes.grid,
-  ),
-  on(
-    "distinct",
-    "Colour-blind-safe colours",
-    "View",
-    ["C"],
-    (editor) => editor.toggle("distinct"),
-    (editor) => editor.wishes.distinct,
-  ),
-  on(
-    "photo",
-    "Show the photo",
-    "View",
-    ["U"],
-    (editor) => editor.photo.toggle(),
-    (editor) => editor.photo.shown !== null,
-  ),
-  act("photoLess", "Less of the photo", "View", ["<"], (editor) => editor.photo.addShare(-0.1)),
-  act("photoMore", "More of the photo", "View", [">"], (editor) => editor.photo.addShare(0.1)),
-  act("photoFile", "Photo from a file", "Files", ["Shift+P"], (editor) => editor.photo.pick()),
-  act("start", "Start from: a face, a file, the mask input, empty; size", "Files", ["N"], (editor) => editor.start()),
-  act("saveColours", "Export PNG in colours", "Files", ["Shift+E"], (editor) => editor.save("colours")),
-  act("saveIds", "Export PNG of class ids", "Files", ["Shift+I"], (editor) => editor.save("ids")),
-  act("help", "Keys and help", "Painter", ["?", "F1"], (editor) => editor.help()),
-  act("done", "Done", "Painter", ["Ctrl+Enter"], (editor) => void editor.close()),
+  ...on("pen", "Tools", [
+    tool("brush", "Brush", "B"),
+    tool("eraser", "Eraser (to background)", "E"),
+    tool("line", "Line", "L"),
+    tool("lasso", "Lasso", "A"),
+    tool("rectangle", "Rectangle", "R"),
+    tool("ellipse", "Ellipse", "O"),
+    tool("polygon", "Polygon", "P"),
+    tool("fill", "Fill what hangs together", "G"),
+    tool("fillAll", "Fill all of a class", "Shift+G"),
+    tool("eyedropper", "Eyedropper", "I"),
+    tool("move", "Move, scale or rotate a region", "V"),
+    tool("hand", "Pan", "H"),
+  ]),
+  ...on("brush", "Brush and mirror", [
+    { id: "smaller", title: "Smaller brush", keys: ["["], run: (brush) => brush.resize(-1) },
+    { id: "larger", title: "Larger brush", keys: ["]"], run: (brush) => brush.resize(1) },
+    {
+      id: "pressure",
+      title: "Pen pressure sets the size",
+      keys: ["Shift+B"],
+      run: (brush) => brush.togglePressure(),
+      isOn: (brush) => brush.pressure,
+    },
+  ]),
+  ...on("mirror", "Brush and mirror", [
+    {
+      id: "mirror",
+      title: "Mirror brush",
+      keys: ["M"],
+      run: (mirror) => mirror.toggle(),
+      isOn: (mirror) => mirror.isOn,
+    },
+    {
+      id: "mirrorHere",
+      title: "Stand the mirror at the pointer",
+      keys: ["Shift+M"],
+      run: (mirror) => mirror.placeAtPointer(),
+    },
+  ]),
+  ...on("steps", "Steps", [
+    { id: "undo", title: "Undo", keys: ["Ctrl+Z"], run: (steps) => steps.undo(), isIdle: (steps) => !steps.canUndo },
+    {
+      id: "redo",
+      title: "Redo",
+      keys: ["Ctrl+Shift+Z", "Ctrl+Y"],
+      run: (steps) => steps.redo(),
+      isIdle: (steps) => !steps.canRedo,
+    },
+    { id: "flip", title: "Mirror the whole face", keys: ["Shift+F"], run: (steps) => steps.flip() },
+  ]),
+  ...on("classes", "Classes", [
+    { id: "previousClass", title: "Class before", keys: [",", "PageUp"], run: (classes) => classes.step(-1) },
+    { id: "nextClass", title: "Class after", keys: [".", "PageDown"], run: (classes) => classes.step(1) },
+    {
+      id: "swapClass",
+      title: "Back to the last class",
+      keys: ["X"],
+      run: (classes) => classes.choose(classes.previous),
+    },
+  ]),
+  ...on("search", "Classes", [
+    { id: "search", title: "Search the classes", keys: ["/"], run: (search) => search.startSearch() },
+  ]),
+  ...on("classes", "Classes", [
+    mark("lock", "locked", "Protect this class", "Shift+L"),
+    mark("hide", "hidden", "Hide this class", "Shift+H"),
+    mark("solo", "solo", "Show only this class", "Shift+S"),
+    mark("only", "only", "Paint only over this class", "Shift+O"),
+    {
+      id: "release",
+      title: "Free, show and open all classes",
+      keys: ["Shift+U"],
+      run: (classes) => classes.clearMarks(),
+    },
+  ]),
+  ...on("scene", "View", [
+    { id: "zoomIn", title: "Zoom in", keys: ["+", "="], run: (scene) => scene.zoom(1.25) },
+    { id: "zoomOut", title: "Zoom out", keys: ["-"], run: (scene) => scene.zoom(0.8) },
+    { id: "fit", title: "Fit into the window", keys: ["F"], run: (scene) => scene.fit() },
+    { id: "actual", title: "One pixel a pixel", keys: ["Z"], run: (scene) => scene.actual() },
+  ]),
+  ...on("display", "View", [
+    {
+      id: "grid",
+      title: "Token grid",
+      keys: ["T"],
+      run: (display) => display.toggleGrid(),
+      isOn: (display) => display.grid,
+    },
+    {
+      id: "distinct",
+      title: "Colour-blind-safe colours",
+      keys: ["C"],
+      run: (display) => display.toggleDistinct(),
+      isOn: (display) => display.distinct,
+    },
+  ]),
+  ...on("photo", "View", [
+    {
+      id: "photo",
+      title: "Show the photo",
+      keys: ["U"],
+      run: (photo) => photo.toggle(),
+      isOn: (photo) => photo.shown !== null,
+    },
+    { id: "photoLess", title: "Less of the photo", keys: ["<"], run: (photo) => photo.addShare(-0.1) },
+    { id: "photoMore", title: "More of the photo", keys: [">"], run: (photo) => photo.addShare(0.1) },
+  ]),
+  ...on("photo", "Files", [
+    { id: "photoFile", title: "Photo from a file", keys: ["Shift+P"], run: (photo) => photo.pick() },
+  ]),
+  ...on("start", "Files", [
+    {
+      id: "start",
+      title: "Start from: a face, a file, the mask input, empty; size",
+      keys: ["N"],
+      run: (start) => start.open(),
+    },
+  ]),
+  ...on("exports", "Files", [
+    {
+      id: "saveColours",
+      title: "Export PNG in colours",
+      keys: ["Shift+E"],
+      run: (exports) => void exports.save("colours"),
+    },
+    { id: "saveIds", title: "Export PNG of class ids", keys: ["Shift+I"], run: (exports) => void exports.save("ids") },
+  ]),
+  ...on("session", "Painter", [
+    { id: "help", title: "Keys and help", keys: ["?", "F1"], run: (session) => session.help() },
+    { id: "done", title: "Done", keys: ["Ctrl+Enter"], run: (session) => session.close() },
+  ]),
 ]);
-
-/**
- * @param {string} id @param {string} title @param {string} group @param {string[]} keys
- * @param {(editor: Editor) => void} run @param {(editor: Editor) => boolean} [isIdle]
- * @returns {Action}
- */
-function act(id, title, group, keys, run, isIdle) {
-  return { id, title, group, keys, run, isIdle };
-}
-
-/**
- * @param {string} id @param {string} title @param {string} group @param {string[]} keys
- * @param {(editor: Editor) => void} run @param {(editor: Editor) => boolean} isOn
- * @returns {Action}
- */
-function on(id, title, group, keys, run, isOn) {
-  return { id, title, group, keys, run, isOn };
-}
 
 /** @param {string} id @returns {Action} */
 export function actionOf(id) {
-  const found = ACTIONS.find((action) => action.id === id);
-  if (!found) throw new Error(`There is no action ${id}.`);
-  return found;
+  const action = ACTIONS.find((one) => one.id === id);
+  if (!action) throw new Error(`There is no action ${id}.`);
+  return action;
 }
 
-/** What the keys do that are no single action; for the help. */
+/** Keys and gestures that are not a single action, for the help. */
 export const MORE_KEYS = Object.freeze([
   ["0 … 18", "Choose the class with this number"],
   ["Arrows", "Move the pen by a pixel; with Shift by a token"],
@@ -193,37 +224,3 @@ export const MORE_KEYS = Object.freeze([
   ["The pen's other end", "Eraser, whichever tool is taken"],
   ["The wheel", "Zoom; with Shift pan, with Alt the size of the brush"],
 ]);
-
-/**
- * How a key is named here: Ctrl (or Cmd), Alt and Shift in this order, letters in capitals. Signs that need
- * Shift on some keyboards are named by themselves.
- * @param {KeyboardEvent} event
- */
-export function chord(event) {
-  let { key } = event;
-  // On a keyboard of another script the place of the key counts.
-  if (!/^[ -~]$/.test(key) && /^Key[A-Z]$/.test(event.code)) key = event.code.slice(3);
-  const isSign = key.length === 1 && !/[a-zA-Z]/.test(key);
-  const name = key.length === 1 ? key.toUpperCase() : key;
-  // AltGr, by which some keyboards write brackets, is reported as Ctrl and Alt.
-  const isPlain = isSign && event.getModifierState?.("AltGraph");
-  const isCtrl = (event.ctrlKey || event.metaKey) && !isPlain;
-  const held = [isCtrl && "Ctrl", event.altKey && !isPlain && "Alt", event.shiftKey && !isSign && "Shift"];
-  return [...held.filter(Boolean), name].join("+");
-}
-
-/** Two digits that follow each other are one number. */
-export class ClassNumber {
-  constructor() {
-    this.digits = "";
-    this.since = 0;
-  }
-
-  /** @param {string} digit @param {number} now  in ms @returns {number} a class */
-  add(digit, now) {
-    const joined = now - this.since < 700 ? this.digits + digit : digit;
-    this.digits = Number(joined) < CLASSES.length ? joined : digit;
-    this.since = now;
-    return Number(this.digits);
-  }
-}

@@ -5,9 +5,12 @@ import { ICONS } from "./icons.mjs";
 import { CLASSES, GROUPS, colours, css } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
 
-/** @typedef {import("./editor.mjs").Editor} Editor */
+/** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
+/** @typedef {import("../tools/classes.mjs").Classes} Classes */
+/** @typedef {import("./display.mjs").Display} Display */
+/** @typedef {import("./page.mjs").Page} Page */
 
-/** @type {(title: string) => ["locked" | "hidden" | "solo" | "only", string, string][]} */
+/** @type {(title: string) => [import("../tools/classes.mjs").Mark, string, string][]} */
 const marksOf = (title) => [
   ["only", t("Paint only over {title}", { title }), ICONS.only],
   ["locked", t("Protect {title}", { title }), ICONS.lock],
@@ -16,10 +19,13 @@ const marksOf = (title) => [
 ];
 
 export class ClassList {
-  /** @param {Editor} editor @param {ReturnType<typeof import("./dom.mjs").maker>} make */
-  constructor(editor, make) {
-    this.editor = editor;
-    this.make = make;
+  /** @param {Page} page @param {Classes} classes @param {Sheet} sheet @param {Display} display */
+  constructor(page, classes, sheet, display) {
+    this.page = page;
+    this.classes = classes;
+    this.sheet = sheet;
+    this.display = display;
+    const { make } = page;
     this.field = make("input", {
       type: "search",
       placeholder: t("Search classes  ( / )"),
@@ -44,7 +50,8 @@ export class ClassList {
 
   /** @param {number} id */
   #row(id) {
-    const { make, editor } = this;
+    const { page, classes } = this;
+    const { make } = page;
     const title = t(CLASSES[id].title);
     const swatch = make("span", { class: "swatch" });
     const share = make("span", { class: "share" });
@@ -57,8 +64,8 @@ export class ClassList {
         "aria-label": title,
         "data-class": id,
         onclick: (/** @type {MouseEvent} */ event) => {
-          editor.choose(id);
-          if (event.detail) editor.canvas.focus();
+          classes.choose(id);
+          if (event.detail) page.canvas.focus();
         },
         onkeydown: (/** @type {KeyboardEvent} */ event) => this.#walk(event, id),
       },
@@ -68,11 +75,11 @@ export class ClassList {
       share,
     );
     const marks = marksOf(title).map(([mark, name, picture]) => {
-      const run = () => editor.marks.toggle(mark, id);
+      const run = () => classes.toggle(mark, id);
       const button = make(
         "button",
         { type: "button", class: "mark", "aria-label": name, title: name, onclick: run },
-        icon(editor.document, picture),
+        icon(page.document, picture),
       );
       return { mark, button };
     });
@@ -93,7 +100,7 @@ export class ClassList {
     event.stopPropagation();
     const order = GROUPS.flatMap(({ ids }) => ids).filter((one) => !this.rows[one].root.hidden);
     const next = order[(order.indexOf(id) + by + order.length) % order.length];
-    this.editor.choose(next);
+    this.classes.choose(next);
     this.rows[next].choose.focus();
   }
 
@@ -102,9 +109,8 @@ export class ClassList {
     const found = GROUPS.flatMap(({ ids }) => ids).filter((id) => !this.rows[id].root.hidden);
     if (event.key === "ArrowDown" && found.length) this.rows[found[0]].choose.focus();
     else if (event.key === "Enter" && found.length) {
-      this.editor.choose(found[0]);
-      this.search("");
-      this.editor.canvas.focus();
+      this.classes.choose(found[0]);
+      this.endSearch();
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -121,23 +127,37 @@ export class ClassList {
     this.groups.forEach((group, i) => (group.hidden = GROUPS[i].ids.every((id) => this.rows[id].root.hidden)));
   }
 
+  startSearch() {
+    this.field.focus();
+    this.field.select();
+  }
+
+  isSearching() {
+    return this.page.document.activeElement === this.field;
+  }
+
+  endSearch() {
+    this.search("");
+    this.page.canvas.focus();
+  }
+
   refresh() {
-    const { editor } = this;
-    const pixels = editor.sheet.counts;
-    const shown = colours(editor.wishes.distinct);
+    const { classes, sheet } = this;
+    const pixels = sheet.counts;
+    const shown = colours(this.display.distinct);
     this.rows.forEach(({ root, choose, swatch, share, marks }, id) => {
-      const isChosen = editor.classId === id;
+      const isChosen = classes.chosen === id;
       choose.setAttribute("aria-checked", String(isChosen));
       choose.tabIndex = isChosen ? 0 : -1;
       root.classList.toggle("chosen", isChosen);
       root.classList.toggle("absent", !pixels[id]);
       swatch.style.background = css(shown[id]);
-      share.textContent = shareText(pixels[id] / editor.sheet.map.ids.length);
+      share.textContent = shareText(pixels[id] / sheet.map.ids.length);
       for (const { mark, button } of marks) {
-        button.setAttribute("aria-pressed", String(editor.marks.has(mark, id)));
+        button.setAttribute("aria-pressed", String(classes.has(mark, id)));
       }
     });
-    const titles = [...editor.marks.only].map((id) => t(CLASSES[id].title)).join(t(", "));
+    const titles = [...classes.only].map((id) => t(CLASSES[id].title)).join(t(", "));
     this.only.textContent = titles && t("Painting only over {titles}", { titles });
     this.only.hidden = !titles;
   }

@@ -1,260 +1,170 @@
-/** The full-window editor: what it holds, and what is done to the sheet with it. */
+/** The editor: makes its parts, connects them, and opens and closes. Only `window.mjs` imports it. */
 
 import { advise } from "../map/advice.mjs";
-import { download, help } from "./dialogs.mjs";
-import { History } from "../map/history.mjs";
-import { blank, mirrored } from "../map/labelmap.mjs";
-import { layOut } from "./layout.mjs";
-import { Marks } from "../tools/marks.mjs";
-import { Mirror } from "../tools/mirror.mjs";
-import { GROUPS } from "../map/palette.mjs";
-import { Pen } from "../tools/pen.mjs";
-import { Photo } from "./photo.mjs";
-import { coloursPng, idsPng } from "../map/png.mjs";
-import { remember, remembered } from "./preferences.mjs";
-import { Scene } from "./scene.mjs";
+import { blank } from "../map/labelmap.mjs";
 import { Sheet } from "../map/sheet.mjs";
-import { Stage } from "./stage.mjs";
-import { AskStart } from "./start.mjs";
-import { makeTools } from "../tools/toolbox.mjs";
-import { Transform } from "../tools/transform.mjs";
-import { t } from "../map/words.mjs";
+import { Brush } from "../tools/brush.mjs";
+import { Classes } from "../tools/classes.mjs";
+import { Mirror } from "../tools/mirror.mjs";
+import { Pen } from "../tools/pen.mjs";
+import { Studio } from "../tools/studio.mjs";
+import { AdviceList } from "./advicelist.mjs";
+import { TopBar, toolBar } from "./bars.mjs";
+import { Buttons } from "./buttons.mjs";
+import { ClassList } from "./classlist.mjs";
+import { Display } from "./display.mjs";
+import { Exports } from "./exports.mjs";
+import { showHelp } from "./help.mjs";
+import { Keyboard } from "./keyboard.mjs";
+import { layOut } from "./layout.mjs";
+import { Page } from "./page.mjs";
+import { Photo } from "./photo.mjs";
+import { Pointers } from "./pointers.mjs";
+import { preferences, remember } from "./preferences.mjs";
+import { Scene } from "./scene.mjs";
+import { StartDialog } from "./start.mjs";
+import { StatusLine } from "./status.mjs";
+import { Steps } from "./steps.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/history.mjs").History} History */
 
 /**
  * What the editor is opened with.
- * @typedef {object} Commission
+ * @typedef {object} Opening
  * @property {LabelMap | null} map  null if nothing is painted yet
  * @property {History} history
- * @property {string} notice  to be said first
- * @property {boolean} distinct  whether the colours are the colour-blind-safe ones
+ * @property {string} notice  a sentence to show first
+ * @property {boolean} distinct  whether to show the colour-blind-safe colours
  * @property {() => Promise<Blob | null>} photo  of the image input
- * @property {(labelSpace: string) => Promise<LabelMap | null>} mask  of the mask input
- * @property {(file: Blob, labelSpace: string) => Promise<LabelMap>} read  a mask file; throws what is wrong with it
  * @property {(map: LabelMap, history: History) => void} onStep
- * @property {(isDistinct: boolean) => void} onDistinct  the colours are others now
+ * @property {(isDistinct: boolean) => void} onDistinct  when the colours were switched
  * @property {() => Promise<void>} onClose
  */
 
+/** @typedef {Opening & import("./start.mjs").MaskSource} Commission */
+
 const SIDE = 512;
+const ADVICE_DELAY_MS = 250;
 
 export class Editor {
   /** @param {Document} document @param {Commission} commission */
   constructor(document, commission) {
-    this.document = document;
     this.commission = commission;
-    this.wishes = { ...remembered(), distinct: commission.distinct };
-    this.sheet = new Sheet(copied(commission.map ?? blank(SIDE, SIDE)), commission.history);
+    const settings = preferences();
+    const page = new Page(document);
+    const say = (/** @type {string} */ sentence) => page.say(sentence);
+    const refresh = () => this.refresh();
+    const recolour = () => this.#recolour();
+    this.page = page;
+
+    // What is painted, and what it is painted with
+    this.sheet = new Sheet(copyOf(commission.map ?? blank(SIDE, SIDE)), commission.history);
     this.sheet.onStep = () => this.#stepped();
-    this.tools = makeTools();
-    this.transform = new Transform();
-    this.toolName = "brush";
-    this.classId = this.wishes.classId;
-    this.lastClass = 1;
-    this.mirror = new Mirror(this.sheet, () => this.refresh());
-    this.marks = new Marks(() => this.opened());
-    this.pen = new Pen(this);
-    this.photo = new Photo(this);
-    this.layout = layOut(this);
-    this.canvas = this.layout.canvas;
-    this.scene = new Scene(this);
-    this.stage = new Stage(this);
-    this.refresh();
+    this.brush = new Brush(settings, refresh);
+    this.classes = new Classes(settings.classId, refresh, () => this.#marked());
+    /** @type {Pen} */
+    this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, () => this.scene.view.zoom, say), {
+      onPress: () => (this.scene.spot = null),
+      onChange: () => this.scene.redraw(),
+      onTake: refresh,
+    });
+    this.mirror = new Mirror(this.sheet, () => this.pen.at, refresh);
+    this.steps = new Steps(this.sheet, this.pen, say, { onResize: () => this.scene.fit(), onReplace: refresh });
+
+    // How it is shown
+    this.display = new Display(
+      { grid: settings.grid, distinct: commission.distinct },
+      { onDistinct: commission.onDistinct, changed: recolour },
+    );
+    this.photo = new Photo(settings.photoShare, page, { onShare: refresh, onPicture: recolour });
+    this.start = new StartDialog(page, this.steps, this.display, commission);
+
+    // The window
+    const { sheet, pen, brush, mirror, classes, steps, display, photo, start } = this;
+    const status = new StatusLine(page);
+    /** @type {Scene} */
+    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, status });
+    this.classList = new ClassList(page, classes, sheet, display);
+    this.adviceList = new AdviceList(page, this.scene, steps);
+    /** @type {import("./actions.mjs").Parts} */
+    const parts = {
+      ...{ pen, brush, mirror, classes, steps, display, photo, start, scene: this.scene, search: this.classList },
+      exports: new Exports(sheet, page),
+      session: { help: () => showHelp(page), close: () => void this.close() },
+    };
+    this.buttons = new Buttons(page, parts);
+    this.topBar = new TopBar(page, this.buttons, brush, photo);
+    layOut(page, {
+      top: this.topBar.root,
+      tools: toolBar(page, this.buttons),
+      classes: this.classList.root,
+      advice: this.adviceList.root,
+      status: status.root,
+    });
+    this.scene.open();
+    const keyboard = new Keyboard(page, parts, this.classList);
+    this.pointers = new Pointers(page.canvas, pen, brush, this.scene, keyboard);
+    refresh();
     this.#advise();
   }
 
-  // ——— opening and closing
-
+  /** Shows what the node has: its notice, where to start if there is no painting yet, its photo. */
   async begin() {
-    this.canvas.focus();
-    if (this.commission.notice) this.say(this.commission.notice);
-    if (!this.commission.map && !this.sheet.history.canUndo) this.start();
-    const photo = await this.commission.photo().catch(() => null);
-    if (photo) await this.photo.lay(photo);
+    const { notice, map, photo } = this.commission;
+    this.page.canvas.focus();
+    if (notice) this.page.say(notice);
+    if (!map && !this.steps.canUndo) this.start.open();
+    const file = await photo().catch(() => null);
+    if (file) await this.photo.lay(file);
   }
 
   async close() {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.settle();
+    this.pen.settle();
     this.scene.close();
     clearTimeout(this.adviceTimer);
-    remember({ ...this.wishes, classId: this.classId });
+    const { brush, classes, display, photo } = this;
+    const { size, pressure } = brush;
+    remember({ size, pressure, classId: classes.chosen, grid: display.grid, photoShare: photo.share });
     await this.commission.onClose();
   }
 
-  // ——— what tools see: Studio
-
-  get size() {
-    return this.wishes.size;
-  }
-
-  get pressure() {
-    return this.pen.hasPressure && this.wishes.pressure;
-  }
-
-  get reach() {
-    return Math.max(1.5, 8 / this.scene.view.zoom);
-  }
-
-  /** @param {number} id */
-  choose(id) {
-    if (id !== this.classId) this.lastClass = this.classId;
-    this.classId = id;
-    this.refresh();
-  }
-
-  /** @param {string} sentence */
-  say(sentence) {
-    this.layout.say(sentence);
-  }
-
-  /** @returns {import("../tools/tool.mjs").Tool | undefined} none while the hand is taken */
-  get tool() {
-    if (this.pen.borrowed) return this.tools[this.pen.borrowed];
-    return this.toolName === "move" ? this.transform : this.tools[this.toolName];
-  }
-
-  /** Whether something is begun that is no step yet. */
-  get hasBegun() {
-    return this.pen.isDown || this.transform.region !== null || Boolean(this.tool?.outline?.().length);
-  }
-
-  escape() {
-    if (this.hasBegun) return this.pen.giveUp();
-    if (this.layout.isSearching()) return this.layout.endSearch();
-    void this.close();
-  }
-
-  // ——— tools, brush, mirror
-
-  /** Finishes what is begun: nothing is lost because another thing begins. */
-  settle() {
-    if (this.pen.isDown && this.pen.at) this.pen.lift(this.pen.at);
-    this.tool?.finish?.(this);
-    this.pen.giveUp();
-  }
-
-  /** @param {string} name */
-  take(name) {
-    this.settle();
-    this.toolName = name;
-    this.refresh();
-  }
-
-  /** @param {number} by  steps of about a tenth, at least a pixel */
-  resizeBrush(by) {
-    this.setSize(this.size + by * Math.max(1, Math.round(this.size * 0.1)));
-  }
-
-  /** @param {number} size */
-  setSize(size) {
-    this.wishes.size = Math.max(1, Math.min(512, Math.round(size)));
-    this.refresh();
-  }
-
-  mirrorHere() {
-    this.mirror.standAt(this.pen.at?.x ?? this.sheet.width / 2);
-  }
-
-  // ——— classes
-
-  /** @param {number} by */
-  stepClass(by) {
-    const order = GROUPS.flatMap(({ ids }) => ids);
-    this.choose(order[(order.indexOf(this.classId) + by + order.length) % order.length]);
-  }
-
-  /** After a class was protected, hidden, and so on. */
-  opened() {
-    this.sheet.open.set(this.marks.open());
-    this.recolour();
-  }
-
-  // ——— steps
-
-  undo() {
-    if (this.hasBegun) return this.pen.giveUp();
-    const label = this.sheet.undo();
-    this.say(label ? t("Undone: {label}", { label }) : t("Nothing to undo"));
-  }
-
-  redo() {
-    this.settle();
-    const label = this.sheet.redo();
-    this.say(label ? t("Done again: {label}", { label }) : t("Nothing to do again"));
-  }
-
-  flip() {
-    this.remake(mirrored, t("mirror the face"));
-  }
-
-  /** @param {(map: LabelMap) => LabelMap} make  another map of this one @param {string} label */
-  remake(make, label) {
-    this.settle();
-    this.replace(make(this.sheet.map), label);
-  }
-
-  /** @param {LabelMap} map @param {string} label */
-  replace(map, label) {
-    this.settle();
-    const { width, height } = this.sheet;
-    this.sheet.replace(map, label);
-    if (width !== this.sheet.width || height !== this.sheet.height) this.scene.fit();
-    this.refresh();
-  }
-
+  /** After each step of the sheet. */
   #stepped() {
     this.mirror.follow();
-    this.commission.onStep(copied(this.sheet.map), this.sheet.history);
+    this.commission.onStep(copyOf(this.sheet.map), this.sheet.history);
     this.refresh();
     clearTimeout(this.adviceTimer);
-    this.adviceTimer = setTimeout(() => this.#advise(), 250);
+    this.adviceTimer = setTimeout(() => this.#advise(), ADVICE_DELAY_MS);
   }
 
   #advise() {
-    this.layout.advise(advise(this.sheet.map));
+    this.adviceList.show(advise(this.sheet.map));
   }
 
-  // ——— showing
-
-  /** @param {"grid" | "distinct" | "pressure"} name */
-  toggle(name) {
-    this.wishes[name] = !this.wishes[name];
-    if (name === "distinct") this.commission.onDistinct(this.wishes.distinct);
-    this.recolour();
+  /** After a class was protected, hidden, and so on. */
+  #marked() {
+    this.sheet.open.set(this.classes.open());
+    this.#recolour();
   }
 
-  /** Shows every pixel anew. */
-  recolour() {
+  /** Draws every pixel again. */
+  #recolour() {
     this.sheet.unseen.add(0, 0, this.sheet.width, this.sheet.height);
     this.refresh();
   }
 
   refresh() {
-    this.layout.refresh();
+    this.buttons.refresh();
+    this.topBar.refresh();
+    this.classList.refresh();
     this.scene.redraw();
-  }
-
-  // ——— files
-
-  start() {
-    new AskStart(this).open();
-  }
-
-  help() {
-    help(this);
-  }
-
-  /** @param {"colours" | "ids"} kind */
-  async save(kind) {
-    const { map } = this.sheet;
-    download(this, await (kind === "ids" ? idsPng(map) : coloursPng(map)), `face_mask_${kind}.png`);
   }
 }
 
 /** @param {LabelMap} map */
-function copied(map) {
+function copyOf(map) {
   return { ...map, ids: map.ids.slice() };
 }

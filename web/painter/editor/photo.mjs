@@ -1,20 +1,26 @@
-/** The photo under the painting. */
+/** The photo under the painting, and its opacity. */
 
-import { pickFile } from "./dialogs.mjs";
 import { t } from "../map/words.mjs";
 
-/** @typedef {import("./editor.mjs").Editor} Editor */
+/** @typedef {import("./page.mjs").Page} Page */
 
 export class Photo {
-  /** @param {Editor} editor */
-  constructor(editor) {
-    this.editor = editor;
+  /**
+   * @param {number} share  its opacity, 0 to 1
+   * @param {Page} page
+   * @param {{onShare: () => void, onPicture: () => void}} listeners
+   */
+  constructor(share, page, { onShare, onPicture }) {
+    this.share = share;
+    this.page = page;
+    this.onShare = onShare;
+    this.onPicture = onPicture;
     /** @type {ImageBitmap | null} */
     this.picture = null;
     this.isOn = true;
   }
 
-  /** What is under the painting now. */
+  /** The photo that is drawn now. */
   get shown() {
     return this.isOn ? this.picture : null;
   }
@@ -22,32 +28,32 @@ export class Photo {
   toggle() {
     if (!this.picture) return this.pick();
     this.isOn = !this.isOn;
-    this.editor.recolour();
+    this.onPicture();
   }
 
-  /** @param {number} share  of the photo in what is seen, 0 to 1 */
+  /** @param {number} share */
   setShare(share) {
-    this.editor.wishes.photoShare = Math.max(0, Math.min(1, share));
-    this.editor.refresh();
+    this.share = Math.max(0, Math.min(1, share));
+    this.onShare();
   }
 
   /** @param {number} by */
   addShare(by) {
-    this.setShare(this.editor.wishes.photoShare + by);
+    this.setShare(this.share + by);
   }
 
   pick() {
-    pickFile(this.editor, "image/*", (file) => void this.lay(file));
+    this.page.pickFile("image/*", (file) => void this.lay(file));
   }
 
-  /** @param {Blob} file */
+  /** Puts a photo under the painting. @param {Blob} file */
   async lay(file) {
     try {
       this.picture = await createImageBitmap(file);
       this.isOn = true;
-      this.editor.recolour();
+      this.onPicture();
     } catch {
-      this.editor.say(t("That file is no picture that the browser can show."));
+      this.page.say(t("That file is no picture that the browser can show."));
     }
   }
 }

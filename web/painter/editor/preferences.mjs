@@ -1,4 +1,4 @@
-/** What the painter remembers of its user between openings. Graph undo makes nodes anew, so it is not on the node. */
+/** The settings that last from one opening to the next. They are not on the node: graph undo makes new nodes. */
 
 /**
  * @typedef {object} Preferences
@@ -12,36 +12,35 @@
 const KEY = "mogle.painter";
 
 /** @type {Readonly<Preferences>} */
-const FIRST = Object.freeze({ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 });
+const DEFAULTS = Object.freeze({ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 });
 
 /** @returns {Preferences} */
-export function remembered() {
+export function preferences() {
   try {
     const stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
-    const known = Object.entries(FIRST).map(([name, first]) => {
+    const entries = Object.entries(DEFAULTS).map(([name, first]) => {
       return [name, typeof stored[name] === typeof first ? stored[name] : first];
     });
-    return sane(Object.fromEntries(known));
+    return withinLimits(Object.fromEntries(entries));
   } catch {
-    return { ...FIRST };
+    return { ...DEFAULTS };
   }
 }
 
-/** @param {Preferences} preferences @returns {Preferences} */
-function sane(preferences) {
-  const { size, classId, photoShare } = preferences;
-  if (!(size >= 1 && size <= 512)) preferences.size = FIRST.size;
-  if (!(Number.isInteger(classId) && classId >= 0 && classId < 19)) preferences.classId = FIRST.classId;
-  if (!(photoShare >= 0 && photoShare <= 1)) preferences.photoShare = FIRST.photoShare;
-  return preferences;
+/** @param {Preferences} stored @returns {Preferences} */
+function withinLimits(stored) {
+  const { size, classId, photoShare } = stored;
+  if (!(size >= 1 && size <= 512)) stored.size = DEFAULTS.size;
+  if (!(Number.isInteger(classId) && classId >= 0 && classId < 19)) stored.classId = DEFAULTS.classId;
+  if (!(photoShare >= 0 && photoShare <= 1)) stored.photoShare = DEFAULTS.photoShare;
+  return stored;
 }
 
-/** @param {Preferences} preferences */
-export function remember(preferences) {
+/** @param {Preferences} settings */
+export function remember(settings) {
   try {
-    const known = Object.keys(FIRST).map((name) => [name, preferences[/** @type {keyof Preferences} */ (name)]]);
-    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(known)));
+    localStorage.setItem(KEY, JSON.stringify(settings));
   } catch {
-    // Storage may be full or forbidden; the painter works without.
+    // Storage is full or forbidden: the next opening has the defaults.
   }
 }

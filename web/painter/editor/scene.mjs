@@ -1,30 +1,46 @@
-/** What is seen of the sheet: where the view stands, how it moves, and when it is drawn anew. */
+/** What the canvas shows: the position of the view, how it moves, and when it is drawn again. */
 
 import { View } from "./view.mjs";
 
-/** @typedef {import("./editor.mjs").Editor} Editor */
 /** @typedef {import("../map/labelmap.mjs").Box} Box */
 
+/**
+ * Everything that is drawn.
+ * @typedef {object} Subjects
+ * @property {import("../map/sheet.mjs").Sheet} sheet
+ * @property {import("../tools/pen.mjs").Pen} pen
+ * @property {import("../tools/brush.mjs").Brush} brush
+ * @property {import("../tools/classes.mjs").Classes} classes
+ * @property {import("./display.mjs").Display} display
+ * @property {import("./photo.mjs").Photo} photo
+ * @property {import("./status.mjs").StatusLine} status
+ */
+
 export class Scene {
-  /** @param {Editor} editor */
-  constructor(editor) {
-    this.editor = editor;
-    this.view = new View(editor.canvas);
-    /** What advice points at. @type {Box | null} */
+  /** @param {HTMLCanvasElement} canvas @param {Subjects} subjects */
+  constructor(canvas, subjects) {
+    this.canvas = canvas;
+    this.subjects = subjects;
+    this.view = new View(canvas);
+    /** The place that an advice points at. @type {Box | null} */
     this.spot = null;
-    // An observer answers with a frame of the page, and whoever is faster than that would see his view fitted away.
+    this.observer = new ResizeObserver(() => this.#resized());
+  }
+
+  /** Fits the sheet into the canvas, which has a size by now, and follows its size from here on. */
+  open() {
+    // The observer answers one frame later; without this call, a user who acts sooner would lose the view's position.
     this.#resized();
-    this.watch = new ResizeObserver(() => this.#resized());
-    this.watch.observe(editor.canvas);
+    this.observer.observe(this.canvas);
   }
 
   close() {
     this.isClosed = true;
-    this.watch.disconnect();
+    this.observer.disconnect();
   }
 
   #resized() {
-    if (!this.editor.canvas.clientWidth) return;
+    if (!this.canvas.clientWidth) return;
     if (!this.hasBeenSeen) this.fit();
     this.hasBeenSeen = true;
     this.redraw();
@@ -37,14 +53,14 @@ export class Scene {
     this.redraw();
   }
 
-  /** @param {number} factor @param {import("../map/raster.mjs").Point} [at]  what stays where it is on the canvas */
+  /** @param {number} factor @param {import("../map/raster.mjs").Point} [at]  the point of the canvas that stays */
   zoom(factor, at) {
     this.view.zoomTo(this.view.zoom * factor, at);
     this.redraw();
   }
 
   fit() {
-    const { width, height } = this.editor.sheet;
+    const { width, height } = this.subjects.sheet;
     this.view.fit(width, height);
     this.redraw();
   }
@@ -62,7 +78,7 @@ export class Scene {
     this.redraw();
   }
 
-  /** With the next frame, however often it was asked for. */
+  /** Draws once in the next frame, however often this is called. */
   redraw() {
     if (this.isDrawing) return;
     this.isDrawing = true;
@@ -73,29 +89,31 @@ export class Scene {
   }
 
   #draw() {
-    const { sheet, transform } = this.editor;
+    const { sheet, pen, status } = this.subjects;
+    const { transform } = pen;
     transform.arm = 28 / this.view.zoom;
     this.view.draw(sheet, this.#looks(), {
-      outline: this.editor.tool?.outline?.() ?? [],
+      outline: pen.tool?.outline?.() ?? [],
       handles: transform.handles(),
       brush: this.#brush(),
       mirror: sheet.mirror,
       spot: this.spot,
     });
-    this.editor.layout.status();
+    status.show(sheet, this.view.zoom, pen.at);
   }
 
   /** @returns {import("./view.mjs").Looks} */
   #looks() {
-    const { wishes, marks, photo } = this.editor;
-    const { distinct, grid, photoShare } = wishes;
-    return { distinct, grid, hidden: marks.hidden, solo: marks.solo, photo: photo.shown, photoShare };
+    const { classes, display, photo } = this.subjects;
+    const { hidden, solo } = classes;
+    const { distinct, grid } = display;
+    return { distinct, grid, hidden, solo, photo: photo.shown, photoShare: photo.share };
   }
 
   /** The circle at the pointer. */
   #brush() {
-    const { pen, toolName, tools, size } = this.editor;
-    if (!pen.at || toolName === "hand") return null;
-    return { at: pen.at, diameter: tools[toolName]?.isSized ? size : 1 };
+    const { pen, brush } = this.subjects;
+    if (!pen.at || pen.toolName === "hand") return null;
+    return { at: pen.at, diameter: pen.tools[pen.toolName]?.isSized ? brush.size : 1 };
   }
 }

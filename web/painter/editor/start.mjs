@@ -1,26 +1,37 @@
 /** Where a painting starts: a face of the gallery, a file, the mask input, nothing; and its size. */
 
 import { readPainting } from "../map/codec.mjs";
-import { ask, pickFile } from "./dialogs.mjs";
 import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "../map/labelmap.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { STARTERS } from "../map/starters.mjs";
 import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
 
-/** @typedef {import("./editor.mjs").Editor} Editor */
+/** @typedef {import("./page.mjs").Page} Page */
+/** @typedef {import("./steps.mjs").Steps} Steps */
+/** @typedef {import("./display.mjs").Display} Display */
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 
-export class AskStart {
-  /** @param {Editor} editor */
-  constructor(editor) {
-    this.editor = editor;
-    this.make = editor.layout.make;
+/**
+ * Where masks come from.
+ * @typedef {object} MaskSource
+ * @property {(labelSpace: string) => Promise<LabelMap | null>} mask  of the mask input
+ * @property {(file: Blob, labelSpace: string) => Promise<LabelMap>} read  a mask file; throws a sentence
+ */
+
+export class StartDialog {
+  /** @param {Page} page @param {Steps} steps @param {Display} display @param {MaskSource} source */
+  constructor(page, steps, display, source) {
+    this.page = page;
+    this.make = page.make;
+    this.steps = steps;
+    this.display = display;
+    this.source = source;
   }
 
   open() {
-    const { make, editor } = this;
-    const { width, height } = editor.sheet;
+    const { make } = this;
+    const { width, height } = this.steps.sheet;
     this.complaint = make("p", { class: "complaint", role: "alert" });
     this.width = this.#side(t("Width in pixels"), width);
     this.height = this.#side(t("Height in pixels"), height);
@@ -46,7 +57,7 @@ export class AskStart {
       make("label", { class: "caption" }, t("label space"), " ", this.space),
     );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
-    this.dialog = ask(editor, "start", t("Start from"), gallery, given, sized, this.complaint);
+    this.dialog = this.page.ask("start", t("Start from"), gallery, given, sized, this.complaint);
   }
 
   /** @param {string} name @param {number} value */
@@ -70,7 +81,7 @@ export class AskStart {
   #face({ title: english, painting }) {
     const title = t(english);
     const canvas = this.make("canvas", { "aria-hidden": "true" });
-    void readPainting(painting).then((map) => map && show(canvas, resized(map, 128, 128), this.editor.wishes.distinct));
+    void readPainting(painting).then((map) => map && show(canvas, resized(map, 128, 128), this.display.distinct));
     const run = () => void readPainting(painting).then((map) => map && this.#take(map, startFrom(title)));
     return this.make(
       "button",
@@ -83,7 +94,7 @@ export class AskStart {
   /** @param {LabelMap} map @param {string} label */
   #take(map, label) {
     this.dialog?.close();
-    this.editor.replace(map, label);
+    this.steps.replace(map, label);
   }
 
   /** @returns {[number, number] | null} */
@@ -104,20 +115,20 @@ export class AskStart {
     const size = this.#size();
     if (!size) return;
     this.dialog?.close();
-    this.editor.remake((map) => resized(map, ...size), t("resize"));
+    this.steps.remake((map) => resized(map, ...size), t("resize"));
   }
 
   #input() {
     void this.#read(async (space) => {
-      const map = await this.editor.commission.mask(space);
+      const map = await this.source.mask(space);
       if (!map) throw new Error(t("No mask has come yet. Connect one to the mask input and run the workflow once."));
       return map;
     }, t("start from the mask input"));
   }
 
   #file() {
-    pickFile(this.editor, "image/*", (file) => {
-      void this.#read((space) => this.editor.commission.read(file, space), startFrom(file.name));
+    this.page.pickFile("image/*", (file) => {
+      void this.#read((space) => this.source.read(file, space), startFrom(file.name));
     });
   }
 

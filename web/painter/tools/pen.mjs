@@ -1,104 +1,144 @@
-/** The pen: pressed, drawn along and lifted by a pointer or by keys, for whichever tool is taken. */
+/** The pen: which tool it is, where it is, and how a pointer or keys press, drag and lift it. */
 
-/** @typedef {import("../editor/editor.mjs").Editor} Editor */
+import { makeTools } from "./toolbox.mjs";
+import { Transform } from "./transform.mjs";
+
+/** @typedef {import("./studio.mjs").Studio} Studio */
+/** @typedef {import("./tool.mjs").Tool} Tool */
 /** @typedef {import("./tool.mjs").Touch} Touch */
 
+/** Tools with which Alt and a press pick a class. */
 const PICKING = ["brush", "eraser", "fill", "fillAll"];
+/** Tools for which Enter both presses and lifts. */
 const AT_ONCE = ["polygon", "fill", "fillAll", "eyedropper", "move"];
 
 export class Pen {
-  /** @param {Editor} editor */
-  constructor(editor) {
-    this.editor = editor;
-    /** Where it is, down or not. @type {Touch | null} */
+  /**
+   * @param {Studio} studio
+   * @param {{onPress: () => void, onChange: () => void, onTake: () => void}} listeners
+   */
+  constructor(studio, { onPress, onChange, onTake }) {
+    this.studio = studio;
+    this.onPress = onPress;
+    this.onChange = onChange;
+    this.onTake = onTake;
+    this.tools = makeTools();
+    this.transform = new Transform();
+    this.toolName = "brush";
+    /** A tool that replaces the chosen one for one press. */
+    this.borrowed = "";
+    /** Where the pen is, down or not. @type {Touch | null} */
     this.at = null;
     this.isDown = false;
-    this.hasPressure = false;
     /** Whether keys moved it last. */
     this.isByKey = false;
-    /** A tool that is used in place of the taken one, for one press. */
-    this.borrowed = "";
   }
 
-  /** @param {Touch} touch @param {"pen" | "eraser" | ""} [tip]  what touches, if it is a pen */
+  /** @returns {Tool | undefined} none for the hand, which moves the view */
+  get tool() {
+    if (this.borrowed) return this.tools[this.borrowed];
+    return this.toolName === "move" ? this.transform : this.tools[this.toolName];
+  }
+
+  /** Whether there is a stroke, shape or move that is not a step yet. */
+  get hasBegun() {
+    return this.isDown || this.transform.region !== null || Boolean(this.tool?.outline?.().length);
+  }
+
+  /** Chooses a tool. @param {string} name */
+  take(name) {
+    this.settle();
+    this.toolName = name;
+    this.onTake();
+  }
+
+  /** Finishes the current stroke, shape or move, so that nothing is lost when something else begins. */
+  settle() {
+    if (this.isDown && this.at) this.lift(this.at);
+    this.tool?.finish?.(this.studio);
+    this.giveUp();
+  }
+
+  /** @param {Touch} touch @param {"pen" | "eraser" | ""} [tip]  the end that touches, if it is a pen */
   press(touch, tip = "") {
-    const { editor } = this;
     this.at = touch;
-    this.hasPressure = tip !== "";
-    editor.scene.spot = null;
-    this.borrowed = touch.alt && PICKING.includes(editor.toolName) ? "eyedropper" : "";
+    this.studio.hasPressure = tip !== "";
+    this.onPress();
+    this.borrowed = touch.alt && PICKING.includes(this.toolName) ? "eyedropper" : "";
     if (tip === "eraser") this.borrowed = "eraser";
-    editor.transform.reach = 12 / editor.scene.view.zoom;
+    this.transform.reach = 12 / this.studio.zoom();
     this.isDown = true;
-    editor.tool?.down(editor, touch);
-    editor.scene.redraw();
+    this.tool?.down(this.studio, touch);
+    this.onChange();
   }
 
   /** @param {Touch} touch */
   drag(touch) {
     if (!this.isDown) return;
-    this.editor.tool?.drag(this.editor, touch);
-    this.editor.scene.redraw();
+    this.tool?.drag(this.studio, touch);
+    this.onChange();
   }
 
   /** @param {Touch} touch */
   lift(touch) {
     if (!this.isDown) return;
-    this.editor.tool?.up(this.editor, touch);
-    this.isDown = false;
-    this.borrowed = "";
-    this.editor.scene.redraw();
+    this.tool?.up(this.studio, touch);
+    this.#rest();
   }
 
-  /** Takes back what is begun and not finished. */
+  /** Takes back the current stroke, shape or move. */
   giveUp() {
-    this.editor.tool?.cancel(this.editor);
+    this.tool?.cancel(this.studio);
+    this.#rest();
+  }
+
+  #rest() {
     this.isDown = false;
     this.borrowed = "";
-    this.editor.scene.redraw();
+    this.onChange();
   }
 
   /** @param {Touch | null} touch  where it hovers */
   point(touch) {
     this.at = touch;
     this.isByKey = false;
-    this.editor.scene.redraw();
+    this.onChange();
   }
 
   /** @param {number} dx @param {number} dy */
   moveByKey(dx, dy) {
-    const { width, height } = this.editor.sheet;
+    const { width, height } = this.studio.sheet;
     const at = this.at ?? { x: width / 2, y: height / 2 };
     const x = Math.max(0, Math.min(width - 1, Math.floor(at.x) + dx)) + 0.5;
     const y = Math.max(0, Math.min(height - 1, Math.floor(at.y) + dy)) + 0.5;
     this.at = { x, y, pressure: 1, shift: false, alt: false };
     this.isByKey = true;
     if (this.isDown) this.drag(this.at);
-    this.editor.scene.redraw();
+    this.onChange();
   }
 
   pressByKey() {
     if (!this.at) this.moveByKey(0, 0);
     const touch = /** @type {Touch} */ (this.at);
     if (this.isDown) return this.lift(touch);
-    // A polygon's corners are set by Enter too, where the pen is moved by keys.
-    if ((this.editor.toolName === "move" || !this.isByKey) && this.editor.tool?.finish?.(this.editor))
-      return this.editor.scene.redraw();
+    // While keys move the pen, Enter also sets a polygon's corners; it finishes only what a pointer began.
+    if ((this.toolName === "move" || !this.isByKey) && this.tool?.finish?.(this.studio)) return this.onChange();
     this.press({ ...touch, shift: false, alt: false });
-    if (AT_ONCE.includes(this.editor.toolName)) this.lift(touch);
+    if (AT_ONCE.includes(this.toolName)) this.lift(touch);
   }
 
   /**
+   * Moves, or scales and turns, the selected region by keys.
    * @param {[number, number]} arrow @param {number} step @param {boolean} isTurn
-   * @returns {boolean} whether a held region took it
+   * @returns {boolean} whether there was one
    */
   nudge([dx, dy], step, isTurn) {
-    if (this.editor.toolName !== "move") return false;
+    if (this.toolName !== "move") return false;
     const by = isTurn
       ? { sx: 1.02 ** (-dy * step), angle: (dx * step * Math.PI) / 180 }
       : { dx: dx * step, dy: dy * step };
-    const isTaken = this.editor.transform.nudge(this.editor, by);
-    if (isTaken) this.editor.scene.redraw();
-    return isTaken;
+    const isMoved = this.transform.nudge(this.studio, by);
+    if (isMoved) this.onChange();
+    return isMoved;
   }
 }

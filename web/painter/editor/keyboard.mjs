@@ -1,0 +1,91 @@
+/** The keyboard: shortcuts of actions, class numbers, and the pen by arrows and Enter. */
+
+import { TOKEN } from "../map/labelmap.mjs";
+import { ACTIONS } from "./actions.mjs";
+import { ClassNumber, chord } from "./keys.mjs";
+
+/** @typedef {import("./actions.mjs").Parts} Parts */
+/** @typedef {import("./classlist.mjs").ClassList} ClassList */
+/** @typedef {import("./page.mjs").Page} Page */
+
+const ARROWS = /** @type {Record<string, [number, number]>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
+
+export class Keyboard {
+  /** @param {Page} page @param {Parts} parts @param {ClassList} classList */
+  constructor(page, parts, classList) {
+    this.page = page;
+    this.parts = parts;
+    this.classList = classList;
+    this.number = new ClassNumber();
+    /** While it is, a pointer pans. */
+    this.isSpaceDown = false;
+    const { document } = page;
+    document.addEventListener("keydown", (event) => this.#down(event));
+    document.addEventListener("keyup", (event) => this.#up(event));
+    document.defaultView?.addEventListener("blur", () => (this.isSpaceDown = false));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #down(event) {
+    if (this.page.isAsking() || isForField(event)) return;
+    const key = chord(event);
+    const action = ACTIONS.find(({ keys }) => keys.includes(key));
+    const isOnCanvas = event.target === this.page.canvas || event.target === this.page.document.body;
+    if (!/^\d$/.test(key)) this.number.clear();
+    if (action) action.run(this.parts);
+    else if (!this.#other(event, key, isOnCanvas)) return;
+    event.preventDefault();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #up(event) {
+    if (event.key === " ") this.isSpaceDown = false;
+  }
+
+  /** A key that is not an action's. @param {KeyboardEvent} event @param {string} key @param {boolean} isOnCanvas */
+  #other(event, key, isOnCanvas) {
+    if (/^\d$/.test(key)) this.parts.classes.choose(this.number.add(key, event.timeStamp));
+    else if (key === "Escape") this.#escape();
+    else if (key === " ") this.isSpaceDown = true;
+    else return isOnCanvas && this.#pen(key);
+    return true;
+  }
+
+  /** Cancels the stroke in progress, else the search, else closes the editor. */
+  #escape() {
+    const { pen, session } = this.parts;
+    if (pen.hasBegun) pen.giveUp();
+    else if (this.classList.isSearching()) this.classList.endSearch();
+    else session.close();
+  }
+
+  /** The pen by keys. @param {string} key @returns {boolean} whether the key is for the pen */
+  #pen(key) {
+    const { pen } = this.parts;
+    if (key === "Enter") pen.pressByKey();
+    const arrow = ARROWS[key.split("+").at(-1) ?? ""];
+    if (!arrow) return key === "Enter";
+    const step = key.startsWith("Shift+") ? TOKEN : 1;
+    if (pen.nudge(arrow, step, key.startsWith("Ctrl+"))) return true;
+    pen.moveByKey(arrow[0] * step, arrow[1] * step);
+    return true;
+  }
+}
+
+/** Whether the field or button that has the focus uses the key. @param {KeyboardEvent} event */
+function isForField(event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (event.key === "Escape" || event.ctrlKey || event.metaKey) return false;
+  if (target.tagName === "BUTTON") return event.key === "Enter" || event.key === " ";
+  if (target.tagName === "SELECT") return true;
+  if (target.tagName !== "INPUT") return false;
+  const { type } = /** @type {HTMLInputElement} */ (target);
+  return type === "range"
+    ? event.key in ARROWS || /^(Page|Home|End)/.test(event.key)
+    : type !== "checkbox" || event.key === " ";
+}

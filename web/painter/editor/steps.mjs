@@ -1,0 +1,64 @@
+/** Whole steps of the painting: undo, redo, and another map in its place. */
+
+import { mirrored } from "../map/labelmap.mjs";
+import { t } from "../map/words.mjs";
+
+/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
+/** @typedef {import("../tools/pen.mjs").Pen} Pen */
+
+export class Steps {
+  /**
+   * @param {Sheet} sheet
+   * @param {Pen} pen
+   * @param {(sentence: string) => void} say
+   * @param {{onResize: () => void, onReplace: () => void}} listeners
+   */
+  constructor(sheet, pen, say, { onResize, onReplace }) {
+    this.sheet = sheet;
+    this.pen = pen;
+    this.say = say;
+    this.onResize = onResize;
+    this.onReplace = onReplace;
+  }
+
+  get canUndo() {
+    return this.sheet.history.canUndo;
+  }
+
+  get canRedo() {
+    return this.sheet.history.canRedo;
+  }
+
+  /** Takes back the stroke in progress, else the last step. */
+  undo() {
+    if (this.pen.hasBegun) return this.pen.giveUp();
+    const label = this.sheet.undo();
+    this.say(label ? t("Undone: {label}", { label }) : t("Nothing to undo"));
+  }
+
+  redo() {
+    this.pen.settle();
+    const label = this.sheet.redo();
+    this.say(label ? t("Done again: {label}", { label }) : t("Nothing to do again"));
+  }
+
+  flip() {
+    this.remake(mirrored, t("mirror the face"));
+  }
+
+  /** @param {(map: LabelMap) => LabelMap} make  another map from the current one @param {string} label */
+  remake(make, label) {
+    this.pen.settle();
+    this.replace(make(this.sheet.map), label);
+  }
+
+  /** @param {LabelMap} map @param {string} label */
+  replace(map, label) {
+    this.pen.settle();
+    const { width, height } = this.sheet;
+    this.sheet.replace(map, label);
+    if (width !== this.sheet.width || height !== this.sheet.height) this.onResize();
+    this.onReplace();
+  }
+}

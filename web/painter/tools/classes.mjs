@@ -1,0 +1,63 @@
+/** The class to paint with, and the marks of each class: protected, hidden, shown alone, the only one to paint over. */
+
+import { CLASSES, GROUPS } from "../map/palette.mjs";
+
+/** @typedef {"locked" | "hidden" | "only" | "solo"} Mark */
+
+export class Classes {
+  /**
+   * @param {number} chosen
+   * @param {() => void} onChoose
+   * @param {() => void} onMark
+   */
+  constructor(chosen, onChoose, onMark) {
+    this.chosen = chosen;
+    /** The class that was chosen before. */
+    this.previous = 1;
+    this.onChoose = onChoose;
+    this.onMark = onMark;
+    /** @type {Set<number>} */
+    this.locked = new Set();
+    /** @type {Set<number>} */
+    this.hidden = new Set();
+    /** @type {Set<number>} */
+    this.only = new Set();
+    this.solo = /** @type {number | null} */ (null);
+  }
+
+  /** @param {number} id */
+  choose(id) {
+    if (id !== this.chosen) this.previous = this.chosen;
+    this.chosen = id;
+    this.onChoose();
+  }
+
+  /** Chooses another class in the order of the list. @param {number} by */
+  step(by) {
+    const order = GROUPS.flatMap(({ ids }) => ids);
+    this.choose(order[(order.indexOf(this.chosen) + by + order.length) % order.length]);
+  }
+
+  /** @param {Mark} mark @param {number} id */
+  has(mark, id = this.chosen) {
+    return mark === "solo" ? this.solo === id : this[mark].has(id);
+  }
+
+  /** @param {Mark} mark @param {number} id */
+  toggle(mark, id = this.chosen) {
+    if (mark === "solo") this.solo = this.solo === id ? null : id;
+    else if (!this[mark].delete(id)) this[mark].add(id);
+    this.onMark();
+  }
+
+  clearMarks() {
+    for (const ids of [this.locked, this.hidden, this.only]) ids.clear();
+    this.solo = null;
+    this.onMark();
+  }
+
+  /** @returns {number[]} by class, 1 if it may be painted over; a hidden class may */
+  open() {
+    return CLASSES.map(({ id }) => (!this.locked.has(id) && (!this.only.size || this.only.has(id)) ? 1 : 0));
+  }
+}

@@ -1,0 +1,45 @@
+/** What the tools paint with (`Studio` in tool.mjs), made of the sheet, the brush and the classes. */
+
+/** @typedef {import("./brush.mjs").Brush} Brush */
+/** @typedef {import("./classes.mjs").Classes} Classes */
+/** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
+
+export class Studio {
+  /**
+   * @param {Sheet} sheet
+   * @param {Brush} brush
+   * @param {Classes} classes
+   * @param {() => number} zoom  of the view
+   * @param {(sentence: string) => void} say
+   */
+  constructor(sheet, brush, classes, zoom, say) {
+    this.sheet = sheet;
+    this.brush = brush;
+    this.classes = classes;
+    this.zoom = zoom;
+    this.say = say;
+    /** Whether the press comes from a device that measures pressure. */
+    this.hasPressure = false;
+  }
+
+  get classId() {
+    return this.classes.chosen;
+  }
+
+  get size() {
+    return this.brush.size;
+  }
+
+  get pressure() {
+    return this.hasPressure && this.brush.pressure;
+  }
+
+  get reach() {
+    return Math.max(1.5, 8 / this.zoom());
+  }
+
+  /** @param {number} id */
+  choose(id) {
+    this.classes.choose(id);
+  }
+}

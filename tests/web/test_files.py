@@ -24,7 +24,7 @@ def test_start_from_a_face_and_sizes(editor: Editor) -> None:
     editor.keys("n")
     editor.frame.get_by_label("Width in pixels").fill("100")
     editor.button("Empty").click()
-    assert "multiples of 16" in editor.frame.locator(".complaint").inner_text()
+    assert "multiples of 16" in editor.frame.locator(".problem").inner_text()
     editor.frame.get_by_label("Width in pixels").fill("96")
     editor.frame.get_by_label("Height in pixels").fill("128")
     editor.button("Resize the painting").click()

@@ -23,16 +23,16 @@ TYPESCRIPT = "typescript@5.9.3"
 # What the help names besides single actions, each with the browser test that does it.
 HANDS = {
     "0 … 18": "test_classes_by_key_list_and_search",
-    "Arrows": "test_painting_by_keys_alone",
+    "Arrow keys": "test_painting_by_keys_alone",
     "Enter": "test_polygon",
     "Esc": "test_escape_gives_up_what_is_begun",
-    "Space, middle button": "test_the_hand_the_space_bar_and_the_middle_button_pan",
-    "Alt and a click": "test_eyedropper",
+    "Space or middle button": "test_the_hand_the_space_bar_and_the_middle_button_pan",
+    "Alt+click": "test_eyedropper",
     "Shift, Alt": "test_rectangle_with_shift_and_alt",
-    "Arrows, Ctrl and arrows": "test_move_scale_and_rotate",
+    "Arrow keys, Ctrl+arrow keys": "test_move_scale_and_rotate",
     "Two fingers": "test_two_fingers_zoom_and_paint_nothing",
-    "The pen's other end": "test_pen_pressure_and_the_pens_other_end",
-    "The wheel": "test_the_wheel_zooms_pans_and_sizes_the_brush",
+    "Eraser end of the pen": "test_pen_pressure_and_the_pens_other_end",
+    "Mouse wheel": "test_the_wheel_zooms_pans_and_sizes_the_brush",
 }
 
 

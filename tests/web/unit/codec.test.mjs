@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { PaintingError, deflated, readPainting, toBase64, writePainting } from "../../../web/painter/map/codec.mjs";
+import { PaintingError, deflate, readPainting, toBase64, writePainting } from "../../../web/painter/map/codec.mjs";
 import { STARTERS } from "../../../web/painter/map/starters.mjs";
 
-const textOf = async (pixels, size = "16x16") => `mogle1:${size}:${toBase64(await deflated(pixels))}`;
+const textOf = async (pixels, size = "16x16") => `mogle1:${size}:${toBase64(await deflate(pixels))}`;
 
 test("what is written is read back", async () => {
   const ids = Uint8Array.from({ length: 32 * 16 }, (_, i) => (i * 7) % 19);

@@ -9,21 +9,21 @@ import { mapOf, noise, rowsOf } from "./maps.mjs";
 
 test("enlarging by whole numbers repeats, and shrinking undoes it", () => {
   const map = noise(16, 32, 1);
-  const large = maps.resized(map, 48, 96);
+  const large = maps.resize(map, 48, 96);
   assert.equal(large.ids[5 * 48 + 7], map.ids[1 * 16 + 2]);
-  assert.deepEqual(maps.resized(large, 16, 32), map);
+  assert.deepEqual(maps.resize(large, 16, 32), map);
 });
 
 test("mirroring twice is nothing, and sides swap names", () => {
   const map = noise(32, 16, 2);
-  const mirrored = maps.mirrored(map);
+  const mirrored = maps.mirror(map);
   assert.equal(mirrored.ids[0], FLIPPED[map.ids[31]]);
-  assert.deepEqual(maps.mirrored(mirrored), map);
+  assert.deepEqual(maps.mirror(mirrored), map);
 });
 
 test("exchanging classes exchanges nothing else", () => {
   const map = mapOf("451", "540");
-  assert.deepEqual(rowsOf(maps.exchanged(map, [[4, 5]])), ["541", "450"]);
+  assert.deepEqual(rowsOf(maps.swapClasses(map, [[4, 5]])), ["541", "450"]);
 });
 
 test("counts add up", () => {
@@ -59,14 +59,14 @@ test("regions part the map", () => {
 
 test("what a region leaves takes the nearest class", () => {
   const map = mapOf("22222", "20002", "20002", "33333");
-  assert.deepEqual(rowsOf({ ...map, ids: maps.vacated(map, maps.regionAt(map, 1, 1)) }), [
+  assert.deepEqual(rowsOf({ ...map, ids: maps.withoutRegion(map, maps.regionAt(map, 1, 1)) }), [
     "22222",
     "22222",
     "22322",
     "33333",
   ]);
   const full = mapOf("77", "77");
-  assert.deepEqual([...maps.vacated(full, maps.regionAt(full, 0, 0))], [0, 0, 0, 0]);
+  assert.deepEqual([...maps.withoutRegion(full, maps.regionAt(full, 0, 0))], [0, 0, 0, 0]);
 });
 
 test("sides are multiples of 16 from 16 to 4096", () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { capsule, ellipse, polygon, rectangle, seated, taper } from "../../../web/painter/map/raster.mjs";
+import { capsule, ellipse, polygon, rectangle, snap, taper } from "../../../web/painter/map/raster.mjs";
 
 const drawn = (draw, width = 12, height = 9) => {
   const rows = Array.from({ length: height }, () => Array(width).fill("."));
@@ -20,7 +20,7 @@ test("a brush of one pixel is the pixel, anywhere in it", () => {
     [3.5, 4.5],
     [3.999, 4.001],
   ]) {
-    const at = seated({ x, y }, 1);
+    const at = snap({ x, y }, 1);
     const rows = drawn((emit) => capsule(at, at, 1, emit));
     assert.equal(pixels(rows), 1);
     assert.equal(rows[4][3], "#");
@@ -29,7 +29,7 @@ test("a brush of one pixel is the pixel, anywhere in it", () => {
 
 test("a brush is as wide as it says", () => {
   for (let size = 1; size <= 9; size++) {
-    const at = seated({ x: 6.2, y: 4.7 }, size);
+    const at = snap({ x: 6.2, y: 4.7 }, size);
     const rows = drawn((emit) => capsule(at, at, size, emit), 16, 12);
     assert.equal(Math.max(...rows.map((row) => pixels([row]))), size, `${size}`);
     assert.equal(rows.filter((row) => row.includes("#")).length, size, `${size}`);

@@ -32,7 +32,7 @@ test("the mirror paints the other side's class at the other side", () => {
 
 test("only open classes are painted over, by what was there before the stroke", () => {
   const sheet = new Sheet(mapOf("1231"));
-  sheet.open[2] = 0;
+  sheet.paintable[2] = 0;
   sheet.pen(5)(0, 0, 4);
   sheet.pen(6)(0, 0, 4);
   assert.deepEqual(rowsOf(sheet.map), ["6266"]);

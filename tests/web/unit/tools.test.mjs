@@ -14,7 +14,7 @@ import { coloursPng, idsPng } from "../../../web/painter/map/png.mjs";
 import { rectangle } from "../../../web/painter/map/raster.mjs";
 import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { STARTERS } from "../../../web/painter/map/starters.mjs";
-import { AT_REST, middle, place, posed, unposed } from "../../../web/painter/tools/pose.mjs";
+import { AT_REST, middle, place, toPose, fromPose } from "../../../web/painter/tools/pose.mjs";
 import { Transform } from "../../../web/painter/tools/transform.mjs";
 import { noise } from "./maps.mjs";
 
@@ -35,7 +35,7 @@ const touch = (x, y, more = {}) => ({ x, y, pressure: 1, shift: false, alt: fals
 
 test("a pose and its inverse are nothing", () => {
   const pose = { dx: 3, dy: -7, sx: 1.5, sy: 0.5, angle: 0.7 };
-  const back = unposed({ x: 9, y: 4 }, pose, posed({ x: 9, y: 4 }, pose, { x: 12, y: 1 }));
+  const back = fromPose({ x: 9, y: 4 }, pose, toPose({ x: 9, y: 4 }, pose, { x: 12, y: 1 }));
   assert.ok(Math.hypot(back.x - 12, back.y - 1) < 1e-9);
 });
 

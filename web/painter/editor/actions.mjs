@@ -76,8 +76,8 @@ export const ACTIONS = Object.freeze([
     tool("rectangle", "Rectangle", "R"),
     tool("ellipse", "Ellipse", "O"),
     tool("polygon", "Polygon", "P"),
-    tool("fill", "Fill what hangs together", "G"),
-    tool("fillAll", "Fill all of a class", "Shift+G"),
+    tool("fill", "Fill contiguous area", "G"),
+    tool("fillAll", "Fill the whole class", "Shift+G"),
     tool("eyedropper", "Eyedropper", "I"),
     tool("move", "Move, scale or rotate a region", "V"),
     tool("hand", "Pan", "H"),
@@ -87,7 +87,7 @@ export const ACTIONS = Object.freeze([
     { id: "larger", title: "Larger brush", keys: ["]"], run: (brush) => brush.resize(1) },
     {
       id: "pressure",
-      title: "Pen pressure sets the size",
+      title: "Pen pressure changes the brush size",
       keys: ["Shift+B"],
       run: (brush) => brush.togglePressure(),
       isOn: (brush) => brush.pressure,
@@ -103,12 +103,12 @@ export const ACTIONS = Object.freeze([
     },
     {
       id: "mirrorHere",
-      title: "Stand the mirror at the pointer",
+      title: "Place the mirror at the pointer",
       keys: ["Shift+M"],
       run: (mirror) => mirror.placeAtPointer(),
     },
   ]),
-  ...on("steps", "Steps", [
+  ...on("steps", "History", [
     { id: "undo", title: "Undo", keys: ["Ctrl+Z"], run: (steps) => steps.undo(), isIdle: (steps) => !steps.canUndo },
     {
       id: "redo",
@@ -120,17 +120,17 @@ export const ACTIONS = Object.freeze([
     { id: "flip", title: "Mirror the whole face", keys: ["Shift+F"], run: (steps) => steps.flip() },
   ]),
   ...on("classes", "Classes", [
-    { id: "previousClass", title: "Class before", keys: [",", "PageUp"], run: (classes) => classes.step(-1) },
-    { id: "nextClass", title: "Class after", keys: [".", "PageDown"], run: (classes) => classes.step(1) },
+    { id: "previousClass", title: "Previous class", keys: [",", "PageUp"], run: (classes) => classes.step(-1) },
+    { id: "nextClass", title: "Next class", keys: [".", "PageDown"], run: (classes) => classes.step(1) },
     {
       id: "swapClass",
-      title: "Back to the last class",
+      title: "Switch back to the last class",
       keys: ["X"],
       run: (classes) => classes.choose(classes.previous),
     },
   ]),
   ...on("search", "Classes", [
-    { id: "search", title: "Search the classes", keys: ["/"], run: (search) => search.startSearch() },
+    { id: "search", title: "Search classes", keys: ["/"], run: (search) => search.startSearch() },
   ]),
   ...on("classes", "Classes", [
     mark("lock", "locked", "Protect this class", "Shift+L"),
@@ -139,7 +139,7 @@ export const ACTIONS = Object.freeze([
     mark("only", "only", "Paint only over this class", "Shift+O"),
     {
       id: "release",
-      title: "Free, show and open all classes",
+      title: "Clear protection, hiding and restrictions of all classes",
       keys: ["Shift+U"],
       run: (classes) => classes.clearMarks(),
     },
@@ -147,8 +147,8 @@ export const ACTIONS = Object.freeze([
   ...on("scene", "View", [
     { id: "zoomIn", title: "Zoom in", keys: ["+", "="], run: (scene) => scene.zoom(1.25) },
     { id: "zoomOut", title: "Zoom out", keys: ["-"], run: (scene) => scene.zoom(0.8) },
-    { id: "fit", title: "Fit into the window", keys: ["F"], run: (scene) => scene.fit() },
-    { id: "actual", title: "One pixel a pixel", keys: ["Z"], run: (scene) => scene.actual() },
+    { id: "fit", title: "Fit to window", keys: ["F"], run: (scene) => scene.fit() },
+    { id: "actual", title: "Actual size", keys: ["Z"], run: (scene) => scene.actual() },
   ]),
   ...on("display", "View", [
     {
@@ -174,16 +174,16 @@ export const ACTIONS = Object.freeze([
       run: (photo) => photo.toggle(),
       isOn: (photo) => photo.shown !== null,
     },
-    { id: "photoLess", title: "Less of the photo", keys: ["<"], run: (photo) => photo.addShare(-0.1) },
-    { id: "photoMore", title: "More of the photo", keys: [">"], run: (photo) => photo.addShare(0.1) },
+    { id: "photoLess", title: "Make the photo fainter", keys: ["<"], run: (photo) => photo.addShare(-0.1) },
+    { id: "photoMore", title: "Make the photo stronger", keys: [">"], run: (photo) => photo.addShare(0.1) },
   ]),
   ...on("photo", "Files", [
-    { id: "photoFile", title: "Photo from a file", keys: ["Shift+P"], run: (photo) => photo.pick() },
+    { id: "photoFile", title: "Load a photo from a file", keys: ["Shift+P"], run: (photo) => photo.pick() },
   ]),
   ...on("start", "Files", [
     {
       id: "start",
-      title: "Start from: a face, a file, the mask input, empty; size",
+      title: "Start from a face, a file, the mask input or an empty sheet; resize",
       keys: ["N"],
       run: (start) => start.open(),
     },
@@ -195,7 +195,12 @@ export const ACTIONS = Object.freeze([
       keys: ["Shift+E"],
       run: (exports) => void exports.save("colours"),
     },
-    { id: "saveIds", title: "Export PNG of class ids", keys: ["Shift+I"], run: (exports) => void exports.save("ids") },
+    {
+      id: "saveIds",
+      title: "Export PNG with class ids",
+      keys: ["Shift+I"],
+      run: (exports) => void exports.save("ids"),
+    },
   ]),
   ...on("session", "Painter", [
     { id: "help", title: "Keys and help", keys: ["?", "F1"], run: (session) => session.help() },
@@ -213,14 +218,14 @@ export function actionOf(id) {
 /** Keys and gestures that are not a single action, for the help. */
 export const MORE_KEYS = Object.freeze([
   ["0 … 18", "Choose the class with this number"],
-  ["Arrows", "Move the pen by a pixel; with Shift by a token"],
-  ["Enter", "Put the pen down, lift it; close the polygon; keep the moved region"],
-  ["Esc", "Give up what is begun; then leave"],
-  ["Space, middle button", "Pan for as long as it is held"],
-  ["Alt and a click", "Eyedropper, with brush or fill"],
-  ["Shift, Alt", "Regular shapes; shapes from their middle. Shift and a click with Move: all of a class"],
-  ["Arrows, Ctrl and arrows", "With a held region: move; scale and rotate"],
+  ["Arrow keys", "Move the pen by one pixel, with Shift by one token"],
+  ["Enter", "Put the pen down or lift it; close the polygon; apply the move"],
+  ["Esc", "Cancel the current stroke or shape; if there is none, close the editor"],
+  ["Space or middle button", "Hold to pan"],
+  ["Alt+click", "Pick a class while a brush or fill tool is selected"],
+  ["Shift, Alt", "Regular shapes; shapes from their centre. With Move, Shift+click selects the whole class"],
+  ["Arrow keys, Ctrl+arrow keys", "Move the selected region; scale and rotate it"],
   ["Two fingers", "Pan and zoom"],
-  ["The pen's other end", "Eraser, whichever tool is taken"],
-  ["The wheel", "Zoom; with Shift pan, with Alt the size of the brush"],
+  ["Eraser end of the pen", "Erase with any tool selected"],
+  ["Mouse wheel", "Zoom; with Shift pan; with Alt change the brush size"],
 ]);

@@ -16,7 +16,7 @@ export class AdviceList {
     this.make = page.make;
     this.scene = scene;
     this.steps = steps;
-    this.root = this.make("ul", { class: "advice", "aria-label": t("What to look at") });
+    this.root = this.make("ul", { class: "advice", "aria-label": t("Advice") });
   }
 
   /** @param {Advice[]} list */

@@ -32,7 +32,7 @@ export class TopBar {
     this.size = slider(make, t("Brush size in pixels"), { min: 1, max: 256, most: 512 }, (value) =>
       brush.setSize(value),
     );
-    this.share = slider(make, t("Share of the photo in percent"), { min: 0, max: 100, most: 100 }, (value) => {
+    this.share = slider(make, t("Photo opacity in percent"), { min: 0, max: 100, most: 100 }, (value) => {
       photo.setShare(value / 100);
     });
     /** @param {(Node | string)[]} children */

@@ -1,4 +1,4 @@
-/** The list of classes: colours, shares, and what is protected, hidden, shown alone, or alone painted over. */
+/** The list of classes: colour, share of the painting, and the buttons that protect, hide or isolate a class. */
 
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
@@ -29,7 +29,7 @@ export class ClassList {
     this.field = make("input", {
       type: "search",
       placeholder: t("Search classes  ( / )"),
-      "aria-label": t("Search the classes"),
+      "aria-label": t("Search classes"),
       oninput: () => this.search(this.field.value),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#searchKey(event),
     });
@@ -92,7 +92,7 @@ export class ClassList {
     };
   }
 
-  /** Arrows go from class to class. @param {KeyboardEvent} event @param {number} id */
+  /** Arrow keys choose the class above or below. @param {KeyboardEvent} event @param {number} id */
   #walk(event, id) {
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (!by) return;
@@ -104,12 +104,12 @@ export class ClassList {
     this.rows[next].choose.focus();
   }
 
-  /** @param {KeyboardEvent} event  Enter takes the first class that is found */
+  /** @param {KeyboardEvent} event  Enter chooses the first match */
   #searchKey(event) {
-    const found = GROUPS.flatMap(({ ids }) => ids).filter((id) => !this.rows[id].root.hidden);
-    if (event.key === "ArrowDown" && found.length) this.rows[found[0]].choose.focus();
-    else if (event.key === "Enter" && found.length) {
-      this.classes.choose(found[0]);
+    const matches = GROUPS.flatMap(({ ids }) => ids).filter((id) => !this.rows[id].root.hidden);
+    if (event.key === "ArrowDown" && matches.length) this.rows[matches[0]].choose.focus();
+    else if (event.key === "Enter" && matches.length) {
+      this.classes.choose(matches[0]);
       this.endSearch();
     } else return;
     event.preventDefault();
@@ -119,10 +119,10 @@ export class ClassList {
   /** @param {string} words */
   search(words) {
     this.field.value = words;
-    const wanted = words.trim().toLowerCase();
+    const query = words.trim().toLowerCase();
     CLASSES.forEach(({ id, name, title }) => {
       const names = [title, t(title), name];
-      this.rows[id].root.hidden = !(names.some((one) => one.includes(wanted)) || String(id) === wanted);
+      this.rows[id].root.hidden = !(names.some((one) => one.includes(query)) || String(id) === query);
     });
     this.groups.forEach((group, i) => (group.hidden = GROUPS[i].ids.every((id) => this.rows[id].root.hidden)));
   }
@@ -144,14 +144,14 @@ export class ClassList {
   refresh() {
     const { classes, sheet } = this;
     const pixels = sheet.counts;
-    const shown = colours(this.display.distinct);
+    const palette = colours(this.display.distinct);
     this.rows.forEach(({ root, choose, swatch, share, marks }, id) => {
       const isChosen = classes.chosen === id;
       choose.setAttribute("aria-checked", String(isChosen));
       choose.tabIndex = isChosen ? 0 : -1;
       root.classList.toggle("chosen", isChosen);
       root.classList.toggle("absent", !pixels[id]);
-      swatch.style.background = css(shown[id]);
+      swatch.style.background = css(palette[id]);
       share.textContent = shareText(pixels[id] / sheet.map.ids.length);
       for (const { mark, button } of marks) {
         button.setAttribute("aria-pressed", String(classes.has(mark, id)));

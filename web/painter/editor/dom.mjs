@@ -1,15 +1,15 @@
-/** Making elements. Text is set as text, never as HTML. */
+/** Makes elements. Text is always inserted as text, never as HTML. */
 
 /**
  * @param {Document} document
- * @returns {<K extends keyof HTMLElementTagNameMap>(tag: K, given?: Record<string, unknown>,
+ * @returns {<K extends keyof HTMLElementTagNameMap>(tag: K, properties?: Record<string, unknown>,
  *   ...children: (Node | string)[]) => HTMLElementTagNameMap[K]}
- *   an element maker: properties by name, `on…` functions as listeners, `class` and names with a dash as attributes
+ *   functions named `on…` become listeners; `class`, `role` and names with a dash become attributes
  */
 export function maker(document) {
-  return (tag, given = {}, ...children) => {
+  return (tag, properties = {}, ...children) => {
     const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(given)) {
+    for (const [name, value] of Object.entries(properties)) {
       if (typeof value === "function") element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
       else if (name === "class" || name === "role" || name.includes("-")) element.setAttribute(name, String(value));
       else Object.assign(element, { [name]: value });

@@ -60,9 +60,9 @@ export class Editor {
 
     // What is painted, and what it is painted with
     this.sheet = new Sheet(copyOf(commission.map ?? blank(SIDE, SIDE)), commission.history);
-    this.sheet.onStep = () => this.#stepped();
+    this.sheet.onStep = () => this.#onStep();
     this.brush = new Brush(settings, refresh);
-    this.classes = new Classes(settings.classId, refresh, () => this.#marked());
+    this.classes = new Classes(settings.classId, refresh, () => this.#onMark());
     /** @type {Pen} */
     this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, () => this.scene.view.zoom, say), {
       onPress: () => (this.scene.spot = null),
@@ -132,7 +132,7 @@ export class Editor {
   }
 
   /** After each step of the sheet. */
-  #stepped() {
+  #onStep() {
     this.mirror.follow();
     this.commission.onStep(copyOf(this.sheet.map), this.sheet.history);
     this.refresh();
@@ -145,14 +145,14 @@ export class Editor {
   }
 
   /** After a class was protected, hidden, and so on. */
-  #marked() {
-    this.sheet.open.set(this.classes.open());
+  #onMark() {
+    this.sheet.paintable.set(this.classes.paintable());
     this.#recolour();
   }
 
-  /** Draws every pixel again. */
+  /** Has every pixel drawn again. */
   #recolour() {
-    this.sheet.unseen.add(0, 0, this.sheet.width, this.sheet.height);
+    this.sheet.undrawn.add(0, 0, this.sheet.width, this.sheet.height);
     this.refresh();
   }
 

@@ -20,5 +20,5 @@ export function showHelp(page) {
       actions.map(({ keys, title }) => [keys.join(`  ${t("or")}  `), title]),
     );
   });
-  page.ask("help", t("Keys and help"), make("div", { class: "columns" }, ...tables, table(t("Also"), MORE_KEYS)));
+  page.ask("help", t("Keys and help"), make("div", { class: "columns" }, ...tables, table(t("More"), MORE_KEYS)));
 }

@@ -14,7 +14,7 @@ export class Page {
       class: "stage",
       tabIndex: 0,
       role: "application",
-      "aria-label": t("The painting. Arrows move the pen, Enter puts it down and lifts it."),
+      "aria-label": t("The painting. Arrow keys move the pen; Enter puts it down or lifts it."),
     });
     this.message = this.make("output", { class: "message", role: "status", "aria-live": "polite" });
     this.root = this.make("div", { class: "painter" });

@@ -53,7 +53,7 @@ export class Photo {
       this.isOn = true;
       this.onPicture();
     } catch {
-      this.page.say(t("That file is no picture that the browser can show."));
+      this.page.say(t("The browser cannot show this file as a picture."));
     }
   }
 }

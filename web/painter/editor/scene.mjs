@@ -24,13 +24,13 @@ export class Scene {
     this.view = new View(canvas);
     /** The place that an advice points at. @type {Box | null} */
     this.spot = null;
-    this.observer = new ResizeObserver(() => this.#resized());
+    this.observer = new ResizeObserver(() => this.#onResize());
   }
 
   /** Fits the sheet into the canvas, which has a size by now, and follows its size from here on. */
   open() {
     // The observer answers one frame later; without this call, a user who acts sooner would lose the view's position.
-    this.#resized();
+    this.#onResize();
     this.observer.observe(this.canvas);
   }
 
@@ -39,7 +39,7 @@ export class Scene {
     this.observer.disconnect();
   }
 
-  #resized() {
+  #onResize() {
     if (!this.canvas.clientWidth) return;
     if (!this.hasBeenSeen) this.fit();
     this.hasBeenSeen = true;

@@ -1,7 +1,7 @@
-/** Where a painting starts: a face of the gallery, a file, the mask input, nothing; and its size. */
+/** The dialog to start from a face of the gallery, a file, the mask input or an empty sheet, and to resize. */
 
 import { readPainting } from "../map/codec.mjs";
-import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resized } from "../map/labelmap.mjs";
+import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resize } from "../map/labelmap.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { STARTERS } from "../map/starters.mjs";
 import { show } from "../map/picture.mjs";
@@ -32,7 +32,7 @@ export class StartDialog {
   open() {
     const { make } = this;
     const { width, height } = this.steps.sheet;
-    this.complaint = make("p", { class: "complaint", role: "alert" });
+    this.problem = make("p", { class: "problem", role: "alert" });
     this.width = this.#side(t("Width in pixels"), width);
     this.height = this.#side(t("Height in pixels"), height);
     this.space = make(
@@ -40,7 +40,7 @@ export class StartDialog {
       { "aria-label": t("Label space of the file or mask") },
       ...LABEL_SPACES.map((space) => make("option", { value: space }, space)),
     );
-    const sized = make(
+    const sizes = make(
       "div",
       { class: "line" },
       this.width,
@@ -49,7 +49,7 @@ export class StartDialog {
       this.#choice(t("Empty"), () => this.#empty()),
       this.#choice(t("Resize the painting"), () => this.#resize()),
     );
-    const given = make(
+    const sources = make(
       "div",
       { class: "line" },
       this.#choice(t("Mask input"), () => this.#input()),
@@ -57,7 +57,7 @@ export class StartDialog {
       make("label", { class: "caption" }, t("label space"), " ", this.space),
     );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
-    this.dialog = this.page.ask("start", t("Start from"), gallery, given, sized, this.complaint);
+    this.dialog = this.page.ask("start", t("Start from"), gallery, sources, sizes, this.problem);
   }
 
   /** @param {string} name @param {number} value */
@@ -81,7 +81,7 @@ export class StartDialog {
   #face({ title: english, painting }) {
     const title = t(english);
     const canvas = this.make("canvas", { "aria-hidden": "true" });
-    void readPainting(painting).then((map) => map && show(canvas, resized(map, 128, 128), this.display.distinct));
+    void readPainting(painting).then((map) => map && show(canvas, resize(map, 128, 128), this.display.distinct));
     const run = () => void readPainting(painting).then((map) => map && this.#take(map, startFrom(title)));
     return this.make(
       "button",
@@ -102,7 +102,7 @@ export class StartDialog {
     const [width, height] = [Number(this.width?.value), Number(this.height?.value)];
     if (isSide(width) && isSide(height)) return [width, height];
     const sides = { token: TOKEN, least: MIN_SIDE, most: MAX_SIDE };
-    this.#complain(t("Width and height are multiples of {token} from {least} to {most}.", sides));
+    this.#refuse(t("Width and height must be multiples of {token}, from {least} to {most}.", sides));
     return null;
   }
 
@@ -115,13 +115,13 @@ export class StartDialog {
     const size = this.#size();
     if (!size) return;
     this.dialog?.close();
-    this.steps.remake((map) => resized(map, ...size), t("resize"));
+    this.steps.remake((map) => resize(map, ...size), t("resize"));
   }
 
   #input() {
     void this.#read(async (space) => {
       const map = await this.source.mask(space);
-      if (!map) throw new Error(t("No mask has come yet. Connect one to the mask input and run the workflow once."));
+      if (!map) throw new Error(t("There is no mask yet. Connect one to the mask input and run the workflow once."));
       return map;
     }, t("start from the mask input"));
   }
@@ -137,13 +137,13 @@ export class StartDialog {
     try {
       this.#take(await read(this.space?.value ?? "auto"), label);
     } catch (error) {
-      this.#complain(error instanceof Error ? error.message : String(error));
+      this.#refuse(error instanceof Error ? error.message : String(error));
     }
   }
 
   /** @param {string} sentence */
-  #complain(sentence) {
-    if (this.complaint) this.complaint.textContent = sentence;
+  #refuse(sentence) {
+    if (this.problem) this.problem.textContent = sentence;
   }
 }
 

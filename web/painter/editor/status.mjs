@@ -10,7 +10,7 @@ export class StatusLine {
   /** @param {import("./page.mjs").Page} page */
   constructor({ make }) {
     this.where = make("span", { class: "where" });
-    const saved = make("span", { class: "saved" }, t("Kept in the workflow after every stroke"));
+    const saved = make("span", { class: "saved" }, t("Saved in the workflow after every stroke"));
     this.root = make("footer", { class: "bottom" }, this.where, saved);
   }
 

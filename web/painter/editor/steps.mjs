@@ -1,6 +1,6 @@
 /** Whole steps of the painting: undo, redo, and another map in its place. */
 
-import { mirrored } from "../map/labelmap.mjs";
+import { mirror } from "../map/labelmap.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
@@ -34,17 +34,17 @@ export class Steps {
   undo() {
     if (this.pen.hasBegun) return this.pen.giveUp();
     const label = this.sheet.undo();
-    this.say(label ? t("Undone: {label}", { label }) : t("Nothing to undo"));
+    this.say(label ? t("Undo: {label}", { label }) : t("Nothing to undo"));
   }
 
   redo() {
     this.pen.settle();
     const label = this.sheet.redo();
-    this.say(label ? t("Done again: {label}", { label }) : t("Nothing to do again"));
+    this.say(label ? t("Redo: {label}", { label }) : t("Nothing to redo"));
   }
 
   flip() {
-    this.remake(mirrored, t("mirror the face"));
+    this.remake(mirror, t("mirror the face"));
   }
 
   /** @param {(map: LabelMap) => LabelMap} make  another map from the current one @param {string} label */

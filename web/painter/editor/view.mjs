@@ -1,4 +1,4 @@
-/** What is seen: the sheet by nearest neighbour at any zoom, the photo under it, and lines over it. */
+/** Draws the canvas: the sheet at any zoom, the photo under it, the lines over it. */
 
 import { TOKEN } from "../map/labelmap.mjs";
 import { colourTable, paint } from "../map/picture.mjs";
@@ -16,10 +16,10 @@ import { colourTable, paint } from "../map/picture.mjs";
  * Lines over the sheet, in pixels of the map.
  * @typedef {object} Marks
  * @property {readonly Point[]} outline
- * @property {readonly Point[]} handles  four corners and one to turn, or none
+ * @property {readonly Point[]} handles  four corners and the rotation handle, or none
  * @property {{at: Point, diameter: number} | null} brush
  * @property {number | null} mirror
- * @property {Box | null} spot
+ * @property {Box | null} spot  a place that an advice points at
  */
 
 const MIN_ZOOM = 0.05;
@@ -33,7 +33,7 @@ export class View {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.labels = canvas.ownerDocument.createElement("canvas");
-    /** Where the map's corner is on the canvas, and a map pixel's side, in CSS pixels. */
+    /** Position of the map's corner on the canvas, and the side of one of its pixels, in CSS pixels. */
     this.x = 0;
     this.y = 0;
     this.zoom = 1;
@@ -57,22 +57,22 @@ export class View {
     this.centre({ x: width / 2, y: height / 2 });
   }
 
-  /** @param {Point} point  of the map, brought to the middle */
+  /** @param {Point} point  of the map, moved to the centre of the canvas */
   centre(point) {
     this.x = this.canvas.clientWidth / 2 - point.x * this.zoom;
     this.y = this.canvas.clientHeight / 2 - point.y * this.zoom;
   }
 
-  /** @param {number} zoom @param {Point} [at]  what stays where it is on the canvas */
+  /** @param {number} zoom @param {Point} [at]  the point of the canvas that stays */
   zoomTo(zoom, at = { x: this.canvas.clientWidth / 2, y: this.canvas.clientHeight / 2 }) {
-    const wanted = Math.max(MIN_ZOOM, Math.min(MAX_ZOOM, zoom));
-    this.x = at.x - ((at.x - this.x) * wanted) / this.zoom;
-    this.y = at.y - ((at.y - this.y) * wanted) / this.zoom;
-    this.zoom = wanted;
+    const clamped = Math.max(MIN_ZOOM, Math.min(MAX_ZOOM, zoom));
+    this.x = at.x - ((at.x - this.x) * clamped) / this.zoom;
+    this.y = at.y - ((at.y - this.y) * clamped) / this.zoom;
+    this.zoom = clamped;
   }
 
   /**
-   * Colours what changed since the last call.
+   * Colours the pixels that changed since the last call.
    * @param {Sheet} sheet
    * @param {Looks} looks
    */
@@ -81,9 +81,9 @@ export class View {
       [this.labels.width, this.labels.height] = [sheet.width, sheet.height];
       this.sheetMap = sheet.map;
       this.pixels = new ImageData(sheet.width, sheet.height);
-      sheet.unseen.add(0, 0, sheet.width, sheet.height);
+      sheet.undrawn.add(0, 0, sheet.width, sheet.height);
     }
-    const box = sheet.unseen.take();
+    const box = sheet.undrawn.take();
     if (!box || !this.pixels) return;
     paint(sheet.map, box, colourTable(looks), new Uint32Array(this.pixels.data.buffer));
     const context = /** @type {CanvasRenderingContext2D} */ (this.labels.getContext("2d"));
@@ -192,7 +192,7 @@ export class View {
     this.#lines(dashes, () => this.context.arc(x, y, Math.max(1, radius), 0, 2 * Math.PI));
   }
 
-  /** @param {number[]} dashes @param {() => void} trace  a white line that is seen on any ground */
+  /** @param {number[]} dashes @param {() => void} trace  a white line with a dark edge, visible on any background */
   #lines(dashes, trace) {
     const { context } = this;
     context.beginPath();

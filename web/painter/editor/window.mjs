@@ -1,28 +1,28 @@
 /**
- * The editor's window: a frame of its own over the whole page. Keys and pointers in a frame stay in it, so that
- * none of ComfyUI's shortcuts answers, and its styles and ours do not meet.
+ * The editor's window: a frame over the whole page. Keys and pointers stay in the frame, so they do not trigger
+ * ComfyUI's shortcuts, and neither page's styles affect the other.
  */
 
 import { Editor } from "./editor.mjs";
 import { currentLanguage, t } from "../map/words.mjs";
 
-/** One at a time. @type {Promise<void> | null} */
+/** Only one editor is open at a time. @type {Promise<void> | null} */
 let current = null;
 
 /**
- * Opens the editor; settled when it is closed.
+ * Opens the editor; resolves when it is closed.
  * @param {import("./editor.mjs").Commission} commission
  * @returns {Promise<void>}
  */
 export function openEditor(commission) {
-  current ??= edited(commission).finally(() => (current = null));
+  current ??= edit(commission).finally(() => (current = null));
   return current;
 }
 
 /** @param {import("./editor.mjs").Commission} commission */
-async function edited(commission) {
-  const before = document.activeElement;
-  // Tab must not lead out to the page behind, where Delete deletes nodes.
+async function edit(commission) {
+  const focused = document.activeElement;
+  // Tab must not leave the frame: in the page behind it, Delete deletes nodes.
   const behind = [...document.body.children].filter((one) => one instanceof HTMLElement && !one.inert);
   const frame = document.createElement("iframe");
   frame.title = t("Mask Painter");
@@ -46,7 +46,7 @@ async function edited(commission) {
     const inside = /** @type {Document} */ (frame.contentDocument);
     inside.documentElement.lang = currentLanguage();
     inside.title = frame.title;
-    await styled(inside);
+    await addStyles(inside);
     await new Promise((resolve) => {
       const onClose = () =>
         commission.onClose().then(
@@ -54,7 +54,7 @@ async function edited(commission) {
           () => resolve(undefined),
         );
       const editor = new Editor(inside, { ...commission, onClose });
-      // For scripts in the console, and for the tests.
+      // For the console and the tests.
       Object.assign(/** @type {Window} */ (frame.contentWindow), { editor });
       frame.contentWindow?.focus();
       void editor.begin();
@@ -62,7 +62,7 @@ async function edited(commission) {
   } finally {
     frame.remove();
     setInert(behind, false);
-    if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
   }
 }
 
@@ -72,7 +72,7 @@ function setInert(elements, isInert) {
 }
 
 /** @param {Document} inside */
-function styled(inside) {
+function addStyles(inside) {
   const link = inside.createElement("link");
   link.rel = "stylesheet";
   link.href = new URL("./painter.css", import.meta.url).href;

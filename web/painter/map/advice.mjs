@@ -1,6 +1,6 @@
-/** What a look at the painting says while it is painted: what the model will hardly see, what is missing, swapped. */
+/** Advice on the painting: regions too small for the model to see, missing parts, left and right swapped. */
 
-import { TOKEN, counts, exchanged, regions } from "./labelmap.mjs";
+import { TOKEN, counts, swapClasses, regions } from "./labelmap.mjs";
 import { CLASSES } from "./palette.mjs";
 import { t } from "./words.mjs";
 
@@ -8,7 +8,7 @@ import { t } from "./words.mjs";
 /** @typedef {import("./labelmap.mjs").Box} Box */
 
 /**
- * `where` is what to look at, if there is a place; `mend` gives the map without the fault, if that is plain.
+ * `where` is the place to look at, if there is one; `mend` corrects the map, where the correction is obvious.
  * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box, mend?: (map: LabelMap) => LabelMap}} Advice
  */
 
@@ -29,22 +29,22 @@ const PAIRS = [
 ];
 
 /**
- * All advice on a painting, the gravest first; none on an empty one.
+ * All advice on a painting, the most serious first. An empty painting gets none.
  * @param {LabelMap} map
  * @returns {Advice[]}
  */
 export function advise(map) {
   const pixels = counts(map);
   if (pixels[0] === map.ids.length) return [];
-  return [...swapped(map, pixels), ...missing(pixels), ...small(map)];
+  return [...swappedSides(map, pixels), ...missingParts(pixels), ...smallRegions(map)];
 }
 
 /** @param {Uint32Array} pixels @returns {Advice[]} */
-function missing(pixels) {
+function missingParts(pixels) {
   const absent = EXPECTED.filter(({ ids }) => ids.every((id) => !pixels[id]));
   if (!absent.length) return [];
   const titles = absent.map(({ title }) => t(title)).join(t(", "));
-  return [{ kind: "missing", text: t("Faces in training nearly always have: {titles}.", { titles }) }];
+  return [{ kind: "missing", text: t("Missing: {titles}. Nearly all training faces have them.", { titles }) }];
 }
 
 /**
@@ -53,20 +53,20 @@ function missing(pixels) {
  * @param {Uint32Array} pixels
  * @returns {Advice[]}
  */
-function swapped(map, pixels) {
+function swappedSides(map, pixels) {
   const columns = columnSums(map);
   return PAIRS.filter(({ left, right }) => {
     return pixels[left] && pixels[right] && columns[left] / pixels[left] < columns[right] / pixels[right];
   }).map(({ left, right, title }) => ({
     kind: "swapped",
-    text: t("Left and right {title} are swapped: left is the person's, on the right of the picture.", {
+    text: t("Left and right {title} are swapped. The person's left is on the right of the picture.", {
       title: t(title),
     }),
-    mend: (now) => exchanged(now, [[left, right]]),
+    mend: (current) => swapClasses(current, [[left, right]]),
   }));
 }
 
-/** Of each class, the sum of its pixels' columns. @param {LabelMap} map */
+/** The sum of the columns of each class's pixels. @param {LabelMap} map */
 function columnSums({ width, height, ids }) {
   const sums = new Float64Array(CLASSES.length);
   for (let i = 0, y = 0; y < height; y++) {
@@ -76,21 +76,21 @@ function columnSums({ width, height, ids }) {
 }
 
 /**
- * Regions with fewer pixels than one token has.
+ * Regions with fewer pixels than one token covers.
  * @param {LabelMap} map
  * @returns {Advice[]}
  */
-function small(map) {
+function smallRegions(map) {
   return regions(map)
     .filter(({ area }) => area < TOKEN * TOKEN)
     .sort((one, other) => one.area - other.area)
-    .map(({ id, area, box }) => ({ kind: "small", text: spotOf(t(CLASSES[id].title), area), where: box }));
+    .map(({ id, area, box }) => ({ kind: "small", text: spotText(t(CLASSES[id].title), area), where: box }));
 }
 
 /** @param {string} title @param {number} area */
-function spotOf(title, area) {
-  const given = { title, area, token: TOKEN };
+function spotText(title, area) {
+  const values = { title, area, token: TOKEN };
   return area === 1
-    ? t("{title}: a spot of 1 pixel, less than one token ({token} x {token}).", given)
-    : t("{title}: a spot of {area} pixels, less than one token ({token} x {token}).", given);
+    ? t("{title}: a spot of 1 pixel, smaller than one token ({token} x {token}).", values)
+    : t("{title}: a spot of {area} pixels, smaller than one token ({token} x {token}).", values);
 }

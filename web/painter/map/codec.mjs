@@ -1,6 +1,6 @@
 /**
  * A painting as one line of text, the same as `mogle_core/masks/painting.py` reads and writes:
- * `mogle1:WIDTHxHEIGHT:` and base64 of the deflated ids. An empty text is an empty painting.
+ * `mogle1:WIDTHxHEIGHT:` and the ids in zlib format as base64. An empty text is an empty painting.
  */
 
 import { isSide } from "./labelmap.mjs";
@@ -9,7 +9,7 @@ import { t } from "./words.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
-/** What is wrong with a text, in a sentence. */
+/** The message says in a sentence what is wrong with a text. */
 export class PaintingError extends Error {}
 
 const FORM = /^mogle1:(\d{1,5})x(\d{1,5}):([A-Za-z0-9+/]+={0,2})$/;
@@ -24,19 +24,19 @@ export async function readPainting(text) {
   if (typeof text !== "string") throw new PaintingError(t("The stored painting is not text."));
   if (!text.trim()) return null;
   const parts = FORM.exec(text.trim());
-  if (!parts) throw new PaintingError(t("The stored painting does not begin with mogle1:WIDTHxHEIGHT:."));
+  if (!parts) throw new PaintingError(t("The stored painting must begin with mogle1:WIDTHxHEIGHT:."));
   const [width, height] = [Number(parts[1]), Number(parts[2])];
   if (!isSide(width) || !isSide(height)) {
-    const sentence = t("The stored painting is {width} x {height}; sides are multiples of 16 from 16 to 4096.", {
+    const sentence = t("The stored painting is {width} x {height}; sides must be multiples of 16, from 16 to 4096.", {
       width,
       height,
     });
     throw new PaintingError(sentence);
   }
-  const ids = await inflated(parts[3], width * height);
+  const ids = await inflate(parts[3], width * height);
   const highest = ids.reduce((a, b) => Math.max(a, b), 0);
   if (highest >= CLASSES.length) {
-    throw new PaintingError(t("The stored painting holds id {highest}; there are 0 to 18.", { highest }));
+    throw new PaintingError(t("The stored painting has class id {highest}; ids go from 0 to 18.", { highest }));
   }
   return { width, height, ids };
 }
@@ -46,26 +46,26 @@ export async function readPainting(text) {
  * @returns {Promise<string>}
  */
 export async function writePainting({ width, height, ids }) {
-  return `mogle1:${width}x${height}:${toBase64(await deflated(ids))}`;
+  return `mogle1:${width}x${height}:${toBase64(await deflate(ids))}`;
 }
 
 /**
  * @param {Uint8Array} bytes
- * @returns {Promise<Uint8Array>} in zlib's form
+ * @returns {Promise<Uint8Array>} in zlib format
  */
-export async function deflated(bytes) {
+export async function deflate(bytes) {
   const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /**
- * Exactly `size` bytes, unpacked from base64.
+ * Decodes base64 and zlib to exactly `size` bytes.
  * @param {string} packed
  * @param {number} size
  * @returns {Promise<Uint8Array>}
  * @throws {PaintingError}
  */
-export async function inflated(packed, size) {
+export async function inflate(packed, size) {
   const result = new Uint8Array(size);
   let filled = 0;
   try {
@@ -82,14 +82,14 @@ export async function inflated(packed, size) {
   } catch {
     throw new PaintingError(t("The stored painting is damaged."));
   }
-  if (filled !== size) throw new PaintingError(t("The stored painting does not hold all of its pixels."));
+  if (filled !== size) throw new PaintingError(t("The stored painting is incomplete: pixels are missing."));
   return result;
 }
 
 /** @param {Uint8Array} bytes */
 export function toBase64(bytes) {
   let letters = "";
-  // Piece by piece: a call takes only so many arguments.
+  // In chunks, because a call cannot take any number of arguments.
   for (let i = 0; i < bytes.length; i += 0x8000) letters += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return btoa(letters);
 }

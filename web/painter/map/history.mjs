@@ -1,11 +1,11 @@
-/** Undo and redo without limit: of each step only what it changed, as runs of pixels. */
+/** Unlimited undo and redo: each step stores only the pixels that it changed, as runs. */
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 /** @typedef {import("./labelmap.mjs").Box} Box */
 
 /**
- * A step. `runs` holds four numbers a run: where it starts, its length, the id before and the id after.
- * A step that changes the size holds both maps instead, as runs of (length, id).
+ * A step. `runs` has four numbers for each run: its start, its length, the id before and the id after.
+ * A step that changes the size has both maps instead, as runs of (length, id).
  * @typedef {{label: string, runs: Uint32Array}} Change
  * @typedef {{label: string, before: Packed, after: Packed}} Exchange
  * @typedef {{width: number, height: number, runs: Uint32Array}} Packed
@@ -13,7 +13,7 @@
  */
 
 /**
- * What turned `before` into `after` within a box, or null if nothing did.
+ * The step from `before` to `after`, which differ only within a box; null if they are equal.
  * @param {Uint8Array} before
  * @param {Uint8Array} after
  * @param {number} width
@@ -37,18 +37,18 @@ export function change(before, after, width, box, label) {
 }
 
 /**
- * One map in place of another of any size.
+ * The step that replaces a map by another of any size.
  * @param {LabelMap} before
  * @param {LabelMap} after
  * @param {string} label
  * @returns {Exchange}
  */
 export function exchange(before, after, label) {
-  return { label, before: packed(before), after: packed(after) };
+  return { label, before: pack(before), after: pack(after) };
 }
 
 /** @param {LabelMap} map @returns {Packed} */
-function packed({ width, height, ids }) {
+function pack({ width, height, ids }) {
   /** @type {number[]} */
   const runs = [];
   for (let i = 0; i < ids.length; ) {
@@ -60,21 +60,21 @@ function packed({ width, height, ids }) {
 }
 
 /** @param {Packed} packed @returns {LabelMap} */
-function unpacked({ width, height, runs }) {
+function unpack({ width, height, runs }) {
   const ids = new Uint8Array(width * height);
   for (let i = 0, at = 0; i < runs.length; at += runs[i], i += 2) ids.fill(runs[i + 1], at, at + runs[i]);
   return { width, height, ids };
 }
 
 /**
- * The map after a step forward, or back. A change is made in the map itself; an exchange gives another map.
+ * The map after a step forward or back. A Change modifies the map itself; an Exchange returns another map.
  * @param {LabelMap} map
  * @param {Step} step
  * @param {boolean} forward
  * @returns {LabelMap}
  */
-export function stepped(map, step, forward) {
-  if (!("runs" in step)) return unpacked(forward ? step.after : step.before);
+export function applyStep(map, step, forward) {
+  if (!("runs" in step)) return unpack(forward ? step.after : step.before);
   const { runs } = step;
   for (let i = 0; i < runs.length; i += 4) {
     map.ids.fill(runs[i + (forward ? 3 : 2)], runs[i], runs[i] + runs[i + 1]);
@@ -82,7 +82,7 @@ export function stepped(map, step, forward) {
   return map;
 }
 
-/** The steps of one painting and how many of them are done. */
+/** The steps of one painting, and how many of them are in effect: the others were undone. */
 export class History {
   /** @param {Step[]} steps @param {number} done */
   constructor(steps = [], done = steps.length) {
@@ -90,7 +90,7 @@ export class History {
     this.done = done;
   }
 
-  /** @param {Step} step  forgets what was undone before it */
+  /** Adds a step, and drops the steps that were undone. @param {Step} step */
   add(step) {
     this.steps.length = this.done;
     this.steps.push(step);
@@ -105,12 +105,12 @@ export class History {
     return this.done < this.steps.length;
   }
 
-  /** @returns {Step | null} the step to take back */
+  /** @returns {Step | null} the step to undo */
   back() {
     return this.canUndo ? this.steps[--this.done] : null;
   }
 
-  /** @returns {Step | null} the step to take again */
+  /** @returns {Step | null} the step to redo */
   forth() {
     return this.canRedo ? this.steps[this.done++] : null;
   }

@@ -1,12 +1,12 @@
-/** Label maps: one class id a pixel. Everything here is a pure function of ids; nothing knows of colours. */
+/** Label maps: one class id for each pixel. Pure functions of ids, without colours. */
 
 import { CLASSES, FLIPPED } from "./palette.mjs";
 
 /** @typedef {{width: number, height: number, ids: Uint8Array}} LabelMap  ids row by row from the top */
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
-/** @typedef {{id: number, inside: Uint8Array, box: Box, area: number}} Region  inside: 1 a pixel of the map */
+/** @typedef {{id: number, inside: Uint8Array, box: Box, area: number}} Region  inside: 1 or 0 for each pixel */
 
-/** FLUX.1's tokens are this many pixels a side, and so are all sides multiples of it. */
+/** One FLUX.1 token covers this many pixels on each side, so every side of a map is a multiple of it. */
 export const TOKEN = 16;
 export const MIN_SIDE = 16;
 export const MAX_SIDE = 4096;
@@ -27,13 +27,13 @@ export function blank(width, height, id = 0) {
 }
 
 /**
- * Nearest neighbour, from pixel centre to pixel centre, as the server resizes.
+ * By nearest neighbour between pixel centres, as the server resizes.
  * @param {LabelMap} map
  * @param {number} width
  * @param {number} height
  * @returns {LabelMap}
  */
-export function resized(map, width, height) {
+export function resize(map, width, height) {
   const result = blank(width, height);
   const columns = Array.from({ length: width }, (_, x) => nearest(x, map.width, width));
   for (let y = 0; y < height; y++) {
@@ -49,11 +49,11 @@ function nearest(i, from, to) {
 }
 
 /**
- * The mirrored picture's ids: left and right eyes, brows and ears change names.
+ * The ids of the mirror image: left and right eyes, brows and ears swap their classes.
  * @param {LabelMap} map
  * @returns {LabelMap}
  */
-export function mirrored(map) {
+export function mirror(map) {
   const { width, height, ids } = map;
   const result = blank(width, height);
   for (let y = 0; y < height; y++) {
@@ -63,38 +63,38 @@ export function mirrored(map) {
 }
 
 /**
- * The ids with some classes exchanged; the others stay.
+ * The map with pairs of classes swapped.
  * @param {LabelMap} map
  * @param {ReadonlyArray<readonly [number, number]>} pairs
  * @returns {LabelMap}
  */
-export function exchanged(map, pairs) {
+export function swapClasses(map, pairs) {
   const table = Uint8Array.from(CLASSES, (one) => one.id);
   for (const [a, b] of pairs) [table[a], table[b]] = [b, a];
   return { ...map, ids: map.ids.map((id) => table[id]) };
 }
 
 /**
- * Pixels of each class.
+ * The number of pixels of each class.
  * @param {LabelMap} map
  * @returns {Uint32Array}
  */
 export function counts(map) {
   const result = new Uint32Array(CLASSES.length);
   const { ids } = map;
-  for (let i = 0; i < ids.length; i++) result[ids[i]]++; // much faster than for … of
+  for (let i = 0; i < ids.length; i++) result[ids[i]]++; // much faster than for...of
   return result;
 }
 
 /**
- * The pixels of one class that hang together with (x, y) over their sides.
+ * The contiguous region of one class around (x, y). Pixels connect over their sides, not their corners.
  * @param {LabelMap} map
  * @param {number} x
  * @param {number} y
  * @returns {Region}
  */
 export function regionAt(map, x, y) {
-  return flooded(map, x, y, new Uint8Array(map.ids.length));
+  return flood(map, x, y, new Uint8Array(map.ids.length));
 }
 
 /**
@@ -115,24 +115,24 @@ export function regionOf(map, id) {
  */
 export function regions(map) {
   const seen = new Uint8Array(map.ids.length);
-  const found = [];
+  const list = [];
   for (let i = 0; i < seen.length; i++) {
     if (seen[i]) continue;
-    const { id, box, area } = flooded(map, i % map.width, Math.floor(i / map.width), seen);
-    found.push({ id, box, area });
+    const { id, box, area } = flood(map, i % map.width, Math.floor(i / map.width), seen);
+    list.push({ id, box, area });
   }
-  return found;
+  return list;
 }
 
 /**
- * Marks the region of (x, y) in `inside`, run by run.
+ * Marks the region around (x, y) in `inside`, run by run.
  * @param {LabelMap} map
  * @param {number} x
  * @param {number} y
  * @param {Uint8Array} inside
  * @returns {Region}
  */
-function flooded({ width, height, ids }, x, y, inside) {
+function flood({ width, height, ids }, x, y, inside) {
   const id = ids[y * width + x];
   const open = [y * width + x];
   let [left, top, right, bottom, area] = [x, y, x, y, 0];
@@ -181,15 +181,15 @@ function extent(inside, width) {
 }
 
 /**
- * The map without a region: each of its pixels takes the class of the nearest pixel around, ring by ring.
- * A region that fills the whole map leaves background.
+ * The map without a region: its pixels take the class of the nearest pixel outside, ring by ring from the edge.
+ * If the region is the whole map, they become background.
  * @param {LabelMap} map
  * @param {Region} region
  * @returns {Uint8Array} ids
  */
-export function vacated({ width, height, ids }, { inside, box }) {
+export function withoutRegion({ width, height, ids }, { inside, box }) {
   const result = ids.slice();
-  const known = inside.map((one) => 1 - one);
+  const isFilled = inside.map((one) => 1 - one);
   let ring = [];
   for (let y = box.y; y < box.y + box.height; y++) {
     for (let x = box.x; x < box.x + box.width; x++) {
@@ -197,22 +197,22 @@ export function vacated({ width, height, ids }, { inside, box }) {
     }
   }
   while (ring.length) {
-    const rest = [];
-    const reached = [];
+    const next = [];
+    const filled = [];
     for (const i of ring) {
-      const from = neighbours(i, width, height).find((j) => known[j]);
-      if (from === undefined) rest.push(i);
-      else reached.push([i, result[from]]);
+      const from = neighbours(i, width, height).find((j) => isFilled[j]);
+      if (from === undefined) next.push(i);
+      else filled.push([i, result[from]]);
     }
-    if (!reached.length) {
-      for (const i of rest) result[i] = 0;
+    if (!filled.length) {
+      for (const i of next) result[i] = 0;
       break;
     }
-    for (const [i, id] of reached) {
+    for (const [i, id] of filled) {
       result[i] = id;
-      known[i] = 1;
+      isFilled[i] = 1;
     }
-    ring = rest;
+    ring = next;
   }
   return result;
 }
@@ -220,10 +220,10 @@ export function vacated({ width, height, ids }, { inside, box }) {
 /** @param {number} i @param {number} width @param {number} height */
 function neighbours(i, width, height) {
   const x = i % width;
-  const found = [];
-  if (i >= width) found.push(i - width);
-  if (x > 0) found.push(i - 1);
-  if (x < width - 1) found.push(i + 1);
-  if (i < width * (height - 1)) found.push(i + width);
-  return found;
+  const list = [];
+  if (i >= width) list.push(i - width);
+  if (x > 0) list.push(i - 1);
+  if (x < width - 1) list.push(i + 1);
+  if (i < width * (height - 1)) list.push(i + width);
+  return list;
 }

@@ -46,7 +46,7 @@ export const GROUPS = Object.freeze([
   { title: "Hair and head", ids: [13, 8, 9] },
   { title: "Body", ids: [17, 18] },
   { title: "Accessories", ids: [3, 14, 15, 16] },
-  { title: "Around", ids: [0] },
+  { title: "Surroundings", ids: [0] },
 ]);
 
 /** How other parsers number the classes; the server does the reading. */

@@ -1,6 +1,6 @@
-/** Writing a label map as a PNG: its ids as grey levels, or its colours by their palette. Both are exact. */
+/** Writes a label map as a PNG: its ids as grey levels, or its colours with a palette. Both are lossless. */
 
-import { deflated } from "./codec.mjs";
+import { deflate } from "./codec.mjs";
 import { CLASSES } from "./palette.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
@@ -37,12 +37,12 @@ async function png({ width, height, ids }, colourType, between) {
   view.setUint32(0, width);
   view.setUint32(4, height);
   header.set([8, colourType], 8);
-  const rows = new Uint8Array(height * (width + 1)); // each row begins with its filter: none
+  const rows = new Uint8Array(height * (width + 1)); // each row begins with its filter type, 0: none
   for (let y = 0; y < height; y++) rows.set(ids.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   const parts = [
     chunk("IHDR", header),
     ...between,
-    chunk("IDAT", await deflated(rows)),
+    chunk("IDAT", await deflate(rows)),
     chunk("IEND", new Uint8Array()),
   ];
   const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);

@@ -1,18 +1,18 @@
 /**
- * Shapes as runs of pixels. A pixel belongs to a shape if its centre does; no pixel is ever half in.
- * Coordinates are in pixels from the map's top left corner, so that pixel (3, 4) spans 3..4 and 4..5.
+ * Shapes as runs of pixels. A pixel belongs to a shape if its centre does; edges never blend.
+ * Coordinates are in pixels from the map's top left corner, so pixel (3, 4) spans 3..4 and 4..5.
  */
 
 /** @typedef {{x: number, y: number}} Point */
-/** @typedef {(y: number, from: number, to: number) => void} Emit  a run from `from` up to before `to` */
+/** @typedef {(y: number, from: number, to: number) => void} Emit  a run from `from` to `to`, exclusive */
 
 /**
- * A point moved to where a round brush of this diameter sits: on a pixel's centre, or on a corner if even.
+ * Snaps a point to where a round brush of this diameter sits: on a pixel's centre, or on a corner if it is even.
  * @param {Point} point
  * @param {number} diameter
  * @returns {Point}
  */
-export function seated({ x, y }, diameter) {
+export function snap({ x, y }, diameter) {
   return Math.round(diameter) % 2
     ? { x: Math.floor(x) + 0.5, y: Math.floor(y) + 0.5 }
     : { x: Math.round(x), y: Math.round(y) };
@@ -20,7 +20,7 @@ export function seated({ x, y }, diameter) {
 
 /** @param {number} y @param {number} left @param {number} right @param {Emit} emit */
 function run(y, left, right, emit) {
-  // The tolerance lets an edge that runs through a pixel's centre hold it, whatever the last digit says.
+  // With this tolerance an edge through a pixel's centre includes the pixel, whatever the rounding error.
   const [from, to] = [Math.ceil(left - 0.5 - 1e-9), Math.floor(right - 0.5 + 1e-9) + 1];
   if (to > from) emit(y, from, to);
 }
@@ -31,7 +31,7 @@ function rows(top, bottom, each) {
 }
 
 /**
- * A stroke's piece: a round brush drawn straight from `a` to `b`.
+ * A segment of a stroke: a round brush drawn straight from `a` to `b`.
  * @param {Point} a
  * @param {Point} b
  * @param {number} diameter
@@ -63,7 +63,7 @@ export function capsule(a, b, diameter, emit) {
 }
 
 /**
- * A stroke's piece whose width goes from one diameter to another, as a pen's pressure does.
+ * A segment of a stroke whose diameter changes from `from` to `to`, as with a pen's pressure.
  * @param {Point} a
  * @param {Point} b
  * @param {number} from
@@ -81,11 +81,11 @@ export function taper(a, b, from, to, emit) {
 
 /**
  * @param {Point} a
- * @param {Point} b  the opposite corner; both corners' pixels belong to it
+ * @param {Point} b  the opposite corner; the pixels of both corners are included
  * @param {Emit} emit
  */
 export function rectangle(a, b, emit) {
-  const { left, top, right, bottom } = spanned(a, b);
+  const { left, top, right, bottom } = span(a, b);
   for (let y = top; y < bottom; y++) emit(y, left, right);
 }
 
@@ -96,7 +96,7 @@ export function rectangle(a, b, emit) {
  * @param {Emit} emit
  */
 export function ellipse(a, b, emit) {
-  const { left, top, right, bottom } = spanned(a, b);
+  const { left, top, right, bottom } = span(a, b);
   const [cx, cy, rx, ry] = [(left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2];
   for (let y = top; y < bottom; y++) {
     const half = rx * Math.sqrt(Math.max(0, 1 - ((y + 0.5 - cy) / ry) ** 2));
@@ -105,13 +105,13 @@ export function ellipse(a, b, emit) {
 }
 
 /** @param {Point} a @param {Point} b */
-function spanned(a, b) {
+function span(a, b) {
   const [left, top] = [Math.floor(Math.min(a.x, b.x)), Math.floor(Math.min(a.y, b.y))];
   return { left, top, right: Math.floor(Math.max(a.x, b.x)) + 1, bottom: Math.floor(Math.max(a.y, b.y)) + 1 };
 }
 
 /**
- * What an outline encloses; where it crosses itself, everything that it goes around (the nonzero rule).
+ * The area inside an outline. Where it crosses itself, by the nonzero rule.
  * @param {ReadonlyArray<Point>} outline
  * @param {Emit} emit
  */
@@ -133,16 +133,16 @@ export function polygon(outline, emit) {
 }
 
 /**
- * Where the outline crosses a height, from the left.
+ * Where the outline crosses a row's height, sorted from the left.
  * @param {ReadonlyArray<Point>} outline
  * @param {number} y
  */
 function crossings(outline, y) {
-  const found = [];
+  const list = [];
   for (let i = 0; i < outline.length; i++) {
     const [a, b] = [outline[i], outline[(i + 1) % outline.length]];
     if (a.y <= y === b.y <= y) continue;
-    found.push({ x: a.x + ((y - a.y) / (b.y - a.y)) * (b.x - a.x), turn: a.y < b.y ? 1 : -1 });
+    list.push({ x: a.x + ((y - a.y) / (b.y - a.y)) * (b.x - a.x), turn: a.y < b.y ? 1 : -1 });
   }
-  return found.sort((one, other) => one.x - other.x);
+  return list.sort((one, other) => one.x - other.x);
 }

@@ -1,6 +1,6 @@
-/** The sheet that is painted on: the ids, what may be painted over, the mirror, and every step back. */
+/** The sheet to paint on: its ids, the classes that may be painted over, the mirror, and the history. */
 
-import { History, change, exchange, stepped } from "./history.mjs";
+import { History, change, exchange, applyStep } from "./history.mjs";
 import { counts } from "./labelmap.mjs";
 import { CLASSES, FLIPPED } from "./palette.mjs";
 
@@ -8,8 +8,8 @@ import { CLASSES, FLIPPED } from "./palette.mjs";
 /** @typedef {import("./labelmap.mjs").Box} Box */
 
 /**
- * Between `commit`s the ids are provisional: `restore` takes all of them back, so that a shape may be drawn
- * anew with every move of the pointer.
+ * Between two calls of `commit` the ids are provisional: `restore` takes the changes back, so that a tool can draw
+ * its shape again with every move of the pointer.
  */
 export class Sheet {
   /** @param {LabelMap} map @param {History} history */
@@ -17,17 +17,17 @@ export class Sheet {
     this.map = map;
     this.history = history;
     /** Which classes may be painted over, by id. */
-    this.open = new Uint8Array(CLASSES.length).fill(1);
-    /** Where the mirror stands, as the sum of a column's number and its image's, plus 1; null without one. */
+    this.paintable = new Uint8Array(CLASSES.length).fill(1);
+    /** The mirror's place: the sum of a column's index and its mirror image's, plus 1. Null if there is no mirror. */
     this.mirror = /** @type {number | null} */ (null);
-    /** Called after each finished step. */
+    /** Called after each step, undo and redo. */
     this.onStep = () => {};
-    /** The ids at the last step, and how many pixels of each class they are. */
+    /** The ids after the last step, and the number of pixels of each class. */
     this.base = map.ids;
     this.counts = /** @type {Uint32Array} */ (new Uint32Array(CLASSES.length));
-    /** What was painted since, and what the view has not shown yet. */
+    /** The area that changed since the last step, and the area that the view must draw again. */
     this.touched = new Extent();
-    this.unseen = new Extent();
+    this.undrawn = new Extent();
     this.#begin();
   }
 
@@ -35,7 +35,7 @@ export class Sheet {
     this.base = this.map.ids.slice();
     this.counts = counts(this.map);
     this.touched.clear();
-    this.unseen.add(0, 0, this.map.width, this.map.height);
+    this.undrawn.add(0, 0, this.map.width, this.map.height);
   }
 
   get width() {
@@ -47,7 +47,7 @@ export class Sheet {
   }
 
   /**
-   * Paints a run, and its image if there is a mirror.
+   * Paints a run, and its mirror image if there is a mirror.
    * @param {number} id
    * @returns {import("./raster.mjs").Emit}
    */
@@ -64,8 +64,8 @@ export class Sheet {
     if (y < 0 || y >= this.height || last <= first) return;
     const row = y * this.width;
     for (let i = row + first; i < row + last; i++) {
-      // By what was there before the stroke: it may cross itself.
-      if (this.open[this.base[i]]) this.map.ids[i] = id;
+      // The class before the stroke decides, so that a stroke can cross itself.
+      if (this.paintable[this.base[i]]) this.map.ids[i] = id;
     }
     this.#touch(first, y, last, y + 1);
   }
@@ -73,33 +73,33 @@ export class Sheet {
   /** @param {number} left @param {number} top @param {number} right @param {number} bottom */
   #touch(left, top, right, bottom) {
     this.touched.add(left, top, right, bottom);
-    this.unseen.add(left, top, right, bottom);
+    this.undrawn.add(left, top, right, bottom);
   }
 
   /**
-   * Puts other ids of the same size in place, as far as the classes are open; provisional as a stroke is.
+   * Replaces ids within a box where their classes may be painted over. Provisional, like a stroke.
    * @param {Uint8Array} ids
-   * @param {Box} box  outside of it nothing differs
+   * @param {Box} box  the other ids are equal
    */
   lay(ids, box) {
     for (let y = box.y; y < box.y + box.height; y++) {
       for (let i = y * this.width + box.x, end = i + box.width; i < end; i++) {
-        if (this.open[this.base[i]]) this.map.ids[i] = ids[i];
+        if (this.paintable[this.base[i]]) this.map.ids[i] = ids[i];
       }
     }
     this.#touch(box.x, box.y, box.x + box.width, box.y + box.height);
   }
 
-  /** Takes back what was painted since the last step. */
+  /** Takes back all changes since the last step. */
   restore() {
     const box = this.touched.take();
     if (!box) return;
     this.#copy(this.base, this.map.ids, box);
-    this.unseen.add(box.x, box.y, box.x + box.width, box.y + box.height);
+    this.undrawn.add(box.x, box.y, box.x + box.width, box.y + box.height);
   }
 
   /**
-   * Makes what was painted a step.
+   * Makes a step of all changes since the last one.
    * @param {string} label
    * @returns {boolean} whether anything changed
    */
@@ -119,7 +119,7 @@ export class Sheet {
   }
 
   /**
-   * Another map of any size, as one step.
+   * Replaces the map by another of any size, as one step.
    * @param {LabelMap} map
    * @param {string} label
    */
@@ -137,12 +137,12 @@ export class Sheet {
     return true;
   }
 
-  /** @returns {string | null} what was undone */
+  /** @returns {string | null} the label of the step */
   undo() {
     return this.#step(this.history.back(), false);
   }
 
-  /** @returns {string | null} what was done again */
+  /** @returns {string | null} the label of the step */
   redo() {
     return this.#step(this.history.forth(), true);
   }
@@ -151,7 +151,7 @@ export class Sheet {
   #step(step, forward) {
     this.restore();
     if (!step) return null;
-    this.map = stepped(this.map, step, forward);
+    this.map = applyStep(this.map, step, forward);
     this.#begin();
     this.onStep();
     return step.label;
@@ -185,7 +185,7 @@ class Extent {
     this.bottom = Math.max(this.bottom, bottom);
   }
 
-  /** @returns {Box | null} what was added since it was last asked */
+  /** @returns {Box | null} what was added since the last call */
   take() {
     const { left, top, right, bottom } = this;
     this.clear();

@@ -1,4 +1,4 @@
-/** What the node shows of its painting: a small picture, a line about it, and the button that opens the editor. */
+/** What the node shows: a small picture of the painting, a caption, and the button that opens the editor. */
 
 import { maker } from "../editor/dom.mjs";
 import { counts } from "../map/labelmap.mjs";
@@ -7,18 +7,18 @@ import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 
-/** In pixels, with what ComfyUI's older renderer leaves around a widget. */
+/** In pixels, with the margin that ComfyUI's older renderer leaves around a widget. */
 export const HEIGHT = 260;
 const MARGIN = 20;
 const [QUIET, WARNING] = ["#9aa3b2", "#ff9a9a"];
 
-/** The node lives in ComfyUI's page, so its looks are its own and not of a style sheet. */
+/** Inline, because the node is in ComfyUI's page, where the editor's style sheet does not apply. */
 const LOOKS = Object.freeze({
   root: {
     display: "flex",
     flexDirection: "column",
     gap: "6px",
-    minHeight: `${HEIGHT - MARGIN}px`, // the newer renderer makes a row as high as what is in it
+    minHeight: `${HEIGHT - MARGIN}px`, // the newer renderer makes a row as high as its content
     height: "100%",
     boxSizing: "border-box",
   },
@@ -67,7 +67,7 @@ export class Card {
     Object.assign(button.style, LOOKS.button);
   }
 
-  /** @param {LabelMap | null} map @param {boolean} isDistinct @param {string} source  where it is from, if not painted */
+  /** @param {LabelMap | null} map @param {boolean} isDistinct @param {string} source  added to the caption */
   show(map, isDistinct, source) {
     if (map) show(this.picture, map, isDistinct);
     else [this.picture.width, this.picture.height] = [512, 512];
@@ -76,7 +76,7 @@ export class Card {
     this.#say(size ? size + source : t("Nothing is painted yet"), QUIET);
   }
 
-  /** @param {string} sentence  what is wrong */
+  /** @param {string} sentence */
   warn(sentence) {
     this.#say(sentence, WARNING);
   }

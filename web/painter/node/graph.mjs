@@ -1,11 +1,11 @@
-/** The painter's dealings with ComfyUI's graph: its undo, and what is connected to a node. */
+/** ComfyUI's graph: its undo steps, and the pictures connected to a node. */
 
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
 
 /**
- * Lets the workflow notice a new value. All values of one opening of the editor are one step of its undo: the
- * states between them are dropped, else fifty strokes would push everything else out of it.
+ * One step of the workflow's undo for all strokes of one opening of the editor. The states between them are dropped;
+ * otherwise fifty strokes would fill the undo queue.
  */
 export class UndoStep {
   /** @param {ComfyApp} app */
@@ -14,23 +14,24 @@ export class UndoStep {
     this.hasBegun = false;
   }
 
-  notice() {
+  /** Tells ComfyUI that the painter's value has changed. */
+  record() {
     const tracker = this.app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
     if (!tracker) return;
-    const before = tracker.undoQueue?.length;
-    // The newer name came with 1.43 or so, when the older began to warn.
+    const length = tracker.undoQueue?.length;
+    // Renamed in about 1.43; the old name warns since then.
     if (tracker.captureCanvasState) tracker.captureCanvasState();
     else tracker.checkState?.();
     const states = tracker.undoQueue;
-    const isNew = states !== undefined && before !== undefined && states.length > before;
+    const isNew = states !== undefined && length !== undefined && states.length > length;
     if (isNew && this.hasBegun) states.pop();
     if (isNew) this.hasBegun = true;
   }
 }
 
 /**
- * The address of the picture that comes into an input, if it is known without running the workflow: a picture
- * that was loaded, or that a node shows.
+ * The address of an input's picture, if it is available without running the workflow: from Load Image, or from a
+ * node that shows its output.
  * @param {ComfyApp} app
  * @param {GraphNode} node
  * @param {string} input
@@ -40,15 +41,15 @@ export function connectedPicture(app, node, input) {
   const slot = node.inputs?.findIndex((one) => one.name === input) ?? -1;
   const source = slot < 0 ? null : node.getInputNode(slot);
   if (!source) return null;
-  const loaded = source.comfyClass === "LoadImage" && source.widgets?.find((one) => one.name === "image")?.value;
-  if (typeof loaded === "string" && loaded) return viewOf(loaded);
-  const [shown] = app.nodeOutputs?.[String(source.id)]?.images ?? [];
-  return shown ? addressOf(shown) : null;
+  const file = source.comfyClass === "LoadImage" && source.widgets?.find((one) => one.name === "image")?.value;
+  if (typeof file === "string" && file) return viewOf(file);
+  const [output] = app.nodeOutputs?.[String(source.id)]?.images ?? [];
+  return output ? addressOf(output) : null;
 }
 
-/** @param {string} loaded  "folder/name.png [output]" */
-function viewOf(loaded) {
-  const [, path, type] = /^(.*?)(?: \[(input|output|temp)\])?$/.exec(loaded) ?? [];
+/** @param {string} file  "folder/name.png [output]" */
+function viewOf(file) {
+  const [, path, type] = /^(.*?)(?: \[(input|output|temp)\])?$/.exec(file) ?? [];
   const cut = path.lastIndexOf("/");
   return addressOf({
     filename: path.slice(cut + 1),

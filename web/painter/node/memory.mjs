@@ -1,6 +1,6 @@
 /**
- * Undo that goes on: which steps led to a painting, by its text. It outlives the editor's window, the node
- * (graph undo makes nodes anew), and a reload of the page.
+ * The undo history of each painting, by its text. It outlives the editor's window, the node (graph undo makes new
+ * nodes), and a reload of the page.
  */
 
 import { History } from "../map/history.mjs";
@@ -8,50 +8,50 @@ import { History } from "../map/history.mjs";
 /** @typedef {import("../map/history.mjs").Step} Step */
 
 const KEY = "mogle.painter.history";
-const KEPT = 64;
-/** Of what a reload has to carry, in characters; the browser gives about five million to all of a page. */
-const ROOM = 1_500_000;
+const MAX_HISTORIES = 64;
+/** Characters in session storage; the browser allows about five million for the whole page. */
+const MAX_CHARACTERS = 1_500_000;
 
 /**
- * By the painting's text, the latest last. `of` is whose painting it was, a node's widget.
- * @type {Map<string, {steps: Step[], done: number, of: object}>}
+ * By the painting's text, the latest last. `owner` is the widget of its node.
+ * @type {Map<string, {steps: Step[], done: number, owner: object}>}
  */
 const histories = new Map();
 
-/** @param {string} text @param {{steps: Step[], done: number}} history  as it was when the text was @param {object} of */
-export function keep(text, { steps, done }, of) {
+/** @param {string} text @param {{steps: Step[], done: number}} history  that led to the text @param {object} owner */
+export function keep(text, { steps, done }, owner) {
   histories.delete(text);
-  histories.set(text, { steps: steps.slice(), done, of });
+  histories.set(text, { steps: steps.slice(), done, owner });
   const oldest = histories.keys().next().value;
-  if (histories.size > KEPT && oldest !== undefined) histories.delete(oldest);
+  if (histories.size > MAX_HISTORIES && oldest !== undefined) histories.delete(oldest);
 }
 
-/** @param {string} text @returns {History} an empty one for a painting that is not known */
+/** @param {string} text @returns {History} empty if the painting has none */
 export function recall(text) {
-  const found = histories.get(text);
-  return found ? new History(found.steps.slice(), found.done) : new History();
+  const history = histories.get(text);
+  return history ? new History(history.steps.slice(), history.done) : new History();
 }
 
-/** Before the page goes: the latest painting of each node, with as many of its last steps as there is room for. */
+/** Before the page unloads: stores each node's latest painting with as many of its last steps as fit. */
 export function store() {
-  const latest = new Map([...histories].map(([text, { steps, done, of }]) => [of, { text, steps, done }]));
-  let room = ROOM;
-  const kept = [...latest.values()].reverse().map(({ text, steps, done }) => {
-    const undone = steps.slice(done).map(written);
+  const latest = new Map([...histories].map(([text, { steps, done, owner }]) => [owner, { text, steps, done }]));
+  let room = MAX_CHARACTERS;
+  const entries = [...latest.values()].reverse().map(({ text, steps, done }) => {
+    const undone = steps.slice(done).map(encode);
     room -= length(undone);
-    const before = fitting(steps.slice(0, done), room);
+    const before = lastThatFit(steps.slice(0, done), room);
     room -= length(before);
     return { text, done: before.length, steps: [...before, ...undone] };
   });
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(kept));
+    sessionStorage.setItem(KEY, JSON.stringify(entries));
   } catch {
-    // No room, or storage is forbidden: undo begins anew.
+    // Storage is full or forbidden: undo starts empty after the reload.
   }
 }
 
 /** @param {Step} step */
-function written(step) {
+function encode(step) {
   return JSON.stringify(step, (_, value) => (value instanceof Uint32Array ? [...value] : value));
 }
 
@@ -60,11 +60,11 @@ function length(texts) {
   return texts.reduce((sum, text) => sum + text.length, 0);
 }
 
-/** As many of the last steps as there is room for, written. @param {Step[]} steps @param {number} room */
-function fitting(steps, room) {
+/** As many of the last steps as fit, encoded. @param {Step[]} steps @param {number} room */
+function lastThatFit(steps, room) {
   const result = [];
   for (const step of steps.toReversed()) {
-    const text = written(step);
+    const text = encode(step);
     room -= text.length;
     if (room < 0) break;
     result.unshift(text);
@@ -72,7 +72,7 @@ function fitting(steps, room) {
   return result;
 }
 
-/** After a reload. */
+/** After a reload: reads what `store` wrote. */
 export function restore() {
   const revive = (/** @type {string} */ _, /** @type {unknown} */ value) =>
     Array.isArray(value) ? Uint32Array.from(value) : value;
@@ -81,6 +81,6 @@ export function restore() {
       keep(text, { steps: steps.map((/** @type {string} */ one) => JSON.parse(one, revive)), done }, {});
     }
   } catch {
-    // Whatever it was, it was no history.
+    // The entry is not a history: undo starts empty.
   }
 }

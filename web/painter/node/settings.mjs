@@ -1,17 +1,18 @@
-/** The painter's settings among ComfyUI's own, under Settings → MoGLE. */
+/** The painter's setting in ComfyUI's dialog, under Settings → MoGLE. */
 
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 
 export const SAFE_COLOURS = "MoGLE.Painter.SafeColours";
 
-/** @param {() => void} changed  called with every change of the colours */
+/** @param {() => void} changed  called when the setting changes */
 export function settings(changed) {
   return [
     {
       id: SAFE_COLOURS,
       category: ["MoGLE", "Mask Painter", "Safe colours"],
       name: "Colour-blind-safe colours",
-      tooltip: "Shows the classes in colours that stay apart with any colour blindness. Display only: no mask changes.",
+      tooltip:
+        "Shows the classes in colours that are distinct with any colour blindness. Changes the display, not the mask.",
       type: "boolean",
       defaultValue: false,
       onChange: changed,

@@ -1,4 +1,4 @@
-/** The painter's widget: the painting's text, what the node shows of it, and the way into the editor. */
+/** The painter's widget: the painting's text, its card in the node, and the opening of the editor. */
 
 import { Card, HEIGHT } from "./card.mjs";
 import { readPainting, writePainting } from "../map/codec.mjs";
@@ -18,12 +18,12 @@ import { loadLanguage } from "./language.mjs";
 export const TYPE = "MOGLE_PAINTING";
 const MIDDLE = 1; // the mouse button
 
-/** Those of nodes that are in a graph. @type {Set<PaintingWidget>} */
-const living = new Set();
+/** The widgets of nodes that are in a graph. @type {Set<PaintingWidget>} */
+const attached = new Set();
 
-/** Draws every painting anew, in the colours that are wished now. */
+/** Draws every painting again, in the colours of the setting. */
 export function redrawAll() {
-  for (const painting of living) void painting.redraw();
+  for (const painting of attached) void painting.redraw();
 }
 
 export class PaintingWidget {
@@ -34,24 +34,24 @@ export class PaintingWidget {
     this.node = node;
     this.text = "";
     this.notice = "";
-    /** The values that are being packed. @type {Promise<void>} */
-    this.packing = Promise.resolve();
+    /** Settles when all strokes are in the value. @type {Promise<void>} */
+    this.saving = Promise.resolve();
     this.card = new Card(() => void this.open());
-    this.#passOn(this.card.root);
+    this.#forward(this.card.root);
     this.widget = node.addDOMWidget(name, TYPE, this.card.root, {
       getValue: () => this.text,
       setValue: (/** @type {unknown} */ value) => this.#set(value),
       getMinHeight: () => HEIGHT,
       hideOnZoom: false,
     });
-    // A prompt that is queued right after a stroke waits until the stroke is in the value.
-    this.widget.serializeValue = () => this.packing.then(() => this.text);
-    this.#live(name);
+    // A prompt queued right after a stroke waits until the stroke is in the value.
+    this.widget.serializeValue = () => this.saving.then(() => this.text);
+    this.#follow(name);
     void this.redraw();
   }
 
-  /** A press on the card would begin to move the node; what moves the graph goes on to it. @param {HTMLElement} root */
-  #passOn(root) {
+  /** Stops a press from dragging the node; forwards the events that move the graph. @param {HTMLElement} root */
+  #forward(root) {
     root.addEventListener("pointerdown", (event) => {
       event.stopPropagation();
       if (event.button === MIDDLE) this.app.canvas?.processMouseDown?.(event);
@@ -59,26 +59,26 @@ export class PaintingWidget {
     root.addEventListener("wheel", (event) => this.app.canvas?.processMouseWheel?.(event), { passive: false });
   }
 
-  /** From when the node comes into a graph until it leaves it. @param {string} name */
-  #live(name) {
+  /** Registers the widget while its node is in a graph. @param {string} name */
+  #follow(name) {
     const { node } = this;
-    const [added, removed] = [node.onAdded, node.onRemoved];
-    node.onAdded = (...given) => {
-      added?.apply(node, given);
-      living.add(this);
-      this.#appear(`${node.id} ${name}`);
+    const { onAdded, onRemoved } = node;
+    node.onAdded = (...args) => {
+      onAdded?.apply(node, args);
+      attached.add(this);
+      this.#mount(`${node.id} ${name}`);
     };
-    node.onRemoved = (...given) => {
-      removed?.apply(node, given);
-      living.delete(this);
+    node.onRemoved = (...args) => {
+      onRemoved?.apply(node, args);
+      attached.delete(this);
     };
   }
 
   /**
-   * The newer renderer keeps the element of a node that graph undo has replaced (1.35 to 1.58): put ours in its place.
+   * After graph undo the newer renderer still shows the replaced node's element (1.35 to 1.58): swaps in this one's.
    * @param {string} place
    */
-  #appear(place) {
+  #mount(place) {
     const { root } = this.card;
     root.setAttribute("data-mogle", place);
     let tries = 30;
@@ -96,25 +96,25 @@ export class PaintingWidget {
     return this.app.canvas?.graph?.getNodeById(this.node.id) === this.node;
   }
 
-  /** Whose painting this one's button opens: if the node was replaced and its element is still seen, the new one's. */
-  #heir() {
-    if (living.has(this)) return this;
-    return [...living].find((one) => one.node.id === this.node.id && one.#isShown()) ?? this;
+  /** The widget that the button opens: this one, or its successor if the node was replaced while its element stayed. */
+  #current() {
+    if (attached.has(this)) return this;
+    return [...attached].find((one) => one.node.id === this.node.id && one.#isShown()) ?? this;
   }
 
   /** @param {unknown} value */
   #set(value) {
-    // Anything can stand in an edited file; what is no text is kept as its text, to be complained about.
+    // An edited file can have any value. One that is not a string becomes JSON, which `redraw` then reports as wrong.
     this.text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
     void this.redraw();
   }
 
-  /** Draws the value; a value that came meanwhile wins. */
+  /** Draws the value, unless it changes while it is being read. */
   async redraw() {
     const { text } = this;
     let [map, notice] = [/** @type {LabelMap | null} */ (null), ""];
     try {
-      map = (await readPainting(text)) ?? (await readPainting(this.given ?? ""));
+      map = (await readPainting(text)) ?? (await readPainting(this.maskText ?? ""));
     } catch (error) {
       notice = t("{error} The canvas is empty.", { error: error instanceof Error ? error.message : error });
     }
@@ -125,17 +125,17 @@ export class PaintingWidget {
   }
 
   /**
-   * What the node sent when it ran.
+   * Takes what the node returned when it ran.
    * @param {{mogle_photo?: {filename: string}[], mogle_mask?: string[]}} output
    */
   executed({ mogle_photo: photos, mogle_mask: masks }) {
-    this.sent = photos?.[0];
-    this.given = masks?.[0] ?? "";
+    this.photoFile = photos?.[0];
+    this.maskText = masks?.[0] ?? "";
     void this.redraw();
   }
 
   open() {
-    return this.#heir().#edit();
+    return this.#current().#edit();
   }
 
   #edit() {
@@ -152,43 +152,43 @@ export class PaintingWidget {
           photo: () => this.#photo(),
           mask: (space) => this.#mask(space),
           read: (file, space) => this.#read(file, space),
-          onStep: (now, history) => this.#pack(now, history, step),
+          onStep: (now, history) => this.#save(now, history, step),
           onDistinct: (isDistinct) => void setSafeColours(this.app, isDistinct),
-          onClose: () => this.packing,
+          onClose: () => this.saving,
         }),
       );
   }
 
   /** @param {LabelMap} map @param {History} history @param {UndoStep} step */
-  #pack(map, history, step) {
-    const known = { steps: history.steps.slice(), done: history.done };
+  #save(map, history, step) {
+    const snapshot = { steps: history.steps.slice(), done: history.done };
     this.latest = map;
-    const packed = async () => {
-      if (this.latest !== map) return; // a later stroke is waiting already
+    const save = async () => {
+      if (this.latest !== map) return; // a later stroke is already waiting
       const text = await writePainting(map);
-      keep(text, known, this);
+      keep(text, snapshot, this);
       this.widget.value = text;
-      step.notice();
+      step.record();
       this.node.graph?.setDirtyCanvas?.(true, true);
     };
-    this.packing = this.packing.then(packed).catch((error) => console.error("MoGLE painter:", error));
+    this.saving = this.saving.then(save).catch((error) => console.error("MoGLE painter:", error));
   }
 
   async #photo() {
-    const address = connectedPicture(this.app, this.node, "image") ?? (this.sent && addressOf(this.sent));
-    return address ? this.#fetched(address) : null;
+    const address = connectedPicture(this.app, this.node, "image") ?? (this.photoFile && addressOf(this.photoFile));
+    return address ? this.#fetch(address) : null;
   }
 
   /** @param {string} space */
   async #mask(space) {
     const address = connectedPicture(this.app, this.node, "mask");
-    const file = address && (await this.#fetched(address));
+    const file = address && (await this.#fetch(address));
     if (file) return this.#read(file, space);
-    return readPainting(this.given ?? "");
+    return readPainting(this.maskText ?? "");
   }
 
   /** @param {string} address */
-  async #fetched(address) {
+  async #fetch(address) {
     const answer = await this.api.fetchApi(address);
     return answer.ok ? answer.blob() : null;
   }
@@ -197,9 +197,9 @@ export class PaintingWidget {
   async #read(file, space) {
     const query = new URLSearchParams({ label_space: space });
     const answer = await this.api.fetchApi(`/mogle/painting?${query}`, { method: "POST", body: file });
-    const silence = { error: t("The server answered {status}.", { status: answer.status }) };
-    const found = await answer.json().catch(() => silence);
-    if (found.error) throw new Error(found.error);
-    return /** @type {LabelMap} */ (await readPainting(found.painting));
+    const failure = { error: t("The server answered with status {status}.", { status: answer.status }) };
+    const result = await answer.json().catch(() => failure);
+    if (result.error) throw new Error(result.error);
+    return /** @type {LabelMap} */ (await readPainting(result.painting));
   }
 }

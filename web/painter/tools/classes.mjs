@@ -57,7 +57,7 @@ export class Classes {
   }
 
   /** @returns {number[]} by class, 1 if it may be painted over; a hidden class may */
-  open() {
+  paintable() {
     return CLASSES.map(({ id }) => (!this.locked.has(id) && (!this.only.size || this.only.has(id)) ? 1 : 0));
   }
 }

@@ -31,7 +31,7 @@ export function lassoTool() {
 }
 
 /**
- * A press adds a corner. A press on the first or the last corner, or Enter, closes it.
+ * A press adds a corner. A press on the first or last corner, or Enter, closes the polygon.
  * @returns {Tool}
  */
 export function polygonTool() {

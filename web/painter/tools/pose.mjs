@@ -1,10 +1,10 @@
-/** Where a region stands while it is moved, scaled and turned, and which pixels it covers there. */
+/** The pose of a region that is being moved, scaled and turned, and the pixels that it covers. */
 
 /** @typedef {import("../map/raster.mjs").Point} Point */
 /** @typedef {import("../map/labelmap.mjs").Region} Region */
 
 /**
- * How far a region is moved, by how much it is scaled, and by which angle turned, about its middle.
+ * A translation, a scale and an angle, about the region's centre.
  * @typedef {{dx: number, dy: number, sx: number, sy: number, angle: number}} Pose
  */
 
@@ -17,32 +17,32 @@ export function middle({ box }) {
 }
 
 /**
- * Where a point of the region goes.
+ * Where the pose puts a point of the region.
  * @param {Point} centre
  * @param {Pose} pose
  * @param {Point} point
  * @returns {Point}
  */
-export function posed(centre, pose, point) {
+export function toPose(centre, pose, point) {
   const [x, y] = [(point.x - centre.x) * pose.sx, (point.y - centre.y) * pose.sy];
   const [cos, sin] = [Math.cos(pose.angle), Math.sin(pose.angle)];
   return { x: centre.x + pose.dx + x * cos - y * sin, y: centre.y + pose.dy + x * sin + y * cos };
 }
 
 /**
- * Which point of the region comes here: the inverse of `posed`.
+ * Which point of the region the pose puts here: the inverse of `toPose`.
  * @param {Point} centre
  * @param {Pose} pose
  * @param {Point} point
  * @returns {Point}
  */
-export function unposed(centre, pose, point) {
+export function fromPose(centre, pose, point) {
   const [x, y] = [point.x - centre.x - pose.dx, point.y - centre.y - pose.dy];
   const [cos, sin] = [Math.cos(pose.angle), Math.sin(pose.angle)];
   return { x: centre.x + (x * cos + y * sin) / pose.sx, y: centre.y + (y * cos - x * sin) / pose.sy };
 }
 
-/** @param {Region} region @param {Pose} pose @returns {Point[]} the corners of its box */
+/** @param {Region} region @param {Pose} pose @returns {Point[]} the corners of its box in the pose */
 export function frame(region, pose) {
   const { x, y, width, height } = region.box;
   const corners = [
@@ -51,11 +51,11 @@ export function frame(region, pose) {
     [x + width, y + height],
     [x, y + height],
   ];
-  return corners.map(([cx, cy]) => posed(middle(region), pose, { x: cx, y: cy }));
+  return corners.map(([cx, cy]) => toPose(middle(region), pose, { x: cx, y: cy }));
 }
 
 /**
- * The runs of a region in its pose. Every pixel takes the one that comes there, so no class is invented.
+ * The runs of a region in its pose, by nearest neighbour.
  * @param {Region} region
  * @param {Pose} pose
  * @param {number} width
@@ -71,7 +71,7 @@ export function place(region, pose, width, height, emit) {
   const centre = middle(region);
   /** @param {number} x @param {number} y */
   const isIn = (x, y) => {
-    const from = unposed(centre, pose, { x: x + 0.5, y: y + 0.5 });
+    const from = fromPose(centre, pose, { x: x + 0.5, y: y + 0.5 });
     const [fx, fy] = [Math.floor(from.x + 1e-9), Math.floor(from.y + 1e-9)];
     const isInBox = fx >= box.x && fy >= box.y && fx < box.x + box.width && fy < box.y + box.height;
     return isInBox && inside[fy * width + fx] === 1;
@@ -86,7 +86,7 @@ export function place(region, pose, width, height, emit) {
 }
 
 /**
- * Both sides alike; with Shift each by itself.
+ * The scale after a drag of a corner: equal for both sides, or separate with Shift.
  * @param {Pose} pose
  * @param {Point} centre
  * @param {Point} from

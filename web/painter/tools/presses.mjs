@@ -35,7 +35,7 @@ function press(act) {
 function fill(label, regionFor) {
   return press((studio, x, y) => {
     const { sheet, classId } = studio;
-    if (!sheet.open[sheet.base[y * sheet.width + x]]) studio.say(t("This class is protected."));
+    if (!sheet.paintable[sheet.base[y * sheet.width + x]]) studio.say(t("This class is protected."));
     const seeds = [{ x, id: classId }];
     // The other seed is the pointer's mirror image. The region itself is not mirrored: faces are not symmetric.
     if (sheet.mirror !== null) seeds.unshift({ x: sheet.mirror - 1 - x, id: FLIPPED[classId] });
@@ -54,7 +54,7 @@ export function fillTool() {
 }
 
 export function fillAllTool() {
-  return fill(t("fill all"), (map, x, y) => regionOf(map, map.ids[y * map.width + x]));
+  return fill(t("fill class"), (map, x, y) => regionOf(map, map.ids[y * map.width + x]));
 }
 
 export function eyedropperTool() {

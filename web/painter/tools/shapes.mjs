@@ -1,6 +1,6 @@
 /** Shapes between two points: line, rectangle and ellipse. */
 
-import { capsule, ellipse, rectangle, seated } from "../map/raster.mjs";
+import { capsule, ellipse, rectangle, snap } from "../map/raster.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/raster.mjs").Point} Point */
@@ -10,9 +10,10 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("./tool.mjs").Touch} Touch */
 
 /**
- * A shape between two points, drawn anew with every move. Shift makes it regular, Alt takes its middle first.
+ * A shape between two points, drawn again with every move. Shift makes it regular; with Alt the first point is its
+ * centre.
  * @param {string} label
- * @param {(a: Touch, b: Touch) => Point} regular  where b goes with Shift
+ * @param {(a: Touch, b: Touch) => Point} regular  where b moves with Shift
  * @param {(studio: Studio, a: Point, b: Point, emit: Emit) => void} draw
  * @param {boolean} isSized
  * @returns {Tool}
@@ -62,7 +63,7 @@ function straight(a, b) {
 /** A line is as wide as the brush. */
 export function lineTool() {
   /** @type {(studio: Studio, a: Point, b: Point, emit: Emit) => void} */
-  const draw = ({ size }, a, b, emit) => capsule(seated(a, size), seated(b, size), size, emit);
+  const draw = ({ size }, a, b, emit) => capsule(snap(a, size), snap(b, size), size, emit);
   return shape(t("line"), straight, draw, true);
 }
 

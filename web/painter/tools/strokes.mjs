@@ -1,6 +1,6 @@
-/** Brush and eraser: strokes along the way of the pointer. */
+/** Brush and eraser: strokes that follow the pointer. */
 
-import { capsule, seated, taper } from "../map/raster.mjs";
+import { capsule, snap, taper } from "../map/raster.mjs";
 
 /** @typedef {import("../map/raster.mjs").Point} Point */
 /** @typedef {import("./tool.mjs").Studio} Studio */
@@ -19,7 +19,7 @@ export function stroke(label, idOf) {
   /** @param {Studio} studio @param {Touch} touch */
   const draw = (studio, touch) => {
     const size = studio.pressure ? Math.max(1, studio.size * touch.pressure) : studio.size;
-    const point = studio.pressure ? touch : seated(touch, size);
+    const point = studio.pressure ? touch : snap(touch, size);
     const emit = studio.sheet.pen(idOf(studio));
     if (studio.pressure) taper(last ?? point, point, last ? lastSize : size, size, emit);
     else capsule(last ?? point, point, size, emit);

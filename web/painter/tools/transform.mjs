@@ -1,9 +1,9 @@
-/** The tool that moves, scales and rotates a region. What it leaves behind takes the classes around it. */
+/** The tool that moves, scales and rotates a region. Uncovered pixels take the classes around them. */
 
-import { regionAt, regionOf, vacated } from "../map/labelmap.mjs";
+import { regionAt, regionOf, withoutRegion } from "../map/labelmap.mjs";
 import { BACKGROUND, CLASSES } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
-import { AT_REST, frame, middle, place, posed, scales, unposed } from "./pose.mjs";
+import { AT_REST, frame, middle, place, toPose, scales, fromPose } from "./pose.mjs";
 
 /** @typedef {import("./tool.mjs").Studio} Studio */
 /** @typedef {import("./tool.mjs").Touch} Touch */
@@ -11,16 +11,16 @@ import { AT_REST, frame, middle, place, posed, scales, unposed } from "./pose.mj
 /** @typedef {import("../map/labelmap.mjs").Region} Region */
 /** @typedef {import("./pose.mjs").Pose} Pose */
 
-/** A region that is held, and what is done to it; none between two of them. */
+/** The selected region, if there is one, and its pose. */
 export class Transform {
   constructor() {
     /** @type {Region | null} */
     this.region = null;
     /** @type {Pose} */
     this.pose = AT_REST;
-    /** How close a handle must be, in pixels of the map: the view sets it by its zoom. */
+    /** How near a press must be to a handle to hit it, in pixels of the map; depends on the zoom. */
     this.reach = 8;
-    /** How far above the box the turning handle stands, in pixels of the map. */
+    /** Distance of the rotation handle from the box, in pixels of the map; depends on the zoom. */
     this.arm = 24;
   }
 
@@ -29,22 +29,22 @@ export class Transform {
     const handle = this.region && this.#handleAt(touch);
     if (!handle) {
       this.finish(studio);
-      this.#take(studio, touch);
+      this.#select(studio, touch);
     }
     this.grip = { kind: handle ?? "move", from: touch, pose: this.pose };
   }
 
   /** @param {Studio} studio @param {Touch} touch */
-  #take(studio, touch) {
+  #select(studio, touch) {
     const { map } = studio.sheet;
     const [x, y] = [Math.floor(touch.x), Math.floor(touch.y)];
     if (x < 0 || y < 0 || x >= map.width || y >= map.height) return;
     const id = map.ids[y * map.width + x];
-    if (id === BACKGROUND) return studio.say(t("Choose a region: the background stays where it is."));
-    if (!studio.sheet.open[id]) return studio.say(t("{title} is protected.", { title: t(CLASSES[id].title) }));
+    if (id === BACKGROUND) return studio.say(t("Choose a region. The background cannot be moved."));
+    if (!studio.sheet.paintable[id]) return studio.say(t("{title} is protected.", { title: t(CLASSES[id].title) }));
     this.region = touch.shift ? regionOf(map, id) : regionAt(map, x, y);
     this.pose = AT_REST;
-    this.left = vacated(map, this.region);
+    this.uncovered = withoutRegion(map, this.region);
   }
 
   /** @param {Touch} touch @returns {"turn" | "scale" | "move" | null} */
@@ -54,12 +54,12 @@ export class Transform {
     if (near(handles[4])) return "turn";
     if (handles.slice(0, 4).some(near)) return "scale";
     const region = /** @type {Region} */ (this.region);
-    const { x, y } = unposed(middle(region), this.pose, touch);
+    const { x, y } = fromPose(middle(region), this.pose, touch);
     const { box } = region;
     return x >= box.x && y >= box.y && x < box.x + box.width && y < box.y + box.height ? "move" : null;
   }
 
-  /** @returns {Point[]} four corners, and the handle that turns; empty if no region is held */
+  /** @returns {Point[]} four corners and the rotation handle; empty if no region is selected */
   handles() {
     if (!this.region) return [];
     const corners = frame(this.region, this.pose);
@@ -72,7 +72,7 @@ export class Transform {
   drag(studio, touch) {
     if (!this.region || !this.grip) return;
     const { kind, from, pose } = this.grip;
-    const centre = posed(middle(this.region), pose, middle(this.region));
+    const centre = toPose(middle(this.region), pose, middle(this.region));
     if (kind === "move") {
       this.pose = { ...pose, dx: pose.dx + Math.round(touch.x - from.x), dy: pose.dy + Math.round(touch.y - from.y) };
     } else if (kind === "turn") {
@@ -89,9 +89,9 @@ export class Transform {
 
   /** @param {Studio} studio */
   #show({ sheet }) {
-    if (!this.region || !this.left) return;
+    if (!this.region || !this.uncovered) return;
     sheet.restore();
-    sheet.lay(this.left, this.region.box);
+    sheet.lay(this.uncovered, this.region.box);
     const mirror = sheet.mirror;
     sheet.mirror = null;
     place(this.region, this.pose, sheet.width, sheet.height, sheet.pen(this.region.id));
@@ -103,7 +103,7 @@ export class Transform {
   }
 
   /**
-   * By keyboard: adds to the pose of the region that is held.
+   * Adds to the pose, from the keyboard.
    * @param {Studio} studio
    * @param {Partial<Pose>} by  sx is a factor for both sides
    */
@@ -118,20 +118,20 @@ export class Transform {
   /** @param {Studio} studio */
   finish(studio) {
     if (!this.region) return false;
-    this.#release();
+    this.#deselect();
     studio.sheet.commit(t("move"));
     return true;
   }
 
   /** @param {Studio} studio */
   cancel(studio) {
-    this.#release();
+    this.#deselect();
     studio.sheet.restore();
   }
 
-  #release() {
+  #deselect() {
     this.region = null;
-    this.left = undefined;
+    this.uncovered = undefined;
     this.grip = null;
     this.pose = AT_REST;
   }

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..mogle_core.masks.decouple import Decoupled, LocalMasks, colours, decode_tensor, regions
 from ..mogle_core.masks.labels import LABEL_SPACES
+from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from ..mogle_core.model.mixture import mask_latents as encode
 from . import host, sockets
 
@@ -66,8 +67,8 @@ class MaskDecouple(io.ComfyNode):
 
 
 def _side(name: str) -> io.Int.Input:
-    tooltip = f"{name.title()} of the image to generate, a multiple of 16. 0 uses the mask's {name}."
-    return io.Int.Input(name, default=0, min=0, max=16384, step=16, tooltip=tooltip)
+    tooltip = f"{name.title()} of the image to generate, a multiple of {TOKEN_PIXELS}. 0 uses the mask's {name}."
+    return io.Int.Input(name, default=0, min=0, max=16384, step=TOKEN_PIXELS, tooltip=tooltip)
 
 
 class Encode(io.ComfyNode):

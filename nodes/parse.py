@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..mogle_core.masks import score
 from ..mogle_core.masks.decouple import colours, decode_tensor
+from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from ..mogle_core.parse import align
 from ..mogle_core.parse.sides import fix_left_right as repaired
 from . import host, sockets
@@ -90,7 +91,7 @@ class AlignFace(io.ComfyNode):
                     default=512,
                     min=64,
                     max=4096,
-                    step=16,
+                    step=TOKEN_PIXELS,
                     tooltip="Side of the square in pixels. Training used 512.",
                 ),
                 io.Combo.Input(

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from comfy_api.latest import io
 
-from ..mogle_core.model.checkpoints.files import read_tensors
+from ..mogle_core.model.checkpoints.tensors import read_tensors
 from ..mogle_core.support.errors import WeightsError
 from ..mogle_core.toy.places import FILES, WEIGHTS
 from ..mogle_core.toy.text import ToyText, words_of

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..masks.decouple import Decoupled
 from ..model.flux_latents import pack
 from ..model.mixture.mask_latents import LatentCache, encode
+from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import noise_of, sample
 from ..toy.places import TOY
 from .backend import BackendError, Order
@@ -84,10 +85,12 @@ class LocalBackend:
             torch.cat(masks) if masks else None,
             (torch.cat([context for context, _ in texts]), torch.cat([pooled for _, pooled in texts])),
             torch.stack([_noise(order, settings) for order in orders]).to(self.disk.device),
-            settings.steps,
-            settings.guidance,
-            strength=settings.strength,
-            mask_guidance=settings.mask_guidance,
+            SamplingOptions(
+                settings.steps,
+                settings.guidance,
+                strength=settings.strength,
+                mask_guidance=settings.mask_guidance,
+            ),
         )
         return [self._picture(latent) for latent in latents]
 

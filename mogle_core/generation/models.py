@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from ..model.checkpoints.files import Recipe, read_lora, read_network
+from ..model.checkpoints.files import read_lora, read_network
+from ..model.checkpoints.recipe import Recipe
 from ..model.encoders.api import VAE, TextEncoder
 from ..model.encoders.files import file_fingerprint
 from ..model.encoders.opening import open_text, open_vae

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from ..model.checkpoints.files import read_tensors
+from ..model.checkpoints.tensors import read_tensors
 from ..support.errors import WeightsError
 from .judge import is_judge, read_judge
 from .parser import Parser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from ..masks.labels import CLASS_NAMES, IDS
 from ..model.mixture.regions import Region
+from ..model.sampling.options import SamplingOptions
 from ..model.stream.kept_keys import Refresh
 from ..model.stream.region_text import PROMPT_STRENGTH
 from .drawer.attributes import HAIR_COLOURS
@@ -20,54 +20,45 @@ from .drawer.captions import without_hair
 from .drawer.faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score
-from .world import World, generate
+from .world import DEFAULTS, World, generate
 
 
 def remake(
     world: World,
     faces: FaceSet,
     masked: bool = True,
-    steps: int = 20,
-    cfg: float = 1.0,
+    options: SamplingOptions = DEFAULTS,
     batch: int = 20,
-    regions: tuple[Region, ...] = (),
     hair_prompts: Sequence[str] = (),
     prompt_strength: float = PROMPT_STRENGTH,
-    refresh: Refresh | None = None,
-    mask_tokens: str = "full",
 ) -> Tensor:
     """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
 
-    regions: strengths and time windows of single regions. hair_prompts: one for each face's hair, or none;
-    prompt_strength: how much of the caption that hair still sees. refresh, mask_tokens: as in `generation.sample`.
+    hair_prompts: one for each face's hair, or none; prompt_strength: how much of the caption that hair still sees.
     """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False, disable=None):
         some = slice(first, first + batch)
         ids = torch.from_numpy(faces.ids[some]) if masked else None
         seeds = range(first, first + len(faces.captions[some]))
-        own = {"hair": hair_prompts[some]} if hair_prompts else None
+        hair = {"hair": hair_prompts[some]} if hair_prompts else None
         pictures.append(
             generate(
                 world,
                 ids,
                 faces.captions[some],
                 list(seeds),
-                steps,
-                cfg=cfg,
-                regions=regions,
-                region_prompts=own,
+                options,
+                region_prompts=hair,
                 prompt_strength=prompt_strength,
-                refresh=refresh,
-                mask_tokens=mask_tokens,
             )
         )
     return torch.cat(pictures)
 
 
-def measure(world: World, faces: FaceSet, masked: bool = True, steps: int = 20, cfg: float = 1.0) -> dict[str, float]:
+def measure(world: World, faces: FaceSet, masked: bool = True, options: SamplingOptions = DEFAULTS) -> dict[str, float]:
     """Mask score, hair colour and Fréchet distance of the remade faces."""
-    return score_pictures(world, remake(world, faces, masked, steps, cfg), faces)
+    return score_pictures(world, remake(world, faces, masked, options), faces)
 
 
 def score_pictures(world: World, pictures: Tensor, faces: FaceSet) -> dict[str, float]:
@@ -103,11 +94,11 @@ def repainted(faces: FaceSet) -> FaceSet:
     return replace(faces, ids=ids)
 
 
-def local_change(world: World, faces: FaceSet, steps: int = 20, cfg: float = 1.0) -> float:
+def local_change(world: World, faces: FaceSet, options: SamplingOptions = DEFAULTS) -> float:
     """How much more a picture changes inside a repainted region than outside it: the median of the faces."""
     changed = repainted(faces)
-    before = remake(world, faces, steps=steps, cfg=cfg)
-    after = remake(world, changed, steps=steps, cfg=cfg)
+    before = remake(world, faces, options=options)
+    after = remake(world, changed, options=options)
     where = torch.from_numpy(faces.ids != changed.ids)
     ratios = [change_ratio(*each) for each in zip(before, after, where, strict=True) if each[2].any()]
     return float(torch.tensor(ratios).median())
@@ -129,8 +120,7 @@ def region_colour(
     world: World,
     held: FaceSet,
     prompt: str | None = "{} hair",
-    steps: int = 20,
-    cfg: float = 1.0,
+    options: SamplingOptions = DEFAULTS,
     prompt_strength: float = PROMPT_STRENGTH,
 ) -> dict[str, float]:
     """How often the hair has the colour that its region prompt asks for; the caption is silent on hair.
@@ -143,8 +133,8 @@ def region_colour(
     colours = [list(HAIR_COLOURS)[number % len(HAIR_COLOURS)] for number in range(len(held))]
     silent, ids = hairless(held), torch.from_numpy(held.ids)
     prompts = recoloured(held, colours) if prompt is None else [prompt.format(each) for each in colours]
-    asked = remake(world, silent, steps=steps, cfg=cfg, hair_prompts=prompts, prompt_strength=prompt_strength)
-    unasked = remake(world, silent, steps=steps, cfg=cfg)
+    asked = remake(world, silent, options=options, hair_prompts=prompts, prompt_strength=prompt_strength)
+    unasked = remake(world, silent, options=options)
     change, hair = (asked.float() - unasked.float()).abs().mean(dim=-1), ids == IDS["hair"]
     return {
         "asked": hair_right(asked, ids, colours),
@@ -155,7 +145,7 @@ def region_colour(
 
 
 def region_control(
-    world: World, held: FaceSet, controls: Sequence[Region], steps: int = 20, cfg: float = 1.0
+    world: World, held: FaceSet, controls: Sequence[Region], options: SamplingOptions = DEFAULTS
 ) -> list[dict[str, float]]:
     """What Region Control moves: the region's mean IoU, and the others' change, at each of these settings.
 
@@ -163,10 +153,10 @@ def region_control(
     faces that have it, "others" the mean over the other classes, "change" the largest change of one of them
     from no control at all.
     """
-    plain = score_classes(world, remake(world, held, steps=steps, cfg=cfg), held)
+    plain = score_classes(world, remake(world, held, options=options), held)
     rows = []
     for control in controls:
-        found = score_classes(world, remake(world, held, steps=steps, cfg=cfg, regions=(control,)), held)
+        found = score_classes(world, remake(world, held, options=replace(options, regions=(control,))), held)
         # A class that no face has is NaN.
         others = [name for name in CLASS_NAMES if name != control.name and plain[name] == plain[name]]
         rows.append(
@@ -188,24 +178,27 @@ def hair_controls() -> tuple[Region, ...]:
     return (*(Region("hair", strength) for strength in (0.0, 0.5, 1.0)), *windows)
 
 
-SPEED_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    **{f"`refresh_every` {every}": {"refresh": Refresh(every)} for every in (2, 4, 8)},
-    "`refresh_every` 4, `dense early`": {"refresh": Refresh(4, "dense early")},
-    "`mask_tokens` half": {"mask_tokens": "half"},
+SPEED_OPTIONS: Mapping[str, SamplingOptions] = {
+    **{f"`refresh_every` {every}": replace(DEFAULTS, refresh=Refresh(every)) for every in (2, 4, 8)},
+    "`refresh_every` 4, `dense early`": replace(DEFAULTS, refresh=Refresh(4, "dense early")),
+    "`mask_tokens` half": replace(DEFAULTS, mask_tokens="half"),
 }
 
 
 def speed_prices(
-    world: World, held: FaceSet, options: Mapping[str, Mapping[str, Any]] = SPEED_OPTIONS, steps: int = 20
+    world: World,
+    held: FaceSet,
+    options: Mapping[str, SamplingOptions] = SPEED_OPTIONS,
+    exact: SamplingOptions = DEFAULTS,
 ) -> dict[str, dict[str, float]]:
     """What each speed option costs: the exact pictures' scores, then its own, and how far it moves their colours.
 
     "colour" is the mean over pictures and channels of a picture's change in mean colour, of 255.
     """
-    exact = remake(world, held, steps=steps)
-    rows = {"exact": score_pictures(world, exact, held) | {"colour": 0.0}}
+    reference = remake(world, held, options=exact)
+    rows = {"exact": score_pictures(world, reference, held) | {"colour": 0.0}}
     for name, chosen in options.items():
-        made = remake(world, held, steps=steps, **chosen)
-        moved = (made.float() - exact.float()).mean(dim=(1, 2)).abs().mean()
+        made = remake(world, held, options=chosen)
+        moved = (made.float() - reference.float()).mean(dim=(1, 2)).abs().mean()
         rows[name] = score_pictures(world, made, held) | {"colour": float(moved)}
     return rows

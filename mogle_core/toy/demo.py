@@ -15,6 +15,7 @@ from torch import Tensor
 from ..masks.decouple import decode_image, index_image, resize
 from ..masks.labels import CLASSES, IDS
 from ..model.flux_latents import TOKEN_PIXELS
+from ..model.sampling.options import SamplingOptions
 from ..support.whole_files import write_png
 from .drawer.attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
 from .drawer.captions import write_caption
@@ -174,13 +175,14 @@ def make(world: World, runs: Sequence[Run], seed: int, steps: int) -> tuple[list
         if moment.step in wanted:
             moments.append(moment)
 
+    options = SamplingOptions(steps)
     masked = [run for run in runs if run.ids is not None]
     ids = torch.stack([run.ids for run in masked if run.ids is not None])
     prompts = [run.prompt for run in masked]
-    with_mask = generate(world, ids, prompts, [seed] * len(masked), steps, record=record)
+    with_mask = generate(world, ids, prompts, [seed] * len(masked), options, record=record)
     free = [run for run in runs if run.ids is None]
     size = (ids.shape[1], ids.shape[2])
-    without = generate(world, None, [run.prompt for run in free], [seed] * len(free), steps, size=size)
+    without = generate(world, None, [run.prompt for run in free], [seed] * len(free), options, size=size)
     pictures = torch.cat((with_mask, without))
     measured = torch.cat((ids, ids[:1].expand(len(free), -1, -1)))
     scores = mask_score(parse(world.judge, pictures), measured)

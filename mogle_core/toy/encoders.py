@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..model.checkpoints.files import read_tensors
+from ..model.checkpoints.tensors import read_tensors
 from ..model.encoders.api import Moments
 from ..model.encoders.files import file_fingerprint
 from .places import FILES, WEIGHTS

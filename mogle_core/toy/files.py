@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..model.checkpoints.files import Recipe, save
+from ..model.checkpoints.files import save
+from ..model.checkpoints.recipe import Recipe
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
 from ..support.tensor_files import write_safetensors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model.encoders.registry import NamedModels, register
-from ..model.flux.model import FluxParams
+from ..model.flux.params import FluxParams
 from .encoders import ToyTextEncoder, ToyVAEEncoder
 from .places import FILES, TOY, WEIGHTS
 from .text import CONTEXT_WIDTH, POOLED_WIDTH, SLOTS

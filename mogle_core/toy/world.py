@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from ..masks.decouple import Decoupled
-from ..model.checkpoints.files import Recipe, read, read_tensors
+from ..model.checkpoints.files import read
+from ..model.checkpoints.recipe import Recipe
+from ..model.checkpoints.tensors import read_tensors
 from ..model.flux.files import load_flux
 from ..model.flux.model import Flux
 from ..model.flux_latents import pack
 from ..model.mixture.mask_latents import LatentCache, class_shares, encode
 from ..model.mixture.network import MoGLE
-from ..model.mixture.regions import Region
+from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import Moment as Moment
+from ..model.sampling.sampler import Record, Text
 from ..model.sampling.sampler import noise_of as noise_of
 from ..model.sampling.sampler import sample as denoise
-from ..model.stream.kept_keys import Refresh
 from ..model.stream.lora import MaskLoRA
 from ..model.stream.region_text import PROMPT_STRENGTH, RegionText, area_of
 from ..support.errors import WeightsError
@@ -29,6 +31,9 @@ from .judge import Judge
 from .places import FILES, WEIGHTS
 from .text import ToyText
 from .vae import ToyVAE
+
+DEFAULTS = SamplingOptions(steps=20)
+"""How the toy makes a picture."""
 
 
 @dataclass(frozen=True)
@@ -95,36 +100,28 @@ def generate(
     ids: Tensor | None,
     prompts: Sequence[str],
     seeds: Sequence[int],
-    steps: int = 20,
-    guidance: float = 1.0,
-    cfg: float = 1.0,
+    options: SamplingOptions = DEFAULTS,
     size: tuple[int, int] = (128, 128),
-    record: Callable[[Moment], None] | None = None,
-    regions: tuple[Region, ...] = (),
     region_prompts: Mapping[str, str | Sequence[str]] | None = None,
     prompt_strength: float = PROMPT_STRENGTH,
-    refresh: Refresh | None = None,
-    mask_tokens: str = "full",
+    record: Record | None = None,
 ) -> Tensor:
     """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt; none depends on the others of its batch.
 
     Args:
         ids: label maps (B, H, W) uint8, or None for the base model alone, without network and LoRA.
         seeds: one for each picture's noise.
-        guidance: the guidance embedding's value; the toy has only seen 1.
-        cfg: classifier-free guidance against the empty prompt with the same mask; 1 is none.
+        options: the toy was trained at guidance 1 only.
         size: height and width in pixels where there is no mask.
-        record: called after every step.
-        regions: strengths and time windows of single regions' masks.
         region_prompts: by class name, the text of that region alone: one for all pictures, or one for each.
         prompt_strength: how much of `prompts` such a region still sees.
-        refresh, mask_tokens: as in `generation.sample`; exact by default.
+        record: called after every step.
 
     Raises:
         ValueError: regions or their prompts without a mask.
     """
-    if ids is None and (regions or region_prompts):
-        raise ValueError("Regions are the mask's: give label maps with their strengths and prompts.")
+    if ids is None and (options.regions or region_prompts):
+        raise ValueError("Region strengths and region prompts need label maps: pass `ids` with them.")
     if ids is not None:
         size = (ids.shape[-2], ids.shape[-1])
     latents = sample(
@@ -132,14 +129,9 @@ def generate(
         None if ids is None else pack(encode_masks(world, ids)),
         world.text.encode(prompts),
         noise_of(seeds, *size).to(world.device),
-        steps,
-        guidance,
-        cfg,
-        record,
-        regions,
+        options,
         region_texts(world, ids, region_prompts, prompt_strength) if ids is not None and region_prompts else (),
-        refresh,
-        mask_tokens,
+        record,
     )
     pictures = world.vae.decode(latents).clamp(0, 1).movedim(1, -1)
     return (pictures * 255).round().to(torch.uint8).cpu()
@@ -165,29 +157,15 @@ def region_texts(
 def sample(
     world: World,
     masks: Tensor | None,
-    text: tuple[Tensor, Tensor],
+    text: Text,
     noise: Tensor,
-    steps: int,
-    guidance: float = 1.0,
-    cfg: float = 1.0,
-    record: Callable[[Moment], None] | None = None,
-    regions: tuple[Region, ...] = (),
+    options: SamplingOptions = DEFAULTS,
     texts: tuple[RegionText, ...] = (),
-    refresh: Refresh | None = None,
-    mask_tokens: str = "full",
+    record: Record | None = None,
 ) -> Tensor:
-    """As `mogle_core.model.sampling.sampler.sample`, in this world: noise (B, 16, h, w) to latents of the same shape.
-
-    Args:
-        masks: the mask latents as tokens (B, 20, L, 64), or None for the base model.
-        text: context (B, T, C) and pooled (B, P).
-        regions: as in `generate`. texts: texts of single regions; classifier-free guidance is against none.
-    """
+    """`model.sampling.sampler.sample` in this world, with its empty prompt where `options.cfg` needs one."""
     empty = None
-    if cfg != 1:
+    if options.cfg != 1:
         context, pooled = world.text.encode([""])
         empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
-    return denoise(
-        world, masks, text, noise, steps, guidance, cfg, record, regions, texts, empty,
-        refresh=refresh, mask_tokens=mask_tokens,
-    )  # fmt: skip
+    return denoise(world, masks, text, noise, options, texts, empty, record)

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from ..dataset import DatasetError
 from ..masks.labels import NUM_MASKS
 from ..model.encoders.registry import named_models
-from ..model.flux.model import Flux, FluxParams, MaskCondition
+from ..model.flux.model import Flux
 from ..model.flux.offload import blocks_of, spread, travelling
+from ..model.flux.params import FluxParams
 from ..model.flux_latents import TOKEN_PIXELS, TOKEN_WIDTH
 from ..model.mixture.network import MoGLE
+from ..model.stream.condition import MaskCondition
 from ..model.stream.lora import LowRank, MaskLoRA
 from ..support.sentences import counted
 from .config.reading import TrainingConfig

@@ -10,7 +10,8 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from ..model.checkpoints.files import Recipe, combined
+from ..model.checkpoints.files import combined
+from ..model.checkpoints.recipe import Recipe
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
 from ..support.tensor_files import write_safetensors

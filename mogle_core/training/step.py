@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..model.flux.model import Flux, MaskCondition
+from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE
 from ..model.stream.attention import StreamOptions
+from ..model.stream.condition import MaskCondition
 from ..model.stream.lora import MaskLoRA
 from .data.draws import Draws
 

@@ -13,10 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..masks.labels import CLASS_NAMES
-from ..model.checkpoints.files import Recipe
+from ..model.checkpoints.recipe import Recipe
 from ..model.flux.model import Flux
 from ..model.flux_latents import DOWNSCALE
 from ..model.mixture.network import MoGLE
+from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import noise_of, sample
 from ..model.stream.lora import MaskLoRA
 from ..support.whole_files import write_png
@@ -108,7 +109,9 @@ def contact_sheet(
         height, width = (2 * side for side in batch.grid)
         noise = noise_of([seed + pair], height * DOWNSCALE, width * DOWNSCALE).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=models.autocast):
-            latents = sample(models, batch.masks, (batch.context, batch.pooled), noise, steps, guidance)
+            latents = sample(
+                models, batch.masks, (batch.context, batch.pooled), noise, SamplingOptions(steps, guidance)
+            )
         made = decode(latents.float()).float().cpu()[0]
         mask = show(pair)
         rows.append(torch.cat((mask, made, 0.6 * made + 0.4 * mask), dim=1))

@@ -11,7 +11,8 @@ import comfy.ldm.flux.math
 from torch import Tensor
 
 from ...mogle_core.model.stream.attention import Attend, ByStream, by_stream
-from ...mogle_core.model.stream.blocks import MaskStream, double_block, single_block
+from ...mogle_core.model.stream.blocks import double_block, single_block
+from ...mogle_core.model.stream.mask_stream import MaskStream
 from . import foreign_blocks
 from .foreign_blocks import OVERRIDE, Key
 from .versions import PATCHES_ATTENTION, PREFERS_ATTENTION, exact_attention, rotate

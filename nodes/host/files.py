@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from ...mogle_core.model.checkpoints import files as weights
+from ...mogle_core.model.checkpoints.recipe import Recipe
 from ...mogle_core.model.flux_latents import DOWNSCALE, LATENT_CHANNELS
+from ...mogle_core.model.mixture.gate_time import GateTimestep
 from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.stream.lora import MaskLoRA
 from ...mogle_core.parse.files import FOLDER as PARSING_FOLDER
@@ -45,8 +47,8 @@ class LoadedMoGLE:
 
     patcher: ModelPatcher
     lora: MaskLoRA | None
-    recipe: weights.Recipe
-    gate_timestep: weights.GateTimestep
+    recipe: Recipe
+    gate_timestep: GateTimestep
     path: str
 
     @property

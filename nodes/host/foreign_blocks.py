@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...mogle_core.model.stream import apart
 from ...mogle_core.model.stream.attention import ByStream, by_stream
-from ...mogle_core.model.stream.blocks import MaskStream
+from ...mogle_core.model.stream.mask_stream import MaskStream
 from .versions import rotate
 
 HOST_BLOCKS = "comfy.ldm.flux.layers"
@@ -99,14 +99,14 @@ class Meeting:
     def _meet(self, plain: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, mask: Any) -> Tensor:
         stream, others = self.stream, self.others
         if self.heads is None:
-            own_q, own_k, own_v = q[:, :, :0], k[:, :, :0], v[:, :, :0]
+            mask_q, mask_k, mask_v = q[:, :, :0], k[:, :, :0], v[:, :, :0]
         else:
-            own_q, own_k, own_v = self.heads
-        own_k, own_v = stream.keys(self.name, own_k, own_v, 0)
-        own_k = rotate(own_k, stream.rotary)
-        own_q = own_q[:, :, :0] if self.silent or self.heads is None else rotate(own_q, stream.rotary)
-        k, v = torch.cat((k, own_k.to(k)), dim=2), torch.cat((v, own_v.to(v)), dim=2)
-        q = torch.cat((q, own_q.to(q)), dim=2)
+            mask_q, mask_k, mask_v = self.heads
+        mask_k, mask_v = stream.keys(self.name, mask_k, mask_v, 0)
+        mask_k = rotate(mask_k, stream.given.rotary)
+        mask_q = mask_q[:, :, :0] if self.silent or self.heads is None else rotate(mask_q, stream.given.rotary)
+        k, v = torch.cat((k, mask_k.to(k)), dim=2), torch.cat((v, mask_v.to(v)), dim=2)
+        q = torch.cat((q, mask_q.to(q)), dim=2)
         sights = stream.extend_mask(mask, q, others)
         if isinstance(sights, ByStream):
             out = by_stream(plain, q, k, v, sights)
@@ -125,11 +125,11 @@ def _bound(previous: Callable[..., Tensor], func: Any) -> Callable[..., Tensor]:
 
 def double_block(block: Any, name: str, stream: MaskStream, args: Mapping[str, Any], extra: Any) -> Any:
     """Another extension's double block with the mask; None where it does not keep to the contract."""
-    if stream.options.add_condition_attention or not _callable(extra):
+    if stream.given.options.add_condition_attention or not _callable(extra):
         return None  # the mask's attention would have to be added to the image inside
     stream.text = args["txt"].shape[1]
     others = stream.text + args["img"].shape[1]
-    mask = stream.own
+    mask = stream.running
     meeting = _meeting(stream, name, others, None if mask is None else apart.double_heads(block, name, mask), args)
     out = _run(meeting, args, extra, ("img", "txt"))
     if out is not None and mask is not None and meeting.result is not None:
@@ -139,9 +139,9 @@ def double_block(block: Any, name: str, stream: MaskStream, args: Mapping[str, A
 
 def single_block(block: Any, name: str, stream: MaskStream, last: bool, args: Mapping[str, Any], extra: Any) -> Any:
     """Another extension's single block with the mask; None where it does not keep to the contract."""
-    if stream.options.latent_lora or not _callable(extra):
+    if stream.given.options.latent_lora or not _callable(extra):
         return None
-    mask = stream.own
+    mask = stream.running
     heads, fused = (None, None) if mask is None else apart.single_heads(block, name, mask)
     meeting = _meeting(stream, name, args["img"].shape[1], heads, args)
     meeting.silent = last

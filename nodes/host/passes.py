@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
 from comfy.ldm.flux.layers import timestep_embedding
@@ -17,15 +16,15 @@ from ...mogle_core.model.flux_latents import TOKEN_WIDTH, pack
 from ...mogle_core.model.mixture.gate_record import GateStep
 from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region, strengths
-from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.kept_keys import Kept
+from ...mogle_core.model.sampling.gated_mask import GatedMask
+from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
-from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations, resize_tokens, thin_tokens
-from ...mogle_core.model.stream.region_text import RegionText
+from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations
+from ...mogle_core.model.stream.modulation import mask_vector
 from .blocks import Visits
 from .foreign_blocks import Key, foreign_blocks
 from .kept_keys import kept_keys
-from .region_texts import heard_texts
+from .region_texts import active_texts
 from .runs import MaskSettings, Run, Step
 from .versions import compute_dtype
 
@@ -37,72 +36,71 @@ FILES_LORA = "mogle_lora_of_file"  # from a combined file, for as long as no LoR
 
 @dataclass(frozen=True)
 class MaskPass:
-    """What one forward pass needs of the mask. Handed over as an argument of the model: a compiled model
-    checks its arguments, but not its transformer_options, and would run on without the mask."""
+    """What one forward pass needs of the mask, and where it notes what came of it.
 
-    tokens: Tensor  # (B, M, 64)
-    modulations: Mapping[str, Tensor]
-    lora: Mapping[str, LowRank]
-    options: StreamOptions
-    separate_calls: bool
-    texts: tuple[RegionText, ...] = ()
-    mask_tokens: str = "full"
-    keep: Kept | None = None
-    reuse: Kept | None = None
+    It is handed over as an argument of the model: a compiled model checks its arguments, but not its
+    transformer_options, and would run on without the mask.
+
+    foreign: the blocks that another extension put in the place of FLUX's.
+    """
+
+    mask: MaskCondition
     foreign: Mapping[Key, str] = field(default_factory=dict)
     visits: Visits = field(default_factory=Visits)
 
 
 def mask_pass(settings: MaskSettings, run: Run, step: Step) -> MaskPass:
+    """This step's mask and the blocks of this run's model."""
+    if run.foreign is None:
+        run.foreign = foreign_blocks(step.model.diffusion_model)
+    return MaskPass(mask_condition(settings, run, step), run.foreign)
+
+
+def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskCondition:
     """Gate and mask tokens of this step; expert outputs, LoRA and modulations of this run."""
-    if step.batch is None:
+    if not step.named:
         run = Run()
-    lora = run.once(("lora", step.x.device), partial(_lora, run, step))
+    lora = run.loras.get(step.x.device, partial(_lora, run, step))
     modulations = partial(_modulations, settings, step, lora)
     # A hook may change the weights from step to step.
     hooked = getattr(step.model.current_patcher, "current_hooks", None) is not None
     reuse, keep = kept_keys(settings, run, step)
-    return MaskPass(
+    return MaskCondition(
         tokens=mask_tokens(settings, run, step) if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
-        modulations=modulations() if hooked else run.once(("modulations", step.batch), modulations),
+        grid=mask_grid(settings.mask_tokens, step.grid),
         lora=lora,
         options=dataclasses.replace(settings.options, strength=settings.strength),
+        texts=active_texts(run, step),
+        modulations=modulations() if hooked else run.modulations.get(step.batch, modulations),
         separate_calls=settings.separate_calls,
-        texts=heard_texts(run, step),
-        mask_tokens=settings.mask_tokens,
         keep=keep,
         reuse=reuse,
-        foreign=run.once("foreign", lambda: foreign_blocks(step.model.diffusion_model)),
     )
 
 
 def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
-    """The blended experts (B, M, 64): what they say of the masks once a run, the gate at each step."""
-    network = run.once(("network", step.x.device), lambda: resident(step.additional_model(NETWORK), step.x.device))
+    """The blended experts (B, M, 64): the experts run once a run, the gate at each step."""
+    network = run.networks.get(step.x.device, lambda: resident(step.additional_model(NETWORK), step.x.device))
     dtype = next(network.parameters(), step.x).dtype
-    own = mask_grid(settings.mask_tokens, step.grid)
 
-    def experts() -> tuple[Tensor, Tensor]:
+    def experts() -> GatedMask:
         masks = pack(step.latents.to(step.x.device, dtype).unflatten(1, (NUM_MASKS, -1)))
-        masks = resize_tokens(masks, step.grid, own)
-        return network.expert_outputs(masks), masks[:, 0]
+        return GatedMask.of(network, masks, step.grid, settings.mask_tokens)
 
-    outputs, full_mask = run.once(("experts", step.batch), experts)
+    mask = run.masks.get(step.batch, experts)
     noisy = pack(step.model.model_sampling.calculate_input(step.sigma, step.x).to(dtype))
-    noisy = thin_tokens(noisy, step.grid, own)
-    timestep = step.sigma * 1000 if settings.gate_timestep == "sampling" else step.sigma
-    weights = network.gate_weights(full_mask, noisy, timestep)
+    weights = mask.gate(noisy, step.sigma, settings.gate_timestep)
     if weights is not None and settings.record is not None:
         chunks = tuple(step.options.get("cond_or_uncond", ()))
-        settings.record.add(GateStep(step.sigma, weights, own, chunks))
-    return network.blend(outputs, weights, region_factors(settings.regions, run, step))
+        settings.record.add(GateStep(step.sigma, weights, mask.grid, chunks))
+    return mask.blend(weights, region_factors(settings.regions, run, step))
 
 
 def resident(network: MoGLE, device: torch.device) -> MoGLE:
     """The network on this device.
 
-    With its memory budget spent (`--novram`, lowvram) ComfyUI leaves a module behind whose layers are not of
-    its own kind; a copy of these few weights for the run costs less than moving them at each step.
+    When its memory budget is spent (`--novram`, lowvram), ComfyUI leaves modules behind whose layers are not of its
+    classes. Copying these few weights once a run costs less than moving them at each step.
     """
     weights = network.state_dict()
     if all(weight.device == device for weight in weights.values()):
@@ -118,35 +116,21 @@ def region_factors(regions: tuple[Region, ...], run: Run, step: Step) -> Tensor 
     active = tuple(step.within(region.start_percent, region.end_percent) for region in regions)
 
     def factors() -> Tensor | None:
-        found = strengths(regions, active)
-        return None if found is None else found.to(step.x.device)
+        values = strengths(regions, active)
+        return None if values is None else values.to(step.x.device)
 
-    return run.once(("regions", active, step.x.device), factors)
-
-
-def mask_vector(transformer: Any, batch: int, conds: Mapping[str, Any], like: Tensor, guidance: float | None) -> Tensor:
-    """The mask stream's modulation vector (B, H): timestep 0, guidance and pooled text."""
-    vec = transformer.time_in(timestep_embedding(mask_timestep(batch, like), 256).to(like.dtype))
-    given = conds.get("guidance")
-    if transformer.params.guidance_embed and given is not None:
-        level = given.to(like) if guidance is None else torch.full_like(given, guidance).to(like)
-        vec = vec + transformer.guidance_in(timestep_embedding(level, 256).to(like.dtype))
-    width = transformer.params.vec_in_dim
-    pooled = conds.get("y")
-    pooled = like.new_zeros(batch, width) if pooled is None else pooled[:, :width].to(like)
-    vec = vec + transformer.vector_in(pooled)
-    return vec
-
-
-def mask_timestep(batch: int, like: Tensor) -> Tensor:
-    """Mask tokens are always clean: time 0, (B,)."""
-    return like.new_zeros(batch)
+    return run.region_factors.get((active, step.x.device), factors)
 
 
 def _modulations(settings: MaskSettings, step: Step, lora: Mapping[str, LowRank]) -> dict[str, Tensor]:
-    transformer = step.model.diffusion_model
+    transformer, params = step.model.diffusion_model, step.model.diffusion_model.params
     like = torch.empty(0, dtype=compute_dtype(step.model), device=step.x.device)
-    vec = mask_vector(transformer, len(step.x), step.conds, like, settings.guidance)
+    pooled, guidance = step.conds.get("y"), step.conds.get("guidance")
+    if pooled is None:
+        pooled = like.new_zeros(len(step.x), params.vec_in_dim)
+    pooled = pooled[:, : params.vec_in_dim].to(like)
+    guidance = guidance.to(like) if params.guidance_embed and guidance is not None else None
+    vec = mask_vector(transformer, pooled, guidance, timestep_embedding, settings.guidance)
     return mask_modulations(transformer, vec, lora)
 
 
@@ -158,5 +142,5 @@ def _lora(run: Run, step: Step) -> dict[str, LowRank]:
             "Face-MoGLE's pytorch_lora_weights.safetensors before the sampler."
         )
         return {}
-    # To where it belongs already, unless ComfyUI left it behind (see `resident`).
+    # A no-op unless ComfyUI left the weights behind (see `resident`).
     return {name: LowRank(*(t.to(step.x.device) for t in pair)) for name, pair in fused.low_rank().items()}

@@ -1,13 +1,13 @@
 """The regions' texts: on the CONDITIONING beside the mask, and joined to the text of a forward pass.
 
-They are arguments of their own, not part of the text: ComfyUI repeats texts of different lengths until they
-are equally long where it runs conditionings together, and then nobody could say which tokens are a region's.
+They are separate arguments, not part of the text: where ComfyUI runs conditionings together, it repeats texts of
+different lengths until they are equally long, and then nobody could say which tokens are a region's.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import comfy.conds
 import torch
@@ -16,10 +16,7 @@ from torch import Tensor
 from ...mogle_core.model.mixture.mask_latents import MaskLatents, class_shares
 from ...mogle_core.model.stream.region_text import RegionPrompt, RegionText, join_context
 from .conditioning import CONTEXTS, PARTS, SHARES, Conditioning, MaskCond
-from .runs import JoinedTexts, Part
-
-if TYPE_CHECKING:
-    from .runs import Run, Step
+from .runs import JoinedTexts, Part, Run, Step
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +31,12 @@ def with_region_prompts(
     for text, _ in conditioning:
         _check_same_width(text, prompts)
     ids = _label_maps(masks)
-    own = {
+    conds = {
         CONTEXTS: comfy.conds.CONDRegular(torch.cat([prompt.context for prompt in prompts], dim=1)),
         SHARES: MaskCond(torch.stack([class_shares(ids, prompt.region) for prompt in prompts], dim=1)),
         PARTS: comfy.conds.CONDConstant(tuple(_part(prompt) for prompt in prompts)),
     }
-    return [[text, {**entry, "model_conds": {**entry.get("model_conds", {}), **own}}] for text, entry in conditioning]
+    return [[text, {**entry, "model_conds": {**entry.get("model_conds", {}), **conds}}] for text, entry in conditioning]
 
 
 def take_region_texts(arguments: dict[str, Any]) -> JoinedTexts | None:
@@ -48,12 +45,12 @@ def take_region_texts(arguments: dict[str, Any]) -> JoinedTexts | None:
     return None if parts is None else JoinedTexts(contexts, shares, parts)
 
 
-def heard_texts(run: Run, step: Step) -> tuple[RegionText, ...]:
-    """The regions' texts whose time is now; their areas are found once a run."""
+def active_texts(run: Run, step: Step) -> tuple[RegionText, ...]:
+    """The regions' texts whose time window holds now; their areas are computed once a run."""
     joined = step.texts
     if joined is None:
         return ()
-    texts = run.once(("texts", step.batch), lambda: joined.texts(step.x.device))
+    texts = run.texts.get(step.batch, lambda: joined.texts(step.x.device))
     windows = ((part.start_percent, part.end_percent) for part in joined.parts)
     return tuple(text for text, window in zip(texts, windows, strict=True) if step.within(*window))
 
@@ -61,7 +58,7 @@ def heard_texts(run: Run, step: Step) -> tuple[RegionText, ...]:
 def join_texts(
     texts: tuple[RegionText, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], int]:
-    """The forward pass's arguments with the regions' texts behind its own, and how many tokens are text then."""
+    """The forward pass's arguments with the regions' texts behind its text, and how many tokens are text then."""
     named = "context" in kwargs
     context: Tensor = kwargs["context"] if named else args[2]
     if texts:
@@ -96,8 +93,8 @@ def _part(prompt: RegionPrompt) -> Part:
 def _label_maps(masks: MaskLatents) -> Tensor:
     if masks.ids is None:
         raise ValueError(
-            "These mask latents do not say which pixels are whose, so no region can have a prompt: connect MoGLE "
-            "Encode's output to Gated Condition."
+            "These mask latents carry no label map, so no region can have a prompt: connect MoGLE Encode's output to "
+            "Gated Condition."
         )
     return masks.ids
 

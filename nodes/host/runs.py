@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,19 +13,26 @@ from torch import Tensor
 from ...mogle_core.model.flux.cost import Shape, Tokens
 from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.mixture.gate_record import GateRecord
+from ...mogle_core.model.mixture.gate_time import GateTimestep
+from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region
+from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.kept_keys import Refresh
+from ...mogle_core.model.stream.kept_keys import Refresh, Reuse
+from ...mogle_core.model.stream.lora import LowRank
+from ...mogle_core.model.stream.mask_tokens import Grid
 from ...mogle_core.model.stream.region_text import RegionText, area_of
+from .foreign_blocks import Key
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One region's part of the joined contexts, and when it is heard."""
+    """One region's part of the joined contexts, and when it applies."""
 
     tokens: int
     strength: float
@@ -59,7 +66,7 @@ class JoinedTexts:
 class MaskSettings:
     """Everything that Gated Condition sets; travels with the model.
 
-    record: what the gate does is kept there, anew with each run; None keeps nothing.
+    record: stores what the gate does, anew with each run; None stores nothing.
     refresh, mask_tokens: exactness given away for speed; by default none.
     """
 
@@ -67,7 +74,7 @@ class MaskSettings:
     start_percent: float = 0.0
     end_percent: float = 1.0
     regions: tuple[Region, ...] = ()
-    gate_timestep: str = "sampling"
+    gate_timestep: GateTimestep = "sampling"
     options: StreamOptions = field(default_factory=StreamOptions)
     guidance: float | None = None
     separate_calls: bool = False
@@ -76,23 +83,52 @@ class MaskSettings:
     mask_tokens: str = "full"
 
 
+class Batch(NamedTuple):
+    """The conditionings that one call of the model runs together, on one device."""
+
+    uuids: tuple[Hashable, ...]
+    shape: tuple[int, ...]
+    device: torch.device
+
+
+class Once(Generic[K, V]):
+    """Values of one kind, each computed once, by what they depend on."""
+
+    def __init__(self) -> None:
+        self._values: dict[K, V] = {}
+
+    def get(self, key: K, compute: Callable[[], V]) -> V:
+        if key not in self._values:
+            self._values[key] = compute()
+        return self._values[key]
+
+
 @dataclass
 class Run:
-    """One sampling run: what is computed once, by what it depends on."""
+    """One sampling run: what is computed once, what was warned of, and what its passes were.
 
-    kept: dict[Hashable, Any] = field(default_factory=dict)
+    levels: the run's sigmas. reuse: the mask's keys of earlier steps, where any are kept.
+    masked: whether any conditioning carried a mask. seen: whether any block did.
+    swallowed_by: what stands in FLUX's place, from when it was handed a mask until a block saw one.
+    foreign: the blocks that another extension put in the place of FLUX's. shape: the transformer's sizes.
+    """
+
+    networks: Once[torch.device, MoGLE] = field(default_factory=Once)
+    loras: Once[torch.device, dict[str, LowRank]] = field(default_factory=Once)
+    masks: Once[Batch, GatedMask] = field(default_factory=Once)
+    modulations: Once[Batch, dict[str, Tensor]] = field(default_factory=Once)
+    texts: Once[Batch, tuple[RegionText, ...]] = field(default_factory=Once)
+    region_factors: Once[tuple[tuple[bool, ...], torch.device], Tensor | None] = field(default_factory=Once)
+    foreign: dict[Key, str] | None = None
+    levels: list[float] | None = None
+    reuse: Reuse | None = None
+    measured: set[Batch] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
     masked: bool = False
-    swallowed_by: str = ""  # what stands in FLUX's place, from when it was handed a mask until a block saw one
-    seen: bool = False  # some block carried the mask
+    swallowed_by: str = ""
+    seen: bool = False
     passes: list[Tokens] = field(default_factory=list)
     shape: Shape | None = None
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        if key not in self.kept:
-            self.kept[key] = compute()
-        value: T = self.kept[key]
-        return value
 
     def warn(self, sentence: str) -> None:
         if sentence not in self.warned:
@@ -105,7 +141,7 @@ class Step:
     """What ComfyUI hands to one step.
 
     x: (B, 16, H, W). sigma: (B,). latents: the masks', (B, 20 * 16, H, W). conds: the conditioning's other
-    tensors, such as `y` and `guidance`. texts: the regions' own.
+    tensors, such as `y` and `guidance`. texts: the regions' prompts.
     """
 
     model: Any
@@ -117,20 +153,24 @@ class Step:
     texts: JoinedTexts | None = None
 
     @property
-    def batch(self) -> Hashable:
-        """The conditionings of this batch, on this device; None if the sampler gave them no names."""
-        uuids = tuple(self.options.get("uuids", ()))
-        return (uuids, tuple(self.x.shape), self.x.device) if uuids else None
+    def named(self) -> bool:
+        """Whether the sampler said which conditionings this batch holds; without it nothing can be kept for them."""
+        return bool(self.options.get("uuids"))
 
     @property
-    def grid(self) -> tuple[int, int]:
+    def batch(self) -> Batch:
+        """The conditionings of this batch, on this device."""
+        return Batch(tuple(self.options.get("uuids", ())), tuple(self.x.shape), self.x.device)
+
+    @property
+    def grid(self) -> Grid:
         """Rows and columns of tokens."""
         return token_grid(*self.x.shape[-2:])
 
     def additional_model(self, key: str) -> Any:
         """This device's copy of a module that travels with the model; None if there is none."""
-        found = self.model.current_patcher.get_additional_models_with_key(key)
-        return found[0].model if found else None
+        patchers = self.model.current_patcher.get_additional_models_with_key(key)
+        return patchers[0].model if patchers else None
 
     def within(self, start_percent: float, end_percent: float) -> bool:
         """Whether the sampling is now between two of its percents."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from ...mogle_core.model.flux_latents import token_grid
-from ...mogle_core.model.stream.blocks import MaskStream
-from ...mogle_core.model.stream.lora import LowRank
-from ...mogle_core.model.stream.mask_tokens import embed_tokens, mask_grid, spread_positions
+from ...mogle_core.model.stream.mask_stream import open_stream
 from .blocks import Visits, with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
 from .foreign_blocks import describe
-from .kept_keys import extra_columns, tell_savings, tokens_of
+from .kept_keys import extra_columns, log_savings, tokens_of
 from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
 from .region_texts import join_texts, take_region_texts
@@ -47,8 +44,8 @@ def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: An
         options.pop(RUN, None)
         if settings.record is not None:
             settings.record.finish(*made)
-    tell_what_came(run)
-    tell_savings(run)
+    warn_of_no_effect(run)
+    log_savings(run)
     return result
 
 
@@ -66,7 +63,7 @@ def noting_estimates(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, 
     return (*args[:5], noting, *args[6:]), estimates
 
 
-def tell_what_came(run: Run) -> None:
+def warn_of_no_effect(run: Run) -> None:
     """A warning if a run's mask had no effect. Judged at its end: a cache may well skip single steps."""
     if not run.masked:
         run.warn(
@@ -121,17 +118,17 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     run.masked = True
     step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
     tell_lost_guidance(run, options)
-    run.shape, kind, mask = step.model.diffusion_model.params, "without", None
+    run.shape, kind, given = step.model.diffusion_model.params, "without", None
     if step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
-        mask = kwargs[MASK_PASS] = mask_pass(settings, run, step)
-        kind = "whole" if mask.reuse is None else "reused"
+        given = kwargs[MASK_PASS] = mask_pass(settings, run, step)
+        kind = "whole" if given.mask.reuse is None else "reused"
     run.passes.append(tokens_of(settings, step, kind))
     result = executor(*args, **kwargs)
-    if mask is not None:
-        note_visits(run, step, mask.visits)
+    if given is not None:
+        note_visits(run, step, given.visits)
     if inside is None:
-        tell_what_came(run)
+        warn_of_no_effect(run)
     return result
 
 
@@ -159,39 +156,21 @@ def note_visits(run: Run, step: Step, visits: Visits) -> None:
 
 def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
     """One forward pass: with a mask, through blocks that carry its stream."""
-    mask: MaskPass | None = kwargs.pop(MASK_PASS, None)
-    if mask is None:
+    given: MaskPass | None = kwargs.pop(MASK_PASS, None)
+    if given is None:
         return executor(*args, **kwargs)
     transformer, x = executor.class_obj, args[0]
-    args, kwargs, text = join_texts(mask.texts, args, kwargs)
+    args, kwargs, text = join_texts(given.mask.texts, args, kwargs)
     named = "transformer_options" in kwargs
     options = kwargs["transformer_options"] if named else args[7]
-    stream = open_stream(transformer, mask, x, options, text)
-    options = with_replaced_blocks(transformer, stream, options, mask.foreign, mask.visits)
+    grid = token_grid(*x.shape[-2:])
+    positions = image_positions(transformer, x, options)
+    stream = open_stream(transformer, given.mask.to(x.dtype), positions, grid, transformer.pe_embedder, text)
+    options = with_replaced_blocks(transformer, stream, options, given.foreign, given.visits)
     if named:
         kwargs["transformer_options"] = options
     else:
         args = (*args[:7], options, *args[8:])
     result = executor(*args, **kwargs)
-    mask.visits.blocks = stream.blocks
+    given.visits.blocks = stream.blocks
     return result
-
-
-def open_stream(transformer: Any, mask: MaskPass, x: Tensor, options: Mapping[str, Any], text: int) -> MaskStream:
-    """The mask stream of this pass, at the image's positions; `text` is how many tokens are text."""
-    grid = token_grid(*x.shape[-2:])
-    ids = spread_positions(image_positions(transformer, x, options), grid, mask_grid(mask.mask_tokens, grid))
-    tokens, width = mask.tokens.to(x.dtype), transformer.params.hidden_size
-    lora = {name: LowRank(*(t.to(x.dtype) for t in pair)) for name, pair in mask.lora.items()}
-    return MaskStream(
-        tokens=embed_tokens(transformer, tokens, lora) if mask.reuse is None else tokens.new_empty(len(x), 0, width),
-        modulations={name: tensor.to(x.dtype) for name, tensor in mask.modulations.items()},
-        rotary=transformer.pe_embedder(ids),
-        lora=lora,
-        options=mask.options,
-        separate_calls=mask.separate_calls,
-        texts=mask.texts,
-        text=text,
-        keep=mask.keep,
-        reuse=mask.reuse,
-    )

@@ -17,7 +17,7 @@ from comfy.ldm.flux.model import Flux
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...mogle_core.model.flux import model as plain_flux
+from ...mogle_core.model.flux import attention as plain_flux
 
 ModelPatcher: TypeAlias = Any
 

@@ -38,11 +38,12 @@ def patched(comfy: Comfy, base: Any, positive: Any, side: int) -> dict[str, tupl
     from support.bench_models import RANK
 
     host, versions = comfy.module("nodes.host"), comfy.module("nodes.host.versions")
-    weights, start = comfy.module("mogle_core.model.checkpoints.files"), comfy.module("mogle_core.training.start")
+    start = comfy.module("mogle_core.training.start")
+    recipe = comfy.module("mogle_core.model.checkpoints.recipe").Recipe()
     network = comfy.module("mogle_core.model.mixture.network").MoGLE().requires_grad_(False)
     transformer = base.model.diffusion_model
     lora = start.fresh_lora(transformer, RANK, torch.Generator().manual_seed(0)).requires_grad_(False)
-    mogle = host.LoadedMoGLE(versions.patcher(network, None), lora, weights.Recipe(), "sampling", "")
+    mogle = host.LoadedMoGLE(versions.patcher(network, None), lora, recipe, "sampling", "")
     masks = comfy.module("mogle_core.model.mixture.mask_latents").MaskLatents(
         torch.randn(1, 20, 16, 2 * side, 2 * side)
     )

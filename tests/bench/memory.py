@@ -25,9 +25,11 @@ from support.counting import Bytes
 from support.official import Asked, Official, add_options
 from torch import Tensor
 
-from mogle_core.model.flux import model as core
-from mogle_core.model.flux.model import Flux, FluxParams, MaskCondition
+from mogle_core.model.flux import attention
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept, kept_bytes
 from mogle_core.model.stream.lora import LowRank
 from mogle_core.model.stream.mask_tokens import mask_grid
@@ -76,7 +78,7 @@ def peaks(
 
 
 def peak(model: Flux, x: Inputs, mask: MaskCondition | None) -> int:
-    with mock.patch.object(core, "_without_positions", fused), torch.inference_mode(), Bytes() as counted:
+    with mock.patch.object(attention, "_without_positions", fused), torch.inference_mode(), Bytes() as counted:
         model(x.image, x.text, x.time, x.pooled, x.grid, x.guidance, mask)
     return counted.peak
 

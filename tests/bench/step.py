@@ -28,9 +28,11 @@ from support.counting import Counted, Run, count, in_rounds, matrix_rate, operat
 from support.official import Asked, Official, add_options
 from torch import Tensor, nn
 
-from mogle_core.model.flux.model import Flux, FluxParams, MaskCondition
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.stream.attention import StreamOptions
+from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
 from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.mask_tokens import mask_grid, resize_tokens, thin_tokens

@@ -26,10 +26,8 @@ def noise(seed: int, batch: int = 1) -> Tensor:
 def as_mask(comfy, monkeypatch) -> Callable[[Any, list, Tensor], tuple[Any, list]]:
     """(model, positive, reference) -> both patched so that the mask stream carries the reference's tokens."""
     sampling, encode = comfy.module("nodes.host.sampling"), comfy.module("mogle_core.model.mixture.mask_latents")
-    network, weights = (
-        comfy.module("mogle_core.model.mixture.network"),
-        comfy.module("mogle_core.model.checkpoints.files"),
-    )
+    network = comfy.module("mogle_core.model.mixture.network")
+    recipe = comfy.module("mogle_core.model.checkpoints.recipe").Recipe()
     host = comfy.module("nodes.host")
     versions = comfy.module("nodes.host.versions")
 
@@ -37,12 +35,12 @@ def as_mask(comfy, monkeypatch) -> Callable[[Any, list, Tensor], tuple[Any, list
         return transformer.process_img(x, index=1)[1]
 
     monkeypatch.setattr(sampling, "image_positions", positions)
-    passes = comfy.module("nodes.host.passes")
-    monkeypatch.setattr(passes, "mask_timestep", lambda batch, like: like.new_full((batch,), TIME))
+    modulation = comfy.module("mogle_core.model.stream.modulation")
+    monkeypatch.setattr(modulation, "mask_time", lambda batch, like: like.new_full((batch,), TIME))
 
     def patch(model: Any, positive: list, reference: Tensor) -> tuple[Any, list]:
         passing = network.MoGLE(network.MoGLEConfig(has_experts=False, gate="none"))  # a plain sum of masks
-        mogle = host.LoadedMoGLE(versions.patcher(passing, None), None, weights.Recipe(), "sampling", "")
+        mogle = host.LoadedMoGLE(versions.patcher(passing, None), None, recipe, "sampling", "")
         masks = torch.zeros(len(reference), 20, *reference.shape[1:])
         masks[:, 0] = model.model.process_latent_in(reference)
         model, positive, _, _ = comfy.node("MoGLEGatedCondition")(

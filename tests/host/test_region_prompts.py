@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from typing import Any
 
@@ -82,9 +81,9 @@ def test_it_is_heard_in_its_time_only(base, gated, prompted, mapped, comfy, monk
     sampling, lengths = comfy.module("nodes.host.sampling"), []
     original = sampling.open_stream
 
-    def noted(transformer: Any, mask: Any, x: Tensor, options: Any, text: int) -> Any:
-        lengths.append(text)
-        return original(transformer, mask, x, options, text)
+    def noted(*given: Any) -> Any:
+        lengths.append(given[-1])
+        return original(*given)
 
     monkeypatch.setattr(sampling, "open_stream", noted)
     prompts = prompted(tokens=5, end_percent=0.5) + prompted("skin", tokens=3, start_percent=0.51)
@@ -122,7 +121,7 @@ def test_the_host_and_the_core_agree(case: str, strength: float, base, comfy, ga
 
 @torch.no_grad()
 def in_the_core(comfy: Any, case: str, ids: Tensor, prompts: tuple, strength: float) -> Tensor:
-    flux, files = comfy.module("mogle_core.model.flux.model"), comfy.module("mogle_core.model.flux.files")
+    files = comfy.module("mogle_core.model.flux.files")
     latents, checkpoints = (
         comfy.module("mogle_core.model.mixture.mask_latents"),
         comfy.module("mogle_core.model.checkpoints.files"),
@@ -140,11 +139,11 @@ def in_the_core(comfy: Any, case: str, ids: Tensor, prompts: tuple, strength: fl
     )
     noisy = tensors["noise_latents"]
     time = torch.full((len(noisy),), float(settings["t"]))
-    mask = flux.MaskCondition(
+    mask = comfy.module("mogle_core.model.stream.condition").MaskCondition(
         tokens=network(tensors["condition_latents"], noisy, time * 1000),
         grid=tuple(settings["grid"]),
         lora=lora,
-        options=dataclasses.replace(flux.StreamOptions(), strength=strength),
+        options=comfy.module("mogle_core.model.stream.attention").StreamOptions(strength=strength),
         texts=tuple(
             texts.RegionText(
                 one.context,

@@ -140,7 +140,7 @@ def test_a_time_window_says_what_it_saves(base, gated, latents, caplog) -> None:
     model, positive, _, _ = gated(base, POSITIVE, latents(1), end_percent=0.5)
     with caplog.at_level(logging.INFO):
         run(model, positive, steps=4)
-    assert "of the operations of a run with it in all" in caplog.text
+    assert "computed in 3 of 4 passes, reused in 0, inactive in 1" in caplog.text
     caplog.clear()
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     with caplog.at_level(logging.INFO):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mogle_core.masks.decouple import decode_image
 from mogle_core.model.flux_latents import pack
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.install import EXAMPLE_MASK, install
 from mogle_core.toy.world import World, encode_masks, generate, load_world, noise_of, sample
 
@@ -70,7 +71,7 @@ def test_masks_are_encoded_alike(mask_latents, world: World, ids: Tensor) -> Non
 
 def test_the_base_model_samples_alike(comfy, models, world: World) -> None:
     (positive,) = comfy.node("MoGLEToyPrompt")(text=PROMPT)
-    ours = sample(world, None, world.text.encode([PROMPT]), noise_of([SEED], 128, 128), STEPS)
+    ours = sample(world, None, world.text.encode([PROMPT]), noise_of([SEED], 128, 128), SamplingOptions(STEPS))
     torch.testing.assert_close(sampled(models[0], positive), ours, atol=1e-3, rtol=0)
 
 
@@ -83,9 +84,9 @@ def test_the_mask_acts_alike(comfy, models, mask_latents, world: World, ids: Ten
         model=model, positive=positive, mogle=mogle, mask_latents=mask_latents
     )
     text, noise = world.text.encode([PROMPT]), noise_of([SEED], 128, 128)
-    ours = sample(world, pack(encode_masks(world, ids)), text, noise, STEPS)
+    ours = sample(world, pack(encode_masks(world, ids)), text, noise, SamplingOptions(STEPS))
     torch.testing.assert_close(sampled(model, gated), ours, atol=1e-3, rtol=0)
-    assert (ours - sample(world, None, text, noise, STEPS)).abs().max() > 0.01
+    assert (ours - sample(world, None, text, noise, SamplingOptions(STEPS))).abs().max() > 0.01
 
 
 def test_off_is_the_base_model_to_the_bit(comfy, models, mask_latents) -> None:
@@ -128,6 +129,6 @@ def test_the_example_workflow_makes_the_commands_picture(server: Server, world: 
     picture = Image.open(io.BytesIO(server.picture(outputs[saved]["images"][0])))
     theirs = torch.from_numpy(np.array(picture.convert("RGB"))).int()
     prompt, seed = value_of(nodes, "MoGLEToyPrompt"), value_of(nodes, "KSampler")
-    ours = generate(world, ids, [prompt], [seed], value_of(nodes, "KSampler", 2))[0].int()
+    ours = generate(world, ids, [prompt], [seed], SamplingOptions(value_of(nodes, "KSampler", 2)))[0].int()
     assert theirs.shape == (128, 128, 3)
     assert (theirs - ours).abs().max() <= 2

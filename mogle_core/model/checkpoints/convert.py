@@ -14,7 +14,8 @@ from ...support.tensor_files import write_safetensors, write_torch
 from ..mixture.network import MoGLE, to_official
 from ..stream.lora import LoRAPart, MaskLoRA
 from ..stream.lora import write as write_lora
-from .files import Checkpoint, Recipe, read, save
+from .files import Checkpoint, read, save
+from .recipe import Recipe
 
 Form = Literal["combined", "official", "safetensors"]
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..flux.files import FP8_NOTES, FP8_SCALES
+from ..flux.fp8 import FP8_NOTES, FP8_SCALES, widened
 from .api import EncodersError
 
 _PIECE, _PIECES = 1 << 16, 64
@@ -86,7 +86,7 @@ class Weights:
                 known = set(names)
                 for name in names:
                     if not name.endswith((*FP8_NOTES, *FP8_SCALES)):
-                        yield name, _widened(file, name, known, dtype)
+                        yield name, _in_dtype(file, name, known, dtype)
 
     def _open(self, stack: ExitStack) -> Iterator[Any]:
         for path in self.files:
@@ -98,17 +98,14 @@ class Weights:
                 ) from error
 
 
-def _widened(file: Any, name: str, known: set[str], dtype: torch.dtype) -> Tensor:
+def _in_dtype(file: Any, name: str, known: set[str], dtype: torch.dtype) -> Tensor:
     tensor: Tensor = file.get_tensor(name)
     if not tensor.is_floating_point():
         return tensor
     scale_name = next((n for end in FP8_SCALES if (n := name.removesuffix(".weight") + end) in known), None)
     if tensor.element_size() > 1 or scale_name is None:
         return tensor.to(dtype)
-    scale = file.get_tensor(scale_name).float()
-    rows = (-1, *[1] * (tensor.ndim - 1)) if scale.numel() > 1 else ()
-    widened: Tensor = (tensor.float() * scale.reshape(rows)).to(dtype)
-    return widened
+    return widened(tensor, file.get_tensor(scale_name), dtype, within=torch.float32)
 
 
 def load_into(model: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..flux.model import FluxParams
+from ..flux.params import FluxParams
 from .api import VAE, TextEncoder
 
 

@@ -19,14 +19,12 @@ from torch import Tensor, nn
 
 from ...support.errors import WeightsError
 from ..stream.layer_names import from_diffusers, to_diffusers
-from .model import Flux, FluxParams
+from .fp8 import FP8_NOTES, FP8_SCALES, widened
+from .model import Flux
+from .params import FluxParams
 from .places import checked_file, files_of_folder
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
-# Beside the weights of quantised files: a weight's scale; then, of ComfyUI's, the scale of a layer's input, how it
-# is quantised, and the mark of such a file.
-FP8_SCALES = (".scale_weight", ".weight_scale")
-FP8_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
 _PART = re.compile(r"((?:double|single)_blocks\.\d+|\w+)\.")
 
 Settle = Callable[[Flux, nn.Module], None]
@@ -205,9 +203,7 @@ class _Recipe:
             )
         if self.scale is None or dtype is None:
             return tensor if dtype is None else tensor.to(dtype)
-        scale = self.scale.read().float()
-        rows = (-1, *[1] * (tensor.ndim - 1)) if scale.numel() > 1 else ()
-        return (tensor.float() * scale.reshape(rows)).to(dtype)
+        return widened(tensor, self.scale.read(), dtype, within=torch.float32)
 
 
 def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:

@@ -4,56 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .files import load_flux
+from .fp8 import Fp8Linear
 from .model import Flux
 from .offload import Offloaded, recompute_activations, spread
 
 BaseDtype = Literal["bf16", "float32", "fp8", "int8", "nf4"]
-
-FP8 = torch.float8_e4m3fn
-
-
-class Fp8Linear(nn.Module):
-    """A frozen Linear whose weight is float8 (e4m3) times one scale; it is widened for each call.
-
-    Autograd keeps the narrow weight and widens it again on the way back, so that no wide copy outlives a call.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        weight, scale = narrowed(linear.weight.detach())
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.register_buffer("scale", scale)
-        self.bias = linear.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        kind = x.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        bias = None if self.bias is None else self.bias.to(dtype)
-        # Flat, for a product of more dimensions is a view, which a Function's caller may not change in place.
-        flat = _Fp8Product.apply(x.to(dtype).flatten(0, -2), self.weight, self.scale, bias)  # type: ignore[no-untyped-call]
-        out: Tensor = flat.view(*x.shape[:-1], self.out_features)
-        return out
-
-
-class _Fp8Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(weight, scale)
-        return F.linear(x, widened(weight, scale, x.dtype), bias)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        weight, scale = ctx.saved_tensors
-        (grad,) = grads
-        return grad @ widened(weight, scale, grad.dtype), None, None, None
 
 
 class _Flat(nn.Module):
@@ -68,22 +29,6 @@ class _Flat(nn.Module):
         return flat.view(*x.shape[:-1], self.out_features)
 
 
-def narrowed(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A weight as float8 and its scale (): the power of two that brings all entries below float8's 448.
-
-    A power of two costs float8 no digit and is exact in bfloat16; other scales would be rounded there, and with
-    them the whole layer.
-    """
-    share = (weight.abs().amax().float() / torch.finfo(FP8).max).clamp_min(2.0**-100)
-    scale = share.log2().ceil().exp2()
-    return (weight.float() / scale).to(FP8), scale
-
-
-def widened(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """The inverse, up to rounding."""
-    return weight.to(dtype) * scale.to(dtype)
-
-
 def load_base(
     path: Path | str, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
 ) -> Flux:
@@ -95,7 +40,7 @@ def load_base(
 
     Raises:
         WeightsError: what is wrong with the file.
-        ValueError: a package that `int8` or `nf4` need is not installed, or options that exclude each other.
+        ValueError: a package that `int8` or `nf4` needs is not installed, or options that exclude each other.
     """
     if offload_blocks and kind in ("int8", "nf4"):
         raise ValueError(

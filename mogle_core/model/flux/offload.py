@@ -6,14 +6,13 @@ Both wrap a block's `forward`, so that the transformer itself knows nothing of i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..stream.blocks import MaskStream
+from ..stream import transformer
 from .model import Flux
 
 Forward = Callable[..., Any]
@@ -21,7 +20,7 @@ Forward = Callable[..., Any]
 
 def blocks_of(flux: Flux) -> list[nn.Module]:
     """All blocks in the order in which a pass visits them."""
-    return [*flux.double_blocks, *flux.single_blocks]
+    return list(transformer.blocks_of(flux).values())
 
 
 def recompute_activations(flux: Flux) -> None:
@@ -45,14 +44,10 @@ def _recomputed(forward: Forward, with_text: bool) -> Forward:
         others, joint = x.shape[1], mask.join(x)
 
         def pure(joint: Tensor, *text: Tensor) -> tuple[Tensor, ...]:
-            stream = _opened(mask, joint, others)
-            image = joint[:, :others]
-            stream._joint, stream._handed_out = joint, image
+            stream, image = mask.resumed(joint, others)
             out = forward(image, *text, vec, rotary, stream)
-            # The last block hands on the image alone, and leaves no joint tensor behind.
             others_out, *text_out = out if with_text else (out,)
-            kept = stream._joint if stream._handed_out is others_out else others_out
-            return (kept, *text_out)
+            return (stream.whole(others_out), *text_out)
 
         joint_out, *text_out = checkpoint(pure, joint, *text, use_reentrant=False, preserve_rng_state=False)
         # After the last block no mask tokens are left.
@@ -60,11 +55,6 @@ def _recomputed(forward: Forward, with_text: bool) -> Forward:
         return (image_out, *text_out) if with_text else image_out
 
     return run
-
-
-def _opened(mask: MaskStream, joint: Tensor, others: int) -> MaskStream:
-    """A stream for one computation of one block; it shares what is the same for all of them."""
-    return replace(mask, tokens=joint[:, others:])
 
 
 class Offloaded:

@@ -9,16 +9,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..checkpoints.files import Recipe
-from ..flux.model import Flux, MaskCondition
+from ..checkpoints.recipe import Recipe
+from ..flux.model import Flux
 from ..flux_latents import DOWNSCALE, LATENT_CHANNELS, pack, unpack
 from ..mixture.network import MoGLE
-from ..mixture.regions import Region, strengths
-from ..stream.attention import StreamOptions
+from ..mixture.regions import strengths
+from ..stream.condition import MaskCondition
 from ..stream.kept_keys import Refresh, Reuse
 from ..stream.lora import LowRank, MaskLoRA
-from ..stream.mask_tokens import Grid, check_texts, mask_grid, resize_tokens, thin_tokens
+from ..stream.mask_tokens import Grid, check_texts
 from ..stream.region_text import RegionText
+from ..stream.transformer import blocks_of
+from .gated_mask import GatedMask
+from .options import SamplingOptions
 from .sigmas import euler, flux_sigmas, guided, sigma_at
 
 
@@ -49,6 +52,8 @@ class Moment:
     gates: Tensor | None
 
 
+Record = Callable[[Moment], None]
+
 Text = tuple[Tensor, Tensor]
 """Context (B, T, C) and pooled text (B, P)."""
 
@@ -65,65 +70,52 @@ def sample(
     masks: Tensor | None,
     text: Text,
     noise: Tensor,
-    steps: int,
-    guidance: float = 1.0,
-    cfg: float = 1.0,
-    record: Callable[[Moment], None] | None = None,
-    regions: tuple[Region, ...] = (),
+    options: SamplingOptions,
     texts: tuple[RegionText, ...] = (),
     empty: Text | None = None,
-    strength: float = 1.0,
-    mask_guidance: float | None = None,
-    refresh: Refresh | None = None,
-    mask_tokens: str = "full",
+    record: Record | None = None,
 ) -> Tensor:
     """From noise (B, 16, h, w) to latents of the same shape, by Euler on FLUX's shifted sigmas.
 
     Args:
         masks: the mask latents as tokens (B, 20, L, 64), or None for the base model.
-        cfg: classifier-free guidance against `empty`, the empty prompt's text, with the same mask; 1 is none.
+        texts: prompts of single regions. empty: the empty prompt's text, for classifier-free guidance; it gets the
+            same mask and no region prompts.
         record: called after every step.
-        regions: strengths and time windows of single masks. texts: of single regions, which `empty` has none of.
-        strength: of the whole mask; 0 is the base model. mask_guidance: the mask stream's own guidance.
-        refresh: when the mask stream's keys are made anew; None is at every step. mask_tokens: `full`, or `half`
-            for a quarter of them.
 
     Raises:
         ValueError: masks without a network, or cfg without `empty`.
     """
     if masks is not None and (models.network is None or models.lora is None):
         raise ValueError("A mask needs Face-MoGLE's network and LoRA: give their files by --mogle and --lora.")
-    if cfg != 1 and empty is None:
-        raise ValueError(f"Classifier-free guidance of {cfg} needs the empty prompt's text.")
-    check_texts(mask_tokens, texts)
+    if options.cfg != 1 and empty is None:
+        raise ValueError(f"Classifier-free guidance of {options.cfg} needs the empty prompt's text.")
+    check_texts(options.mask_tokens, texts)
     height, width = noise.shape[-2:]
     grid = (height // 2, width // 2)
-    sigmas = flux_sigmas(steps, grid[0] * grid[1])
+    sigmas = flux_sigmas(options.steps, grid[0] * grid[1])
     levels = sigmas.tolist()  # before they are on the device, which a step must not wait for
-    stream = None
-    if masks is not None and strength != 0:
-        options = replace(models.recipe.options, strength=strength)
-        stream = _Stream(models, masks, grid, mask_grid(mask_tokens, grid), regions, options, mask_guidance)
-    reuse = _reuse(models, refresh or Refresh())
+    stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options)
+    reuse = _reuse(models, options.refresh)
     dtype = models.flux.img_in.weight.dtype
-    guidances = noise.new_full((len(noise),), guidance)
-    told = _conditioning(models.flux, text, noise, guidances, stream, texts)
-    blank = None if cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, guidances, stream)
+    guidances = noise.new_full((len(noise),), options.guidance)
+    prompt = _conditioning(models.flux, text, noise, guidances, stream, texts)
+    blank = None if options.cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, guidances, stream)
 
     step = 0
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
         mask = None if stream is None else stream.condition(x.to(dtype), sigma, levels[step])
-        with_text = predict(told, x, sigma, mask)
-        return with_text if blank is None else guided(with_text, predict(blank, x, sigma, mask), cfg)
+        with_text = predict(prompt, x, sigma, mask)
+        return with_text if blank is None else guided(with_text, predict(blank, x, sigma, mask), options.cfg)
 
     def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
-        """The velocity in the noise's own type: a latent that is rounded at every step would drift."""
+        """The velocity in the noise's dtype: a latent that is rounded at every step would drift."""
         if mask is not None:
-            known, place = (None, None) if reuse is None else reuse.at(given, step, steps)
+            known, place = (None, None) if reuse is None else reuse.at(given, step, options.steps)
             mask = replace(mask, texts=given.texts, modulations=given.modulations, reuse=known, keep=place)
-        found: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, guidances, mask)
-        return found.to(x.dtype)
+        predicted: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, guidances, mask)
+        return predicted.to(x.dtype)
 
     latents = noise
     for tokens in euler(velocity, pack(noise), sigmas.to(noise)):
@@ -139,12 +131,12 @@ def _reuse(models: Models, refresh: Refresh) -> Reuse | None:
     if refresh.every == 1:
         return None
     refresh.check(models.recipe.options)
-    return Reuse(refresh, len(models.flux.double_blocks) + len(models.flux.single_blocks))
+    return Reuse(refresh, len(blocks_of(models.flux)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Conditioning:
-    """What the transformer is told at every step alike. modulations: the mask stream's, if there is one."""
+    """What the transformer is given at every step alike. modulations: the mask stream's, if there is one."""
 
     context: Tensor
     pooled: Tensor
@@ -161,43 +153,36 @@ def _conditioning(
     texts: tuple[RegionText, ...] = (),
 ) -> _Conditioning:
     context, pooled = (part.to(noise.device, flux.img_in.weight.dtype) for part in text)
-    modulations = None if stream is None else flux.modulate_mask(pooled, guidance, stream.lora, stream.guidance)
+    modulations = None
+    if stream is not None:
+        modulations = flux.modulate_mask(pooled, guidance, stream.lora, stream.options.mask_guidance)
     return _Conditioning(context, pooled, texts, modulations)
 
 
 class _Stream:
     """The mask's share of one sampling run: the experts' outputs once, the gate at each step."""
 
-    def __init__(
-        self,
-        models: Models,
-        masks: Tensor,
-        grid: Grid,
-        own: Grid,
-        regions: tuple[Region, ...],
-        options: StreamOptions,
-        guidance: float | None,
-    ) -> None:
-        """grid: the picture's. own: the mask's."""
-        assert models.network is not None and models.lora is not None  # `sample` has said so
-        self.network, self.recipe, self.options, self.guidance = models.network, models.recipe, options, guidance
-        masks = resize_tokens(masks, grid, own)
-        self.grid, self.own, self.full_mask, self.regions = grid, own, masks[:, 0], regions
-        tokens = grid[0] * grid[1]
-        self.windows = [(sigma_at(one.end_percent, tokens), sigma_at(one.start_percent, tokens)) for one in regions]
-        self.outputs = self.network.expert_outputs(masks)
+    def __init__(self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions) -> None:
+        """masks: (B, 20, L, 64). picture: its grid."""
+        assert models.network is not None and models.lora is not None  # checked by `sample`
+        self.gate_timestep, self.options = models.recipe.gate_timestep, options
+        self.attention = replace(models.recipe.options, strength=options.strength)
+        self.mask = GatedMask.of(models.network, masks, picture, options.mask_tokens)
+        tokens = picture[0] * picture[1]
+        self.windows = [
+            (sigma_at(region.end_percent, tokens), sigma_at(region.start_percent, tokens)) for region in options.regions
+        ]
         self.lora: dict[str, LowRank] = models.lora.low_rank()
         self.gates: Tensor | None = None
 
     def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
         """At the noisy tokens (B, L, 64) and sigma (B,), which is the number `level`."""
-        time = sigma * 1000 if self.recipe.gate_timestep == "sampling" else sigma
-        noisy = thin_tokens(noisy, self.grid, self.own)
-        self.gates = self.network.gate_weights(self.full_mask, noisy, time)
-        tokens = self.network.blend(self.outputs, self.gates, self.factors(level))
-        return MaskCondition(tokens, self.own, self.lora, self.options)
+        self.gates = self.mask.gate(noisy, sigma, self.gate_timestep)
+        tokens = self.mask.blend(self.gates, self.factors(level))
+        return MaskCondition(tokens, self.mask.grid, self.lora, self.attention)
 
     def factors(self, sigma: float) -> Tensor | None:
         """The regions' strengths at this step, (20,); None if all are 1."""
-        found = strengths(self.regions, tuple(last <= sigma <= first for last, first in self.windows))
-        return None if found is None else found.to(self.outputs)
+        active = tuple(last <= sigma <= first for last, first in self.windows)
+        factors = strengths(self.options.regions, active)
+        return None if factors is None else factors.to(self.mask.outputs)

@@ -1,13 +1,12 @@
 """Mask tokens on their way to the blocks: how many there are, their embedding, positions and modulations.
 
-With `mask_tokens` half each mask token stands for 2 x 2 of the picture's: a quarter of the tokens, in the middle
-of the places for which they stand.
+With `mask_tokens` half, each mask token stands for 2 x 2 of the picture's tokens, at the centre of their positions:
+a quarter of the tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from ..flux_latents import pack, unpack
 from .lora import LowRank, adapted
+from .transformer import Transformer, blocks_of
 
 MASK_TOKENS = ("full", "half")
 
@@ -23,20 +23,20 @@ Grid = tuple[int, int]
 
 
 def mask_grid(mask_tokens: str, grid: Grid) -> Grid:
-    """The mask's grid on a picture of this one; an odd side's last token is shared by two of the mask's."""
+    """The mask's grid for a picture's; on an odd side two mask tokens share one of the picture's."""
     if mask_tokens not in MASK_TOKENS:
         raise ValueError(f"mask_tokens is {mask_tokens!r}: choose {' or '.join(MASK_TOKENS)}.")
     return grid if mask_tokens == "full" else (-(-grid[0] // 2), -(-grid[1] // 2))
 
 
 def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:
-    """Raises ValueError for texts of regions, whose areas are cut from the picture's own grid."""
+    """Raises ValueError for region prompts beside fewer mask tokens: their areas are cut on the picture's grid."""
     if mask_tokens != "full" and texts:
         raise ValueError(f"Region prompts need all mask tokens: set mask_tokens to full instead of {mask_tokens}.")
 
 
 def resize_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
-    """Packed latents (..., rows * columns, 64) on another grid: the latent cells' means."""
+    """Packed latents (..., rows * columns, 64) on another grid: means of the latent cells."""
     if grid == to:
         return tokens
     latents = unpack(tokens, 2 * grid[0], 2 * grid[1])
@@ -55,11 +55,11 @@ def thin_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
 
 
 def spread_positions(ids: Tensor, grid: Grid, to: Grid) -> Tensor:
-    """The image tokens' ids (B, rows * columns, axes) -> the mask's on its own grid, each in its tokens' middle."""
+    """The image tokens' ids (B, rows * columns, axes) -> the mask's on its grid, each at its tokens' centre."""
     if grid == to:
         return ids
-    places = ids.float().mT.reshape(len(ids), -1, *grid)
-    return F.adaptive_avg_pool2d(places, to).flatten(-2).mT
+    positions = ids.float().mT.reshape(len(ids), -1, *grid)
+    return F.adaptive_avg_pool2d(positions, to).flatten(-2).mT
 
 
 def mask_positions(height: int, width: int, axes: int = 3, device: torch.device | None = None) -> Tensor:
@@ -70,21 +70,23 @@ def mask_positions(height: int, width: int, axes: int = 3, device: torch.device 
     return ids.reshape(1, height * width, axes)
 
 
-def mask_modulations(flux: Any, vec: Tensor, lora: Mapping[str, LowRank] | None = None) -> dict[str, Tensor]:
+def mask_modulations(
+    transformer: Transformer, vec: Tensor, lora: Mapping[str, LowRank] | None = None
+) -> dict[str, Tensor]:
     """All blocks' modulations of the mask tokens, (B, 1, 6H) and (B, 1, 3H): constant over the steps.
 
-    Args:
-        flux: the transformer, with `double_blocks` and `single_blocks`.
-        vec: the mask stream's vector (B, H): timestep 0, guidance and pooled text.
+    vec: the mask stream's vector (B, H).
     """
-    activated, known = F.silu(vec[:, None]), lora or {}
-    linears = {
-        **{f"double_blocks.{i}.img_mod.lin": block.img_mod.lin for i, block in enumerate(flux.double_blocks)},
-        **{f"single_blocks.{i}.modulation.lin": block.modulation.lin for i, block in enumerate(flux.single_blocks)},
-    }
-    return {name: adapted(lin, activated, known.get(name)) for name, lin in linears.items()}
+    activated, updates = F.silu(vec[:, None]), lora or {}
+    linears = {}
+    for name, block in blocks_of(transformer).items():
+        double = name.startswith("double")
+        linears[f"{name}.{'img_mod' if double else 'modulation'}.lin"] = (
+            block.img_mod if double else block.modulation
+        ).lin
+    return {name: adapted(lin, activated, updates.get(name)) for name, lin in linears.items()}
 
 
-def embed_tokens(flux: Any, tokens: Tensor, lora: Mapping[str, LowRank] | None = None) -> Tensor:
+def embed_tokens(transformer: Transformer, tokens: Tensor, lora: Mapping[str, LowRank] | None = None) -> Tensor:
     """Mask tokens (B, M, 64) through the image's `img_in` and its LoRA -> (B, M, H)."""
-    return adapted(flux.img_in, tokens, (lora or {}).get("img_in"))
+    return adapted(transformer.img_in, tokens, (lora or {}).get("img_in"))

@@ -1,18 +1,55 @@
-"""FLUX's modulation: shift, scale and gate from a vector, on one span of tokens or on two.
+"""FLUX's modulation: the vector of a stream, and the shift, scale and gate that its layers make of it.
 
-Mask tokens stand behind the others in one tensor and have a modulation of their own. Without autograd a
-layer's fresh output is overwritten span by span; under autograd, and where a compiled graph wants it, the spans are
-concatenated anew.
+Mask tokens stand behind the others in one tensor and have a modulation of their own. Without autograd a layer's
+fresh output is overwritten span by span; under autograd, and in a compiled graph, the spans are concatenated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .overwrite import may_overwrite
+from .transformer import Transformer
+
+Sinusoid = Callable[[Tensor, int], Tensor]
+"""The host's embedding of times and guidances (B,), of this width: (B, width)."""
+
+SINUSOID_WIDTH = 256
+
+
+def modulation_vector(
+    transformer: Transformer, time: Tensor, pooled: Tensor, guidance: Tensor | None, sinusoid: Sinusoid
+) -> Tensor:
+    """The vector (B, H) of a stream at time (B,), with pooled text (B, P) and guidance (B,)."""
+    vec = transformer.time_in(sinusoid(time, SINUSOID_WIDTH).to(pooled.dtype))
+    if guidance is not None and transformer.guidance_in is not None:
+        vec = vec + transformer.guidance_in(sinusoid(guidance, SINUSOID_WIDTH).to(pooled.dtype))
+    return vec + transformer.vector_in(pooled)
+
+
+def mask_time(batch: int, like: Tensor) -> Tensor:
+    """Mask tokens are always clean: time 0, (B,)."""
+    return like.new_zeros(batch)
+
+
+def mask_vector(
+    transformer: Transformer,
+    pooled: Tensor,
+    guidance: Tensor | None,
+    sinusoid: Sinusoid,
+    mask_guidance: float | None = None,
+) -> Tensor:
+    """The mask stream's vector (B, H), which is the same at every step.
+
+    guidance: the image's (B,), or None. mask_guidance: used in its place, where given.
+    """
+    if guidance is not None and mask_guidance is not None:
+        guidance = torch.full_like(guidance, mask_guidance)
+    return modulation_vector(transformer, mask_time(len(pooled), pooled), pooled, guidance, sinusoid)
 
 
 class Modulation(NamedTuple):
@@ -28,14 +65,14 @@ def double(parts: tuple[Tensor, ...]) -> tuple[Modulation, Modulation]:
     return Modulation(*parts[:3]), Modulation(*parts[3:])
 
 
-def affine(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = None) -> Tensor:
-    """x (1 + scale) + shift, the first `others` tokens by `own`, the mask's by `theirs`.
+def affine(x: Tensor, others: int, host: Modulation, mask: Modulation | None = None) -> Tensor:
+    """x (1 + scale) + shift, the first `others` tokens by `host`, the mask's by `mask`.
 
     x is a norm's fresh output and is overwritten, except under autograd.
     """
-    if theirs is None:
-        return torch.addcmul(own.shift, x, 1 + own.scale)
-    spans = ((x[:, :others], own), (x[:, others:], theirs))
+    if mask is None:
+        return torch.addcmul(host.shift, x, 1 + host.scale)
+    spans = ((x[:, :others], host), (x[:, others:], mask))
     # Neither autograd nor a compiled graph takes a part of a tensor as `out`; a graph fuses the copies away.
     if not may_overwrite():
         return torch.cat([torch.addcmul(m.shift, span, 1 + m.scale) for span, m in spans], dim=1)
@@ -44,11 +81,11 @@ def affine(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = 
     return x
 
 
-def gated(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = None) -> Tensor:
-    """x gate, the first `others` tokens by `own`, the mask's by `theirs`; x is a Linear's fresh output."""
-    if theirs is None:
-        return x * own.gate
-    spans = ((x[:, :others], own), (x[:, others:], theirs))
+def gated(x: Tensor, others: int, host: Modulation, mask: Modulation | None = None) -> Tensor:
+    """x gate, the first `others` tokens by `host`, the mask's by `mask`; x is a Linear's fresh output."""
+    if mask is None:
+        return x * host.gate
+    spans = ((x[:, :others], host), (x[:, others:], mask))
     if torch.is_grad_enabled():
         return torch.cat([span * m.gate for span, m in spans], dim=1)
     for span, m in spans:
@@ -57,7 +94,7 @@ def gated(x: Tensor, others: int, own: Modulation, theirs: Modulation | None = N
 
 
 def finite(x: Tensor) -> Tensor:
-    """float16 may overflow in FLUX's residuals; clamp as every host does."""
+    """float16 may overflow in FLUX's residuals; clamp, as BFL and ComfyUI do."""
     if x.dtype != torch.float16:
         return x
     largest = torch.finfo(torch.float16).max

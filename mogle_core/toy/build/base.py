@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...model.flux.model import Flux, MaskCondition
+from ...model.flux.model import Flux
+from ...model.stream.condition import MaskCondition
 from ...training.data.draws import draw
 from ...training.step import Predict, flow_loss, noised, predict
 from ..text import ToyText

@@ -21,6 +21,7 @@ from mogle_core.generation.models import Sources, toy_sources
 from mogle_core.generation.official import as_official, noises
 from mogle_core.generation.settings import Settings
 from mogle_core.masks.decouple import index_image
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.world import generate, load_world
@@ -60,7 +61,7 @@ def test_the_demos_own_pictures(alone: list[Tensor], orders: list[Order]) -> Non
     world = load_world()
     for picture, each in zip(alone, orders, strict=True):
         ids = None if each.ids is None else each.ids[None]
-        expected = generate(world, ids, [each.job.prompt], [each.job.seed], steps=2, size=(64, 64))[0]
+        expected = generate(world, ids, [each.job.prompt], [each.job.seed], SamplingOptions(2), size=(64, 64))[0]
         assert (picture.int() - expected.int()).abs().max() <= 1
 
 

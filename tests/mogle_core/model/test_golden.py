@@ -13,6 +13,7 @@ from mogle_core.model.mixture.network import MoGLEConfig
 from mogle_core.model.sampling import sigmas as sampling
 from mogle_core.model.stream import lora
 from mogle_core.model.stream.attention import StreamOptions
+from mogle_core.model.stream.condition import MaskCondition
 
 VARIANTS = {
     "ablation_scalar_gating": MoGLEConfig(gate="scalar"),
@@ -81,7 +82,7 @@ def test_velocity(case: str, autograd: bool, transformer: flux.Flux) -> None:
         timestep = torch.full((batch,), settings["gate_timestep"])
         mogle = read_network(VARIANTS.get(case))
         tokens = mogle(tensors["condition_latents"], tensors["noise_latents"], timestep)
-        mask = flux.MaskCondition(tokens, grid, read_lora().low_rank(), options(case))
+        mask = MaskCondition(tokens, grid, read_lora().low_rank(), options(case))
         velocity = transformer(
             tensors["noise_latents"],
             tensors["context"],
@@ -102,7 +103,7 @@ def test_trajectory(transformer: flux.Flux) -> None:
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
         tokens = mogle.blend(outputs, mogle.gate_weights(full_mask, x, sigma * 1000))
-        mask = flux.MaskCondition(tokens, grid, low_rank, options("euler4"))
+        mask = MaskCondition(tokens, grid, low_rank, options("euler4"))
         guidance = torch.full_like(sigma, settings["guidance"])
         return transformer(x, tensors["context"], sigma, tensors["pooled"], grid, guidance, mask)
 
@@ -120,7 +121,7 @@ def test_training_step(transformer: flux.Flux) -> None:
     t, x0, noise = tensors["t"], tensors["x0"], tensors["noise"]
     noisy = torch.lerp(x0, noise, t[:, None, None])
     tokens = mogle(tensors["condition_latents"], noisy, t)
-    mask = flux.MaskCondition(tokens, grid, mask_lora.low_rank(), options("training_step"))
+    mask = MaskCondition(tokens, grid, mask_lora.low_rank(), options("training_step"))
     velocity = transformer(
         noisy, tensors["context"], t, tensors["pooled"], grid, torch.full_like(t, settings["guidance"]), mask
     )

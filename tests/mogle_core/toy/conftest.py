@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE
 from mogle_core.toy.drawer.faces import draw_portrait
 from mogle_core.toy.files import RECIPE, write_world

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mogle_core.model.mixture.regions import Region
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.stream.kept_keys import Refresh
 from mogle_core.toy import bench
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
@@ -48,12 +49,14 @@ def test_recoloured_captions_change_one_word(held: FaceSet) -> None:
 
 
 def test_region_colour_runs(world: World, held: FaceSet) -> None:
-    scores = bench.region_colour(world, held.first(1), steps=1)
+    scores = bench.region_colour(world, held.first(1), options=SamplingOptions(1))
     assert 0 <= scores["asked"] <= 1 and scores["there"] > 0
 
 
 def test_region_control_at_strength_one_is_no_control(world: World, held: FaceSet) -> None:
-    rows = bench.region_control(world, held.first(1), [Region("hair"), Region("hair", 0.0, 0.2, 0.8)], steps=1)
+    rows = bench.region_control(
+        world, held.first(1), [Region("hair"), Region("hair", 0.0, 0.2, 0.8)], SamplingOptions(1)
+    )
     assert rows[0]["change"] == 0
     assert [(row["strength"], row["start"], row["end"]) for row in rows] == [(1.0, 0.0, 1.0), (0.0, 0.2, 0.8)]
     assert all(0 <= row["region"] <= 1 and 0 <= row["others"] <= 1 for row in rows)
@@ -68,8 +71,12 @@ def test_controls_of_hair_are_strengths_and_growing_windows() -> None:
 @pytest.mark.slow
 def test_a_speed_option_that_saves_nothing_costs_nothing(world: World, held: FaceSet) -> None:
     """With two steps, both are refreshed. Half the tokens are different tokens, so the images differ."""
-    options = {"none": {"refresh": Refresh(2, "dense early")}, "half": {"mask_tokens": "half"}}
-    rows = bench.speed_prices(world, held.first(2), options, steps=2)
+    options = {
+        "none": SamplingOptions(2, refresh=Refresh(2, "dense early")),
+        "half": SamplingOptions(2, mask_tokens="half"),
+    }
+    rows = bench.speed_prices(world, held.first(2), options, SamplingOptions(2))
     assert list(rows) == ["exact", "none", "half"]
-    assert rows["none"] == rows["exact"] == {**bench.measure(world, held.first(2), steps=2), "colour": 0.0}
+    assert rows["exact"] == {**bench.measure(world, held.first(2), options=SamplingOptions(2)), "colour": 0.0}
+    assert rows["none"] == rows["exact"]
     assert rows["half"]["colour"] > 0

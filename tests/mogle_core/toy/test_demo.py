@@ -14,6 +14,7 @@ from PIL import Image
 from mogle_core.cli import main
 from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import CLASS_NAMES, IDS
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.demo import Settings, as_in_mask, demo, gate_maps, other_colours, plan, read_mask
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
@@ -51,7 +52,7 @@ def test_the_pictures_are_what_generate_makes(made: tuple[Settings, list[str]], 
         mask = settings.out / f"{name}_mask.png"
         ids = read_mask(mask, SIZE)[None] if mask.exists() else None
         assert saved.info["seed"] == "1"
-        again = generate(world, ids, [saved.info["prompt"]], [1], STEPS, size=(SIZE, SIZE))[0]
+        again = generate(world, ids, [saved.info["prompt"]], [1], SamplingOptions(STEPS), size=(SIZE, SIZE))[0]
         assert (again.int() - torch.from_numpy(np.array(saved)).int()).abs().max() <= 1
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mogle_core.model.flux.model import MaskCondition
 from mogle_core.model.flux_latents import pack
+from mogle_core.model.sampling.options import SamplingOptions
+from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.toy.bench import local_change, remake, score_pictures
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.places import FILES, WEIGHTS
@@ -64,7 +65,7 @@ def test_what_is_repainted_changes(world: World, held: FaceSet) -> None:
 def test_without_network_and_lora_it_is_the_base_to_the_bit(world: World) -> None:
     """No token attends to the mask stream, so the image tokens are those of a pass without a mask."""
     text, noise = world.text.encode(["a woman with red hair"]), noise_of([0], 128, 128)
-    plain = sample(world, None, text, noise, steps=2)
+    plain = sample(world, None, text, noise, SamplingOptions(2))
     assert torch.equal(plain, _with_empty_stream(world, text, noise))
 
 
@@ -82,4 +83,4 @@ def _with_empty_stream(world: World, text: tuple[Tensor, Tensor], noise: Tensor)
             nothing = MaskCondition(pack(noise)[:, :0], (0, 0))
             return flux(*rest, nothing)
 
-    return sample(replace(world, flux=Unseen()), None, text, noise, steps=2)  # type: ignore[arg-type]
+    return sample(replace(world, flux=Unseen()), None, text, noise, SamplingOptions(2))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from mogle_core.model.mixture.regions import Region
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.support.errors import WeightsError
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.places import FILES
@@ -43,22 +45,22 @@ def test_the_vocabulary_is_in_the_file(world: World, untrained: Path) -> None:
 @pytest.mark.slow
 def test_a_picture_does_not_depend_on_its_batch(world: World, held: FaceSet) -> None:
     ids = torch.from_numpy(held.ids[:3])
-    batch = generate(world, ids, held.captions[:3], [7, 8, 9], steps=2)
-    alone = generate(world, ids[1:2], held.captions[1:2], [8], steps=2)
+    batch = generate(world, ids, held.captions[:3], [7, 8, 9], SamplingOptions(2))
+    alone = generate(world, ids[1:2], held.captions[1:2], [8], SamplingOptions(2))
     assert (batch[1].int() - alone[0].int()).abs().max() <= 1
     assert torch.equal(noise_of([7, 8], 128, 128)[1], noise_of([8], 128, 128)[0])
 
 
 def test_without_a_mask_network_and_lora_do_not_matter(world: World, held: FaceSet) -> None:
     other = replace(world, network=None, lora=None)  # type: ignore[arg-type]
-    plain, bare = (generate(w, None, held.captions[:1], [1], steps=2) for w in (world, other))
+    plain, bare = (generate(w, None, held.captions[:1], [1], SamplingOptions(2)) for w in (world, other))
     assert torch.equal(plain, bare)
 
 
 @pytest.mark.slow
 def test_moments(world: World, held: FaceSet) -> None:
     moments: list[Moment] = []
-    generate(world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], steps=3, record=moments.append)
+    generate(world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], SamplingOptions(3), record=moments.append)
     assert [moment.step for moment in moments] == [0, 1, 2]
     assert moments[0].sigma == 1 > moments[1].sigma > moments[2].sigma > 0
     for moment in moments:
@@ -68,12 +70,15 @@ def test_moments(world: World, held: FaceSet) -> None:
 
 @pytest.mark.slow
 def test_regions_at_their_defaults_change_no_byte(world: World, held: FaceSet) -> None:
-    given = torch.from_numpy(held.ids[:1]), held.captions[:1], [1], 2
-    plain = generate(world, *given)
-    assert torch.equal(generate(world, *given, regions=(Region("hair"), Region("skin", 0.3, 0.9, 1.0))), plain)
-    assert torch.equal(generate(world, *given, region_prompts={}), plain)
-    assert not torch.equal(generate(world, *given, regions=(Region("hair", 0.0),)), plain)
-    assert not torch.equal(generate(world, *given, region_prompts={"hair": "red hair"}), plain)
+    given = torch.from_numpy(held.ids[:1]), held.captions[:1], [1]
+    two, prompted = SamplingOptions(2), partial(generate, world, *given, SamplingOptions(2))
+    plain = generate(world, *given, two)
+    assert torch.equal(
+        generate(world, *given, replace(two, regions=(Region("hair"), Region("skin", 0.3, 0.9, 1.0)))), plain
+    )
+    assert torch.equal(prompted(region_prompts={}), plain)
+    assert not torch.equal(generate(world, *given, replace(two, regions=(Region("hair", 0.0),))), plain)
+    assert not torch.equal(prompted(region_prompts={"hair": "red hair"}), plain)
 
 
 @pytest.mark.slow
@@ -82,9 +87,8 @@ def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSe
     runs: list[list[Moment]] = [[], [], []]
     windows = ((), (Region("hair", 0.0, 0.4, 1.0),), (Region("hair", 0.0, 0.0, 0.4),))
     for record, regions in zip(runs, windows, strict=True):
-        generate(
-            world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], 4, record=record.append, regions=regions
-        )
+        options = SamplingOptions(4, regions=regions)
+        generate(world, torch.from_numpy(held.ids[:1]), held.captions[:1], [1], options, record=record.append)
     late, early = (
         [torch.equal(a.latents, b.latents) for a, b in zip(runs[0], other, strict=True)] for other in runs[1:]
     )
@@ -96,7 +100,7 @@ def test_a_regions_window_is_on_the_samplings_percent(world: World, held: FaceSe
 
 @pytest.mark.slow
 def test_region_prompts_one_for_all_or_one_for_each(world: World, held: FaceSet) -> None:
-    given = torch.from_numpy(held.ids[:2]), held.captions[:2], [1, 2], 2
+    given = torch.from_numpy(held.ids[:2]), held.captions[:2], [1, 2], SamplingOptions(2)
     same = generate(world, *given, region_prompts={"hair": "red hair"})
     assert torch.equal(generate(world, *given, region_prompts={"hair": ["red hair", "red hair"]}), same)
     mixed = generate(world, *given, region_prompts={"hair": ["red hair", "blue hair"]})
@@ -105,8 +109,8 @@ def test_region_prompts_one_for_all_or_one_for_each(world: World, held: FaceSet)
 
 
 def test_regions_need_a_mask(world: World) -> None:
-    with pytest.raises(ValueError, match="give label maps with their strengths and prompts"):
-        generate(world, None, ["a woman"], [1], 1, region_prompts={"hair": "red hair"})
+    with pytest.raises(ValueError, match="need label maps"):
+        generate(world, None, ["a woman"], [1], region_prompts={"hair": "red hair"})
 
 
 def test_a_folder_without_weights_is_an_error_message(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.checkpoints.convert import convert
-from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training import checkpoints
 from mogle_core.training.config.reading import TrainingConfig

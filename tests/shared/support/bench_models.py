@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.training.start import fresh_lora
 

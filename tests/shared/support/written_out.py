@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mogle_core.model.flux.attention import attend
 from mogle_core.model.flux.files import load, read_params
-from mogle_core.model.flux.model import Flux, attend
+from mogle_core.model.flux.model import Flux
 from mogle_core.model.stream.attention import StreamOptions
-from mogle_core.model.stream.blocks import MaskStream, double_block, single_block
+from mogle_core.model.stream.blocks import double_block, single_block
 from mogle_core.model.stream.lora import LowRank
+from mogle_core.model.stream.mask_stream import MaskInputs, MaskStream
 from mogle_core.model.stream.mask_tokens import mask_modulations, mask_positions
 from support.small_weights import TINY, flux_weights
 
@@ -68,10 +70,11 @@ class Scene:
         image = mask_positions(ROWS, COLUMNS)
         return model.rotary(torch.cat((torch.zeros(1, TEXT, 3), image), dim=1))
 
-    def stream(self, model: Flux, **changes: object) -> MaskStream:
+    def stream(self, model: Flux, text: int = 0, **changes: object) -> MaskStream:
         rotary = model.rotary(mask_positions(ROWS, COLUMNS))
         modulations = mask_modulations(model, self.own, self.lora)
-        return MaskStream(self.tokens.clone(), modulations, rotary, self.lora, self.options, **changes)
+        given = MaskInputs(modulations, rotary, self.lora, self.options, **changes)
+        return MaskStream(self.tokens.clone(), given, text)
 
 
 def noise(seed: int, tokens: int) -> Tensor:

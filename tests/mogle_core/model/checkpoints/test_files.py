@@ -19,16 +19,9 @@ from support.small_weights import flux_weights, taesd_weights
 from torch import Tensor
 
 from mogle_core.masks.labels import CLASS_NAMES
-from mogle_core.model.checkpoints.files import (
-    Recipe,
-    config_metadata,
-    read,
-    read_config,
-    read_lora,
-    read_network,
-    read_tensors,
-    save,
-)
+from mogle_core.model.checkpoints.files import read, read_lora, read_network, save
+from mogle_core.model.checkpoints.recipe import Recipe, config_metadata, read_config
+from mogle_core.model.checkpoints.tensors import read_tensors
 from mogle_core.model.mixture.network import MoGLE, MoGLEConfig, from_official, to_official
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, parse

@@ -9,8 +9,9 @@ from support.written_out import flux
 from torch.utils.flop_counter import FlopCounterMode
 
 from mogle_core.model.flux.cost import Tokens, network_operations, operations, share_of_whole
-from mogle_core.model.flux.model import FluxParams, MaskCondition
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
 
 GRID, TEXT = (16, 16), 64

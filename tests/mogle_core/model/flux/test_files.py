@@ -15,7 +15,8 @@ from support.small_weights import FluxSizes, as_diffusers, linears
 from torch import Tensor, nn
 
 from mogle_core.model.flux.files import load, load_flux, read_params
-from mogle_core.model.flux.model import Flux, FluxParams
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.support.errors import WeightsError
 
 GOLDEN = DATA / "golden" / "flux_tiny.safetensors"

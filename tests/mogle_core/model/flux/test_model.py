@@ -11,9 +11,13 @@ from safetensors.torch import load_file
 from support.golden import AXES, GOLDEN, read_lora, read_transformer
 from torch import Tensor
 
+from mogle_core.model.flux.attention import attend, rope, rotate
 from mogle_core.model.flux.files import load, read_params
-from mogle_core.model.flux.model import Flux, FluxParams, MaskCondition, attend, rope, rotate, timestep_embedding
+from mogle_core.model.flux.layers import timestep_embedding
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.stream.attention import StreamOptions
+from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.mask_tokens import mask_modulations, mask_positions
 
 GRID = (2, 3)
@@ -75,13 +79,13 @@ def test_the_masks_vector_has_time_zero_and_its_own_guidance(model: Flux) -> Non
     pooled, guidance = given["pooled"], given["guidance"]
     stream = model.open_stream(condition(), pooled, guidance)
     one = model.open_stream(condition(guidance=1.0), pooled, guidance)
-    told = model.open_stream(condition(), pooled, torch.ones(2))
+    as_one = model.open_stream(condition(), pooled, torch.ones(2))
     zero = mask_modulations(model, model.vector(torch.zeros(2), pooled, guidance), condition().lora)
-    for name, modulation in stream.modulations.items():
+    for name, modulation in stream.given.modulations.items():
         assert torch.equal(modulation, zero[name])
-        assert torch.equal(one.modulations[name], told.modulations[name])
-        assert not torch.equal(one.modulations[name], modulation)
-    assert torch.equal(stream.rotary, model.rotary(mask_positions(*GRID)))
+        assert torch.equal(one.given.modulations[name], as_one.given.modulations[name])
+        assert not torch.equal(one.given.modulations[name], modulation)
+    assert torch.equal(stream.given.rotary, model.rotary(mask_positions(*GRID)))
 
 
 def test_model_without_guidance_ignores_it() -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mogle_core.model.flux.frozen import FP8, Fp8Linear, load_base, narrowed, widened
+from mogle_core.model.flux.fp8 import FP8, Fp8Linear, narrowed, widened
+from mogle_core.model.flux.frozen import load_base
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.offload import blocks_of, next_block, travelling
 from mogle_core.model.mixture.network import MoGLE

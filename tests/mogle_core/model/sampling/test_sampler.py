@@ -13,10 +13,11 @@ from support.written_out import flux
 from torch import Tensor
 
 from mogle_core.masks.decode import decode_tensor
-from mogle_core.model.checkpoints.files import Recipe
+from mogle_core.model.checkpoints.recipe import Recipe
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.mixture.regions import Region
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.sampling.sampler import noise_of, sample
 from mogle_core.model.stream.kept_keys import Refresh
 from mogle_core.model.stream.lora import MaskLoRA
@@ -59,7 +60,7 @@ def run(models: Small) -> Callable[..., Tensor]:
 
     def run(steps: int = 3, **options: Any) -> Tensor:
         noise = noise_of([3, 4], 16 * SIDE, 16 * SIDE)
-        return sample(models, masks, text, noise, steps, GUIDANCE, empty=empty, **options)
+        return sample(models, masks, text, noise, SamplingOptions(steps, GUIDANCE, **options), empty=empty)
 
     return run
 

@@ -21,7 +21,8 @@ from support.written_out import (
 )
 from torch import Tensor
 
-from mogle_core.model.flux.model import Flux, attend
+from mogle_core.model.flux.attention import attend
+from mogle_core.model.flux.model import Flux
 from mogle_core.model.stream.attention import ByStream, StreamOptions, attention_mask, who_sees_whom
 from mogle_core.model.stream.region_text import RegionText
 

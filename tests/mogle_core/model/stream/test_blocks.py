@@ -34,11 +34,13 @@ from support.written_out import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mogle_core.model.flux.model import Flux, attend
+from mogle_core.model.flux.attention import attend
+from mogle_core.model.flux.model import Flux
 from mogle_core.model.stream.attention import StreamOptions
-from mogle_core.model.stream.blocks import double_block, linear, single_block
+from mogle_core.model.stream.blocks import double_block, single_block
 from mogle_core.model.stream.lora import LowRank
 from mogle_core.model.stream.mask_tokens import embed_tokens, mask_modulations, mask_positions
+from mogle_core.model.stream.shared_layers import linear
 
 pytestmark = pytest.mark.usefixtures("inference")
 
@@ -179,7 +181,7 @@ def test_a_block_that_the_host_skipped_is_not_counted(model: Flux) -> None:
 def test_inputs_are_left_as_they_were(options: StreamOptions, autograd: bool, model: Flux) -> None:
     scene, fresh = Scene(options=options), Scene(options=options)
     mask = scene.stream(model)
-    modulations, rotary = {name: m.clone() for name, m in mask.modulations.items()}, scene.rotary(model)
+    modulations, rotary = {name: m.clone() for name, m in mask.given.modulations.items()}, scene.rotary(model)
     x, host_rotary = torch.cat((scene.txt, scene.img), 1), rotary.clone()
     with torch.set_grad_enabled(autograd):
         block = model.get_submodule(DOUBLE)
@@ -193,7 +195,7 @@ def test_inputs_are_left_as_they_were(options: StreamOptions, autograd: bool, mo
     assert torch.equal(host_rotary, rotary)
     assert torch.equal(img, kept)  # a view into our own buffer, and not written over either
     assert torch.equal(txt, text)
-    assert all(torch.equal(modulation, modulations[name]) for name, modulation in mask.modulations.items())
+    assert all(torch.equal(modulation, modulations[name]) for name, modulation in mask.given.modulations.items())
     assert all(torch.equal(tensor, WEIGHTS[name]) for name, tensor in model.state_dict().items())
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.stream.attention import StreamOptions
-from mogle_core.model.stream.blocks import MaskStream
 from mogle_core.model.stream.kept_keys import Kept, Refresh, Reuse, kept_bytes, nearest
+from mogle_core.model.stream.mask_stream import MaskInputs, MaskStream
 from mogle_core.model.stream.mask_tokens import mask_positions
 
 BLOCKS = DEPTH + TINY.single
@@ -24,7 +24,7 @@ def model() -> Flux:
 
 def resting(model: Flux, scene: Scene, kept: Kept) -> MaskStream:
     rotary = model.rotary(mask_positions(2, 3))
-    return MaskStream(scene.tokens[:, :0], {}, rotary, scene.lora, scene.options, reuse=kept)
+    return MaskStream(scene.tokens[:, :0], MaskInputs({}, rotary, scene.lora, scene.options, reuse=kept))
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.3, 1.7])

@@ -12,13 +12,16 @@ from support.golden import read_lora, read_transformer
 from support.written_out import BATCH, DOUBLE, MASK, SINGLE, TEXT, Scene, close, flux, noise
 from torch import Tensor
 
-import mogle_core.model.flux.model
+import mogle_core.model.flux.layers
 import mogle_core.model.stream.attention
 from mogle_core.masks.labels import CLASS_NAMES
-from mogle_core.model.flux.model import Flux, MaskCondition, attend
+from mogle_core.model.flux.attention import attend
+from mogle_core.model.flux.model import Flux
 from mogle_core.model.mixture.mask_latents import class_shares
 from mogle_core.model.stream.attention import StreamOptions, attention_mask
-from mogle_core.model.stream.blocks import MaskStream, double_block, single_block
+from mogle_core.model.stream.blocks import double_block, single_block
+from mogle_core.model.stream.condition import MaskCondition
+from mogle_core.model.stream.mask_stream import MaskStream
 from mogle_core.model.stream.mask_tokens import mask_positions
 from mogle_core.model.stream.region_text import RegionPrompt, RegionText, area_of, join_context, text_bias
 
@@ -302,7 +305,7 @@ def test_the_mask_is_built_once_a_pass_and_only_if_there_is_a_text(model: Flux, 
         seen.append(mask)
         return attend(q, k, v, turned, mask)
 
-    monkeypatch.setattr(mogle_core.model.flux.model, "attend", spy)
+    monkeypatch.setattr(mogle_core.model.flux.layers, "attend", spy)
     run(model, words(1, 4))
     assert len(seen) > 2 and seen == [None] * len(seen) and not built
     run(model, words(1, 4), (RegionText(words(2, 3), EVERYWHERE),))

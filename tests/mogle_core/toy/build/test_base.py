@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
-from mogle_core.model.flux.model import Flux, FluxParams, rotate
+from mogle_core.model.flux.attention import rotate
+from mogle_core.model.flux.model import Flux
+from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.stream.heads import split_heads
 from mogle_core.model.stream.mask_tokens import mask_positions
 from mogle_core.toy.build.base import Painter, look_near, train_base

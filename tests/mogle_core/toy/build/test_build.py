@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.build import STAGES, build
 from mogle_core.toy.build.latents import encode_masks
 from mogle_core.toy.build.loop import Plan, fit, schedule
@@ -88,5 +89,5 @@ def test_rehearsal(tmp_path: Path) -> None:
     build(tmp_path / "out", tmp_path / "work", stages=list(STAGES)[:6], budget=0.0005)
     world = load_world(tmp_path / "out")
     assert world.recipe.gate_timestep == "training"
-    pictures = generate(world, None, ["a woman with red hair"], [1], steps=1, size=(32, 32))
+    pictures = generate(world, None, ["a woman with red hair"], [1], SamplingOptions(1), size=(32, 32))
     assert pictures.shape == (1, 32, 32, 3)

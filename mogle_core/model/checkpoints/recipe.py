@@ -1,0 +1,93 @@
+"""What a checkpoint's numbers mean, beyond its tensors: the notes in its file's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...masks.labels import CLASS_NAMES
+from ..mixture.gate_time import GateTimestep
+from ..mixture.network import MoGLEConfig
+from ..stream.attention import StreamOptions
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a checkpoint's numbers mean, beyond its tensors; written into our files' metadata.
+
+    gate_timestep: `sampling`, the gate was given sigma * 1000, as the official inference does; `training`,
+        sigma in 0..1, as the official training does.
+    label_space, resolution: of the masks and pictures that it was trained on.
+    options: how mask tokens attended in training.
+    """
+
+    gate_timestep: GateTimestep = "sampling"
+    label_space: str = "celebamask"
+    resolution: int = 512
+    options: StreamOptions = StreamOptions()
+
+    def metadata(self) -> dict[str, str]:
+        return {
+            "mogle.gate_timestep": self.gate_timestep,
+            "mogle.label_space": self.label_space,
+            "mogle.class_names": ",".join(CLASS_NAMES),
+            "mogle.train_resolution": str(self.resolution),
+            "mogle.union_cond_attn": str(self.options.union_attention).lower(),
+            "mogle.independent_condition": str(self.options.independent_condition).lower(),
+            "mogle.add_cond_attn": str(self.options.add_condition_attention).lower(),
+            "mogle.latent_lora": str(self.options.latent_lora).lower(),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Recipe:
+        """The defaults are the published checkpoint's, whose files say nothing."""
+
+        def flag(name: str, default: bool) -> bool:
+            return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
+
+        default = cls()
+        timestep, resolution = metadata.get("mogle.gate_timestep"), metadata.get("mogle.train_resolution", "")
+        return cls(
+            gate_timestep="training" if timestep == "training" else default.gate_timestep,
+            label_space=metadata.get("mogle.label_space", default.label_space),
+            resolution=int(resolution) if resolution.isdecimal() else default.resolution,
+            options=StreamOptions(
+                union_attention=flag("union_cond_attn", True),
+                independent_condition=flag("independent_condition", False),
+                add_condition_attention=flag("add_cond_attn", False),
+                latent_lora=flag("latent_lora", False),
+            ),
+        )
+
+
+def config_metadata(config: MoGLEConfig) -> dict[str, str]:
+    """The network's variant in the official options' words; the scalar gate has no other trace."""
+    return {
+        "mogle.experts": config.experts,
+        "mogle.gate": config.gate,
+        "mogle.has_expert": str(config.has_experts).lower(),
+        "mogle.has_gating": str(config.gate != "none").lower(),
+        "mogle.weight_is_scale": str(config.gate == "scalar").lower(),
+    }
+
+
+def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEConfig:
+    """The network's variant: what our metadata says, so that a lost tensor is missed; else off the keys.
+
+    Official files say nothing, and their keys do not show the scalar gate.
+    """
+    gate, experts = metadata.get("mogle.gate"), metadata.get("mogle.experts")
+    if gate in ("matrix", "scalar", "static", "none") and experts in ("both", "global", "local"):
+        has_experts = metadata.get("mogle.has_expert", "true") == "true"
+        return MoGLEConfig(experts, has_experts, gate)  # type: ignore[arg-type]
+    has_global = any(name.startswith("global_expert.") for name in names)
+    has_local = any(name.startswith("local_experts.") for name in names)
+    config = MoGLEConfig(has_experts=has_global or has_local)
+    if has_global != has_local:
+        config = replace(config, experts="global" if has_global else "local")
+    if not any(name.startswith("gating.") for name in names):
+        return replace(config, gate="none")
+    if not any(name.startswith("gating.noise_proj.") for name in names):
+        return replace(config, gate="static")
+    return replace(config, gate="scalar" if metadata.get("mogle.weight_is_scale") == "true" else "matrix")

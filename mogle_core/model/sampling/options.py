@@ -1,0 +1,28 @@
+"""How one picture is sampled: everything that does not differ from picture to picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..mixture.regions import Region
+from ..stream.kept_keys import Refresh
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """Steps, guidances, and how the mask acts. At the defaults the mask acts as in the paper.
+
+    guidance: the guidance embedding's value. cfg: classifier-free guidance against the empty prompt; 1 is none.
+    regions: strengths and time windows of single masks. strength: of the whole mask; 0 is the base model.
+    mask_guidance: the mask stream's guidance embedding; None takes `guidance`.
+    refresh: when the mask stream's keys are computed anew. mask_tokens: `full`, or `half` for a quarter of them.
+    """
+
+    steps: int
+    guidance: float = 1.0
+    cfg: float = 1.0
+    regions: tuple[Region, ...] = ()
+    strength: float = 1.0
+    mask_guidance: float | None = None
+    refresh: Refresh = Refresh()
+    mask_tokens: str = "full"

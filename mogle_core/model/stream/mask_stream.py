@@ -1,0 +1,162 @@
+"""The third stream in one forward pass: what every block is given of the mask, and what a block leaves for the next.
+
+Image and mask tokens go through each shared Linear in one call, as one tensor [image | mask], so that a weight is
+moved or dequantised once. Between two blocks the host holds a view of its image part; as long as the host passes
+that view on unchanged, nothing is copied.
+
+A pass that reuses the mask's keys of an earlier one has no mask tokens: its blocks run as the host's blocks would,
+but attend to those keys as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from .attention import ByStream, StreamOptions, who_sees_whom
+from .condition import MaskCondition
+from .kept_keys import Kept
+from .lora import LowRank
+from .mask_tokens import Grid, embed_tokens, spread_positions
+from .region_text import RegionText
+from .transformer import Transformer
+
+
+@dataclass(frozen=True)
+class MaskInputs:
+    """What all blocks of a pass are given of the mask; no block changes it.
+
+    modulations: for each block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens.
+    rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
+    texts: the regions' texts, which are the last of the host's text tokens.
+    separate_calls, keep, reuse: as in `MaskCondition`.
+    """
+
+    modulations: Mapping[str, Tensor]
+    rotary: Tensor
+    lora: Mapping[str, LowRank] = field(default_factory=dict)
+    options: StreamOptions = field(default_factory=StreamOptions)
+    separate_calls: bool = False
+    texts: tuple[RegionText, ...] = ()
+    keep: Kept | None = None
+    reuse: Kept | None = None
+
+    def modulation(self, layer: str, chunks: int) -> tuple[Tensor, ...]:
+        return self.modulations[layer].chunk(chunks, dim=-1)
+
+
+@dataclass
+class MaskStream:
+    """The mask stream of one forward pass: made before the first block, dead after the last.
+
+    tokens: (B, M, H), the mask tokens after the last visited block; (B, 0, H) in a pass that reuses keys.
+    text: how many text tokens the host has, with the regions'; a double block sees for itself.
+    blocks: how many blocks have been visited.
+    """
+
+    tokens: Tensor
+    given: MaskInputs
+    text: int = 0
+    blocks: int = 0
+    # What the last block left behind: [others | mask], and the part of it that the host was given.
+    _joint: Tensor | None = None
+    _handed_out: Tensor | None = None
+    # The host hands the same embedding and mask to every block: extended once.
+    _rotary: tuple[Tensor, Tensor] | None = None
+    _sights: dict[int, tuple[Tensor | None, Tensor | ByStream | None]] = field(default_factory=dict)
+
+    @property
+    def running(self) -> MaskStream | None:
+        """This stream if it has tokens to run through a block; None if the pass reuses keys."""
+        return self if self.given.reuse is None else None
+
+    def join(self, others: Tensor) -> Tensor:
+        """The host's tokens (B, N, H) and the mask's as one tensor (B, N + M, H)."""
+        if self._joint is None or others is not self._handed_out:
+            joint = torch.cat((others, self.tokens), dim=1)
+            self.part(joint, others.shape[1])  # releases what the last block left behind
+            return joint
+        return self._joint
+
+    def part(self, joint: Tensor, others: int) -> Tensor:
+        """Store a block's result (B, N + M, H); returns the host's part of it, a view (B, N, H)."""
+        self._joint, self._handed_out = joint, joint[:, :others]
+        self.tokens = joint[:, others:]
+        return self._handed_out
+
+    def move(self, tokens: Tensor) -> None:
+        """Take tokens (B, M, H) that were moved apart from the host's; the next block joins them anew."""
+        self._joint = self._handed_out = None
+        self.tokens = tokens
+
+    def resumed(self, joint: Tensor, others: int) -> tuple[MaskStream, Tensor]:
+        """A stream that continues from `joint` (B, N + M, H) while this one stays as it is, and the host's view."""
+        stream = replace(self)
+        return stream, stream.part(joint, others)
+
+    def whole(self, others: Tensor) -> Tensor:
+        """A block's result with the mask tokens behind it, or alone where the block left none (the last one)."""
+        return others if self._joint is None or others is not self._handed_out else self._joint
+
+    def extend_rotary(self, rotary: Tensor | None) -> Tensor | None:
+        """The host's embedding with the mask tokens' behind it; None (no positions) stays None."""
+        if rotary is None:
+            return None
+        if self._rotary is None or self._rotary[0] is not rotary:
+            masks = self.given.rotary
+            extended = torch.cat((rotary, masks.to(rotary).expand(rotary.shape[0], *masks.shape[1:])), dim=2)
+            self._rotary = (rotary, extended)
+        return self._rotary[1]
+
+    def extend_mask(self, mask: Tensor | None, like: Tensor, others: int) -> Tensor | ByStream | None:
+        """The host's attention mask, extended by the mask tokens and these options; None if none is needed."""
+        if others not in self._sights or self._sights[others][0] is not mask:
+            given, count = self.given, self.given.rotary.shape[2]
+            sights = who_sees_whom(mask, others, count, given.options, like, given.texts, self.text)
+            self._sights[others] = (mask, sights)
+        return self._sights[others][1]
+
+    def keys(self, block: str, k: Tensor, v: Tensor, others: int) -> tuple[Tensor, Tensor]:
+        """A block's keys and values (B, heads, S, D), the mask's among them, from this pass or an earlier one."""
+        self.blocks += 1
+        if self.given.reuse is not None:
+            mask_k, mask_v = self.given.reuse[block]
+            return torch.cat((k, mask_k), dim=2), torch.cat((v, mask_v), dim=2)
+        if self.given.keep is not None:
+            self.given.keep[block] = (k[:, :, others:].clone(), v[:, :, others:].clone())
+        return k, v
+
+
+def open_stream(
+    transformer: Transformer,
+    mask: MaskCondition,
+    positions: Tensor,
+    grid: Grid,
+    rotary: Callable[[Tensor], Tensor],
+    text: int = 0,
+) -> MaskStream:
+    """The mask stream at the start of a pass.
+
+    Args:
+        mask: with its modulations, unless it reuses keys.
+        positions: the image tokens' ids (B, N, axes), on `grid`. rotary: their embedding, by the host.
+        text: how many tokens are text.
+    """
+    if mask.reuse is None:
+        tokens = embed_tokens(transformer, mask.tokens, mask.lora)
+    else:
+        tokens = mask.tokens.new_empty(len(mask.tokens), 0, transformer.params.hidden_size)
+    given = MaskInputs(
+        modulations=mask.modulations or {},
+        rotary=rotary(spread_positions(positions, grid, mask.grid)),
+        lora=mask.lora,
+        options=mask.options,
+        separate_calls=mask.separate_calls,
+        texts=mask.texts,
+        keep=mask.keep,
+        reuse=mask.reuse,
+    )
+    return MaskStream(tokens, given, text)

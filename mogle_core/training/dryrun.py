@@ -13,12 +13,13 @@ from ..dataset import DatasetError
 from ..masks.labels import NUM_MASKS
 from ..model.encoders.registry import named_models
 from ..model.flux.model import Flux
-from ..model.flux.offload import blocks_of, spread, travelling
+from ..model.flux.offload import spread, travelling
 from ..model.flux.params import FluxParams
 from ..model.flux_latents import TOKEN_PIXELS, TOKEN_WIDTH
 from ..model.mixture.network import MoGLE
 from ..model.stream.condition import MaskCondition
 from ..model.stream.lora import LowRank, MaskLoRA
+from ..model.stream.transformer import blocks_of
 from ..support.sentences import counted
 from .config.reading import TrainingConfig
 from .data.draws import generator
@@ -98,7 +99,7 @@ def _weights(flux: Flux, config: TrainingConfig) -> tuple[float, float]:
     """Bytes of the frozen weights that stay on the device (with two blocks on their way), and of those that wait."""
     model = config.model
     wide = _BYTES["float32" if model.base_dtype == "float32" else "bf16"]
-    inner = {id(p) for block in blocks_of(flux) for p in block.parameters() if p.ndim > 1}
+    inner = {id(p) for block in blocks_of(flux).values() for p in block.parameters() if p.ndim > 1}
     size = {id(p): p.numel() * (_BYTES[model.base_dtype] if id(p) in inner else wide) for p in flux.parameters()}
     waiting = [
         sum(size[id(getattr(module, name))] for module, name in travelling(block))
@@ -135,7 +136,7 @@ def _saved(flux: Flux, params: FluxParams, lora: MaskLoRA, sizes: Sizes) -> tupl
     }
     counter = _Counter(frozenset(p.untyped_storage()._cdata for p in flux.parameters()), 2 * tokens + sizes.text)
     handles = []
-    for block in blocks_of(flux):
+    for block in blocks_of(flux).values():
         handles.append(block.register_forward_pre_hook(lambda *_: counter.begin()))
         handles.append(block.register_forward_hook(lambda *_: counter.finish()))
     mask = MaskCondition(empty(count, tokens, TOKEN_WIDTH, grad=True), sizes.grid, low_rank)

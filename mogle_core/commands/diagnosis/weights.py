@@ -128,7 +128,7 @@ def _parser(file: Path) -> Weights:
 
 
 def _of_the_toy(file: Path, shapes: Shapes) -> Weights | None:
-    from ...model.checkpoints.files import read_tensors
+    from ...model.checkpoints.tensors import read_tensors
     from ...parse.judge import read_judge
     from ...toy.judge import Judge
     from ...toy.places import FILES, WEIGHTS

@@ -12,15 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..stream import transformer
+from ..stream.transformer import blocks_of
 from .model import Flux
 
 Forward = Callable[..., Any]
-
-
-def blocks_of(flux: Flux) -> list[nn.Module]:
-    """All blocks in the order in which a pass visits them."""
-    return list(transformer.blocks_of(flux).values())
 
 
 def recompute_activations(flux: Flux) -> None:
@@ -126,7 +121,7 @@ class Offloaded:
 
 def spread(flux: Flux, count: int) -> list[nn.Module]:
     """`count` blocks, evenly among all, so that each one's weights have others' time to travel in."""
-    blocks = blocks_of(flux)
+    blocks: list[nn.Module] = list(blocks_of(flux).values())
     count = min(count, len(blocks))
     return [blocks[i * len(blocks) // count] for i in range(count)]
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from mogle_core.model.flux.fp8 import FP8, Fp8Linear, narrowed, widened
 from mogle_core.model.flux.frozen import load_base
 from mogle_core.model.flux.model import Flux
-from mogle_core.model.flux.offload import blocks_of, next_block, travelling
+from mogle_core.model.flux.offload import next_block, travelling
 from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.stream.transformer import blocks_of
 from mogle_core.toy.places import FILES, WEIGHTS
 from mogle_core.training.data.draws import draw, generator
 from mogle_core.training.start import fresh_lora
@@ -52,7 +53,7 @@ def test_recomputing_and_offloading_change_no_bit(kind: str) -> None:
 
 def test_offloaded_weights_are_not_on_the_device_between_passes() -> None:
     flux = load_base(TOY, "bf16", CPU, 3, recompute=True)
-    for block in blocks_of(flux):
+    for block in blocks_of(flux).values():
         assert all(getattr(module, name).is_meta for module, name in travelling(block))
     assert not flux.double_blocks[0].img_mod.lin.weight.is_meta
 

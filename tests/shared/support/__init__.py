@@ -1,1 +1,1 @@
-"""What several tests share: hosts and servers, small models and sets, label maps, written-out formulas."""
+"""Shared by several tests: hosts and servers, small models and data sets, label maps, written-out formulas."""

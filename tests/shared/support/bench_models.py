@@ -1,4 +1,4 @@
-"""What is measured: transformers, LoRAs and inputs of any size, with random weights."""
+"""What the benchmarks measure: transformers, LoRAs and inputs of any size, with random weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RANK = 4
 
 @dataclass(frozen=True)
 class Inputs:
-    """One step's, for a picture of `grid` tokens."""
+    """The inputs of one step, for an image of `grid` tokens."""
 
     image: Tensor
     text: Tensor
@@ -30,7 +30,7 @@ class Inputs:
 
     @classmethod
     def random(cls, params: FluxParams, side: int, text: int, like: Tensor) -> Inputs:
-        """Of side x side tokens; dtype and device are those of `like`."""
+        """Inputs of side x side tokens, with dtype and device of `like`."""
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, device=like.device, dtype=like.dtype)
@@ -43,7 +43,7 @@ class Inputs:
 
 
 def random_flux(params: FluxParams, dtype: torch.dtype, device: torch.device) -> Flux:
-    """The transformer with random weights, made where it will run; on `meta` it has only shapes."""
+    """The transformer with random weights, created on its device; on `meta` it has only shapes."""
     with torch.device("meta"):
         model = Flux(params)
     model = model.to(dtype).to_empty(device=device)
@@ -53,7 +53,7 @@ def random_flux(params: FluxParams, dtype: torch.dtype, device: torch.device) ->
 
 
 def random_lora(model: Flux, dtype: torch.dtype, device: torch.device) -> MaskLoRA:
-    """A LoRA on the official trainer's layers, with nothing in it zero."""
+    """A LoRA on the layers that the official trainer uses, without a zero in it."""
     lora = fresh_lora(model, RANK, torch.Generator().manual_seed(0)).to(device, dtype).requires_grad_(False)
     for parameter in lora.parameters():
         torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)

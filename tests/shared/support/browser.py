@@ -1,4 +1,4 @@
-"""A page of a real ComfyUI in a real Chromium, as the tests drive it."""
+"""A page of a real ComfyUI in a real Chromium, and how the tests use it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NOTHING = (900, 600)  # a pixel of the page where `lay_out` leaves the graph emp
 
 
 def chromium() -> str | None:
-    """The browser that CHROMIUM_PATH names, or the system's; playwright's own is never downloaded."""
+    """The browser that CHROMIUM_PATH names, or the system's. Playwright's browser is never downloaded."""
     named = os.environ.get(VARIABLE)
     return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class ComfyPage:
-    """ComfyUI's page. `complaints` are errors that the host alone does not make, `strangers` foreign requests."""
+    """ComfyUI's page. `complaints` are errors that ComfyUI alone does not cause, `strangers` foreign requests."""
 
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
@@ -88,7 +88,7 @@ class ComfyPage:
         self.page.wait_for_function(f"() => {expression}")
 
     def command(self, name: str) -> None:
-        """What one of the frontend's menus or keys does."""
+        """Runs what one of the frontend's menus or keys runs."""
         self.js("app.extensionManager.command.execute(given)", name)
 
     def keys(self, *keys: str) -> None:
@@ -96,7 +96,7 @@ class ComfyPage:
             self.page.keyboard.press(key)
 
     def lay_out(self) -> None:
-        """A new graph of the painter and Save Image, the painter in the middle."""
+        """A new graph of a painter, in the middle, and Save Image."""
         self.page.evaluate("""() => {
             app.graph.clear();
             const painter = LiteGraph.createNode('MoGLEMaskPainter');
@@ -113,7 +113,7 @@ class ComfyPage:
         }""")
 
     def click_title(self, node: str = PAINTER) -> None:
-        """Selects a node as a user does: by another click where the page had not drawn it there yet."""
+        """Selects a node as a user does, and clicks again if the page had not yet drawn the node there."""
         is_selected = f"() => Object.values(app.canvas.selected_nodes).some((one) => one.id == ({node}).id)"
         for _ in range(12):
             self.page.mouse.click(*self._title(node))
@@ -123,7 +123,7 @@ class ComfyPage:
         raise AssertionError(f"A click on the title did not select {node}.")
 
     def _title(self, node: str) -> tuple[float, float]:
-        """A pixel of the page in a node's title."""
+        """A pixel of the page in the title of a node."""
         x, y = self.js(f"""(() => {{
             const {{ scale, offset }} = app.canvas.ds;
             const box = app.canvas.canvas.getBoundingClientRect();
@@ -133,7 +133,7 @@ class ComfyPage:
         return x, y
 
     def drop(self, file: Path) -> None:
-        """A real file dropped on the empty graph."""
+        """Drops a real file on the empty graph."""
         session = self.page.context.new_cdp_session(self.page)
         for kind in ("dragEnter", "dragOver", "drop"):
             dragged = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
@@ -163,7 +163,7 @@ class ComfyPage:
         return Editor(self.page)
 
     def edit(self) -> Editor:
-        """Opens the editor by the node's button."""
+        """Opens the editor with the button of the node."""
         self.paint_button.click()
         self.editor.canvas.wait_for()
         return self.editor
@@ -172,7 +172,7 @@ class ComfyPage:
         return json.loads(self.js("app.graphToPrompt().then(({ output }) => JSON.stringify(output))"))
 
     def queue(self) -> dict[str, Any]:
-        """Runs the graph as the page's button does; the outputs by node id."""
+        """Runs the graph as the page's button does. Returns the outputs by node id."""
         before = set(self.server.get("/history"))
         self.js("app.queuePrompt(0)")
         wait_until(lambda: len(set(self.server.get("/history")) - before) > 0)
@@ -182,7 +182,7 @@ class ComfyPage:
 
 @contextmanager
 def running() -> Iterator[Browser]:
-    """A Chromium. One a process: playwright allows no second loop."""
+    """A Chromium. There is one per process, because playwright allows only one loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(OPTIONS))
         yield browser
@@ -190,7 +190,7 @@ def running() -> Iterator[Browser]:
 
 
 def visit(browser: Browser, server: Server, vue: bool, language: str = "en") -> ComfyPage:
-    """ComfyUI opened in a new profile, in the newer renderer or the classic one, with a painter in the graph."""
+    """Opens ComfyUI in a new profile, in the newer or the classic renderer, with a painter in the graph."""
     wishes = {"TutorialCompleted": True, "VueNodes.Enabled": vue, "Locale": language}
     for name, wish in wishes.items():
         server.post(f"/settings/Comfy.{name}", wish)

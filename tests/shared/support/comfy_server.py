@@ -1,4 +1,4 @@
-"""A real ComfyUI server in a process of its own, and the few requests that tests make of it."""
+"""A real ComfyUI server in a separate process, and the requests that tests send to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _direct = build_opener(ProxyHandler({}))  # a proxy of the environment is not fo
 
 
 class PromptRefusedError(Exception):
-    """Validation answered 400. `answer` is the server's JSON, the text holds every message of it."""
+    """Validation answered 400. `answer` is the JSON of the server, the text holds all of its messages."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.answer = answer
@@ -41,7 +41,7 @@ class PromptRefusedError(Exception):
 
 
 class PromptFailedError(Exception):
-    """A node raised. `node_type` is its id in the pack, `sentence` what it said."""
+    """A node raised an error. `node_type` is the id of the node, `sentence` its message."""
 
     def __init__(self, node_type: str, sentence: str, traceback: str = "") -> None:
         self.node_type, self.sentence = node_type, sentence
@@ -49,10 +49,10 @@ class PromptFailedError(Exception):
 
 
 class Server:
-    """A context manager. `packs` gives each pack's folder name in custom_nodes and where it really is.
+    """A context manager. `packs` maps folder names in custom_nodes to the real folders.
 
-    Everything that the server reads and writes is below `base`; `models` and `input` may be filled while
-    it runs. `start_log` is what it printed until it answered.
+    Everything that the server reads and writes is below `base`. `models` and `input` may be filled while
+    it runs. `start_log` is what it printed before it first answered.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Server:
         self.start_log = self.log()
 
     def stop(self) -> None:
-        """Ends the server with its process group, by its own id, and removes its base directory."""
+        """Ends the server and its process group, by its id, and removes its base directory."""
         for signal_number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
             if self._running.poll() is None:
                 self._signal(signal_number)
@@ -130,7 +130,7 @@ class Server:
             self._running.terminate()
 
     def log(self) -> str:
-        """Everything that the server has printed so far."""
+        """Everything that the server has printed."""
         return (self.base / "log.txt").read_text("utf-8", errors="replace")
 
     def failed_packs(self) -> list[str]:
@@ -142,13 +142,13 @@ class Server:
         return json.loads(self.fetch(path, **query))
 
     def fetch(self, path: str, **query: str) -> bytes:
-        """The body of a GET; urllib's HTTPError if the server answers with an error."""
+        """The body of a GET. Raises urllib's HTTPError if the server answers with an error."""
         address = f"{self.url}{path}?{urlencode(query)}" if query else self.url + path
         with _direct.open(address, timeout=self.patience) as answer:
             return answer.read()
 
     def post(self, path: str, content: Any) -> Any:
-        """Posts JSON; the answer read as JSON, or None if it is empty."""
+        """Posts JSON. Returns the answer, read as JSON, or None if it is empty."""
         return self._post(path, json.dumps(content).encode(), "application/json")
 
     def _post(self, path: str, body: bytes, content_type: str) -> Any:
@@ -158,7 +158,7 @@ class Server:
         return json.loads(text) if text else None
 
     def upload(self, picture: Path, name: str | None = None) -> str:
-        """Uploads a picture as the browser does; returns the name that LoadImage takes."""
+        """Uploads an image as the browser does. Returns the name for LoadImage."""
         boundary = uuid.uuid4().hex
         disposition = f'form-data; name="image"; filename="{name or picture.name}"'
         head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: image/png\r\n\r\n"
@@ -166,7 +166,7 @@ class Server:
         return self._post("/upload/image", body, f"multipart/form-data; boundary={boundary}")["name"]
 
     def queue(self, prompt: Mapping[str, Any]) -> str:
-        """Queues a prompt in API form; returns its id. Raises PromptRefusedError if it does not validate."""
+        """Queues a prompt in API form. Returns its id. Raises PromptRefusedError if it does not validate."""
         try:
             return self.post("/prompt", {"prompt": prompt, "client_id": "tests"})["prompt_id"]
         except HTTPError as error:
@@ -175,7 +175,7 @@ class Server:
             raise PromptRefusedError(json.loads(error.read())) from None
 
     def wait_for(self, prompt_id: str, patience: float | None = None) -> dict[str, Any]:
-        """The outputs by node id of a queued prompt, once done. Raises PromptFailedError if a node raised."""
+        """The outputs of a queued prompt by node id, when done. Raises PromptFailedError if a node raised."""
         entry: dict[str, Any] = {}
 
         def is_done() -> bool:
@@ -195,7 +195,7 @@ class Server:
         return self.wait_for(self.queue(prompt), patience)
 
     def picture(self, saved: Mapping[str, str]) -> bytes:
-        """The file behind an entry of `outputs[node]["images"]`."""
+        """The file of an entry in `outputs[node]["images"]`."""
         return self.fetch("/view", **{key: saved[key] for key in ("filename", "subfolder", "type")})
 
     def _wait(self, is_so: Callable[[], bool], patience: float, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""What the host's page logs as errors without this pack too, each with its reason. Nothing else is let pass."""
+"""Errors that ComfyUI's page logs without this pack as well, each with its cause. All others fail the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Known:
-    """An error of the host's own: what it looks like, with its address or stack, and why it is there."""
+    """An error of ComfyUI itself: its text, with address or stack, and its cause."""
 
     pattern: str
     reason: str
@@ -40,5 +40,5 @@ OF_THE_PACK = (
 
 
 def is_of_the_host(text: str) -> bool:
-    """Whether an error, with its address or its stack behind it, is one of the host's own, or an answer of ours."""
+    """Whether an error, followed by its address or stack, comes from ComfyUI itself."""
     return any(known.is_in(text) for known in (*OF_THE_HOST, *OF_THE_PACK))

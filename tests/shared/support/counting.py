@@ -1,4 +1,4 @@
-"""Time, floating-point operations, bytes and peak memory of a call, and the machine's own matrix rate."""
+"""Time, floating-point operations, bytes and peak memory of a call, and the speed of the machine's matrix product."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ Run = Callable[[], object]
 
 @dataclass(frozen=True)
 class Counted:
-    """operations: floating-point ones. moved: bytes that operations read and wrote. peak: bytes alive at once,
-    beside what was there before: by the device's allocator, or on no device (`meta`) the results of operations."""
+    """operations: floating-point operations. moved: bytes that operations read and wrote. peak: the most bytes alive
+    at once, beyond those before the call: from the device's allocator, or on `meta` from the results of operations.
+    """
 
     operations: int
     moved: int
@@ -32,7 +33,7 @@ class Counted:
 
 
 class Bytes(TorchDispatchMode):
-    """Counts what operations read and write, each as if from memory, and what their results occupy at most."""
+    """Counts the bytes that operations read and write, as if in memory, and the most that their results occupy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +79,7 @@ def _added_product(_: object, a: tuple[int, ...], b: tuple[int, ...], **__: obje
 
 
 def flop_counter() -> FlopCounterMode:
-    """torch's own, which leaves out a CPU's fused attention and a product added in place."""
+    """torch's counter, extended by a CPU's fused attention and products that are added in place, which it misses."""
     left_out = {
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention,
         torch.ops.aten.baddbmm_: _added_product,
@@ -100,7 +101,7 @@ def count(run: Run, device: torch.device) -> Counted:
 
 
 def allocated(run: Run, device: torch.device) -> int:
-    """The most bytes that the allocator had given out at once during the call, kernels' own included."""
+    """The most bytes that the allocator had handed out at once during the call, including those of kernels."""
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -115,7 +116,7 @@ def allocated(run: Run, device: torch.device) -> int:
 
 
 def timed(run: Run, device: torch.device) -> float:
-    """Seconds of one call, the device's work included."""
+    """Seconds of one call, including the device's work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -126,7 +127,7 @@ def timed(run: Run, device: torch.device) -> float:
 
 
 def in_rounds(runs: dict[str, Run], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of every run in every round: in turn, so that ratios hold while the machine's speed drifts."""
+    """Seconds of every run in every round. Runs alternate, so ratios stay valid while the machine's speed drifts."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
@@ -135,12 +136,12 @@ def in_rounds(runs: dict[str, Run], rounds: int, device: torch.device) -> dict[s
 
 
 def ratio(times: list[float], to: list[float]) -> float:
-    """The median of the rounds' ratios."""
+    """The median of the ratios within each round."""
     return statistics.median(a / b for a, b in zip(times, to, strict=True))
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device, width: int) -> float:
-    """The machine's own floating-point operations a second in a large product of this dtype."""
+    """Floating-point operations per second that this machine reaches in a large product of this dtype."""
     a, b = (torch.randn(2048, width, device=device, dtype=dtype) for _ in range(2))
     seconds = statistics.median(timed(lambda: a @ b.T, device) for _ in range(10))
     return 2 * 2048 * 2048 * width / seconds

@@ -1,4 +1,4 @@
-"""The painter's open editor, as the tests drive it: under a real mouse and real keys."""
+"""The open editor of the painter, used by the tests with a real mouse and real keys."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Editor:
         return self.frame.get_by_role("button", name=name, exact=True)
 
     def empty(self, side: int = SIDE, zoom: float = ZOOM) -> None:
-        """An empty sheet of its own history, in the middle, with every setting at rest."""
+        """An empty canvas with its history, centred, with every setting at its default."""
         self.do(
             """
             editor.pen.giveUp();
@@ -63,7 +63,7 @@ class Editor:
         self.zoom(zoom)
 
     def zoom(self, zoom: float) -> None:
-        """With the middle of the map in the middle of the canvas."""
+        """Zooms, with the centre of the map in the centre of the canvas."""
         self.do(
             """
             editor.scene.zoom(given / editor.scene.view.zoom);
@@ -77,13 +77,13 @@ class Editor:
         self.do("editor.classes.choose(given);", class_id)
 
     def box(self, class_id: int, x: int, y: int, width: int, height: int) -> None:
-        """A rectangle by its tool."""
+        """Draws a rectangle with the rectangle tool."""
         self.choose(class_id)
         self.keys("r")
         self.drag((x, y), (x + width - 1, y + height - 1))
 
     def at(self, x: float, y: float) -> tuple[int, int]:
-        """The pixel of the page that shows the middle of pixel (x, y) of the map."""
+        """The pixel of the page that shows the centre of pixel (x, y) of the map."""
         left, top, zoom = self.js("""(() => {
             const { left, top } = editor.page.canvas.getBoundingClientRect();
             const { x, y, zoom } = editor.scene.view;
@@ -92,12 +92,12 @@ class Editor:
         return round(left + (x + 0.5) * zoom), round(top + (y + 0.5) * zoom)
 
     def under(self, place: tuple[int, int]) -> tuple[float, float]:
-        """The point of the map at a pixel of the page."""
+        """The point of the map below a pixel of the page."""
         found = self.js("editor.scene.view.toMap({ clientX: given[0], clientY: given[1] })", list(place))
         return found["x"], found["y"]
 
     def drag(self, *points: tuple[float, float]) -> None:
-        """Presses on the first pixel, goes straight to each other one, and lifts."""
+        """Presses on the first pixel, moves straight to each of the others, and releases."""
         places = [self.at(*point) for point in points]
         self.page.mouse.move(*places[0])
         self.page.mouse.down()
@@ -111,7 +111,7 @@ class Editor:
     def pointer(
         self, kind: str, x: float, y: float, by: str, pointer_id: int, pressure: float = 0.5, **more: int
     ) -> None:
-        """A pointer event that no mouse makes, at pixel (x, y) of the map: `by` is pen or touch."""
+        """Sends a pointer event of a pen or touch (`by`), at pixel (x, y) of the map."""
         place = self.at(x, y)
         event = {
             "clientX": place[0], "clientY": place[1], "pressure": pressure, "pointerType": by,
@@ -131,7 +131,7 @@ class Editor:
         self.wait_until_closed()
 
     def leave(self) -> None:
-        """Closes the editor if it is open, whatever is begun in it."""
+        """Closes the editor if it is open, even with unfinished work in it."""
         if self.page.locator(WINDOW).count():
             self.do("editor.close();")
             self.wait_until_closed()

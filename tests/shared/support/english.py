@@ -1,8 +1,8 @@
-"""Remakes locales/en/nodeDefs.json: English is what the nodes themselves say.
+"""Writes locales/en/nodeDefs.json from the texts of the nodes.
 
     python tests/shared/support/english.py
 
-In an environment that can start the ComfyUI of COMFYUI_PATH (see environment.py), 0.33 or newer.
+Run it in an environment that can start the ComfyUI of COMFYUI_PATH (see environment.py), 0.33 or newer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOCALES = hosts.REPOSITORY / "locales"
 
 
 def node_texts(definition: Definition) -> dict[str, Any]:
-    """A node's texts as ComfyUI's translation files hold them."""
+    """A node's texts in the form of ComfyUI's translation files."""
     inputs = inputs_of(definition).items()
     outputs = enumerate(zip(definition["output_name"], definition["output_tooltips"], strict=True))
     return {
@@ -34,7 +34,7 @@ def node_texts(definition: Definition) -> dict[str, Any]:
 
 
 def english(definitions: dict[str, Definition]) -> dict[str, Any]:
-    """The file for the pack's nodes among a server's."""
+    """The translation file for this pack's nodes, from a server's definitions."""
     return {name: node_texts(node) for name, node in definitions.items() if node["category"] == "MoGLE"}
 
 

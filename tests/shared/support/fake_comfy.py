@@ -1,4 +1,4 @@
-"""As much of a ComfyUI as `mogle generate --server` talks to: uploads, a queue, a history and pictures."""
+"""The part of a ComfyUI that `mogle generate --server` uses: uploads, a queue, a history and images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from PIL import Image
 
 
 class FakeComfy:
-    """A context manager. answer: the prompt -> (H, W, 3) uint8, or an exception as the node that raised it.
+    """A context manager. answer: from a prompt to (H, W, 3) uint8, or to the exception that a node raises.
 
-    dies_after: prompts after which it does not answer any more. lies: by endpoint (`prompt`, `view`, ...), what
-    answers there instead.
+    dies_after: the number of prompts after which it stops answering.
     """
 
     def __init__(

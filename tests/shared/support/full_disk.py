@@ -1,4 +1,4 @@
-"""A disk that becomes full: files of this process can grow to so many bytes and no further."""
+"""A disk that becomes full: files of this process can grow only to a given size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Inside, a write that would make any file longer than `size` bytes fails, whichever library makes it.
+    """Inside this context, a write that would make a file longer than `size` bytes fails, in any library.
 
-    The system's own limit (EFBIG), so torch's and safetensors' native writers fail as on a full disk.
+    The limit is the system's (EFBIG), so native writers of torch and safetensors fail as on a full disk.
     """
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""The official code's reference run: its models and cases, read once for all tests that hold to them."""
+"""The official code's reference run: its models and cases, read once for all tests that use them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AXES = (4, 6, 6)
 
 
 def read_cases() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]]]:
-    """Each case's settings, and each case's tensors."""
+    """The settings of each case, and the tensors of each case."""
     with safe_open(GOLDEN / "cases.safetensors", "pt") as file:
         settings = json.loads(file.metadata()["cases"])
         tensors: dict[str, dict[str, Tensor]] = {}
@@ -44,7 +44,7 @@ def read_transformer() -> Flux:
 
 
 def read_network(config: MoGLEConfig | None = None) -> MoGLE:
-    """The reference's experts and gate; of a variant, those that it has."""
+    """The reference's experts and gate. A variant has only some of them."""
     mogle = MoGLE(config)
     official = torch.load(GOLDEN / "global_local_mask_moe.pt", weights_only=True)
     tensors = network.from_official(official, mogle.config)
@@ -57,11 +57,11 @@ def read_lora() -> MaskLoRA:
 
 
 def reference_frequencies(network: ModuleType) -> Tensor:
-    """The gate's 32 time frequencies as the reference's processor had them.
+    """The gate's 32 time frequencies as the reference's processor computed them.
 
-    It rounded one up where the nearest is down: exp(-3 ln 10000 / 32) lies 0.479 of a float32 step above its
-    lower neighbour, a tie, nearly. At t = 970 that step moves gate weights by 4e-5; the official code itself,
-    run on another processor than the reference's, is that far off.
+    It rounded one of them up, although the nearest float32 is below: exp(-3 ln 10000 / 32) lies 0.479 of a float32
+    step above its lower neighbour, nearly half way. At t = 970 this step changes gate weights by 4e-5. The official
+    code, run on another processor than the reference's, differs as much from the reference.
     """
     frequencies: Tensor = network._frequencies(torch.device("cpu")).clone()
     frequencies[3] = torch.nextafter(frequencies[3], torch.tensor(torch.inf))

@@ -1,8 +1,8 @@
-"""Finds the ComfyUI that the tests run in, and says what is missing where there is none.
+"""Finds the ComfyUI that the tests run in, and says what is missing if there is none.
 
     python tests/shared/support/hosts.py          lists every ComfyUI that `.ci/run` tests
 
-Needs the standard library only, so that it can answer in any interpreter.
+Needs only the standard library, so that it runs in any interpreter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPTIONAL_FROM = "#non essential"
 
 
 class NoHostError(Exception):
-    """There is no ComfyUI to test in; the sentence says what would be needed."""
+    """There is no ComfyUI to test in. The message says what is needed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Host:
         return "ComfyUI " + ".".join(map(str, self.version))
 
     def missing_packages(self) -> list[str]:
-        """Distributions that this ComfyUI declares as necessary and that this interpreter lacks."""
+        """Distributions that this ComfyUI requires and this interpreter lacks."""
         return [name for name in self._necessary() if not _is_installed(name)]
 
     def _necessary(self) -> Iterator[str]:
@@ -69,7 +69,7 @@ def is_comfyui(path: Path) -> bool:
 
 
 def named() -> list[Host]:
-    """The hosts that COMFYUI_PATH names; an entry that is no ComfyUI is an error, not a reason to skip."""
+    """The hosts that COMFYUI_PATH names. An entry without a ComfyUI is an error, not a reason to skip."""
     entries = [entry for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry]
     paths = [Path(entry).expanduser().absolute() for entry in entries]
     for path in paths:
@@ -79,7 +79,7 @@ def named() -> list[Host]:
 
 
 def find() -> list[Host]:
-    """COMFYUI_PATH, else the ComfyUI around this pack, else the first of the usual places that is there."""
+    """COMFYUI_PATH, or the ComfyUI around this pack, or the first of the usual places that exists."""
     if hosts := named():
         return hosts
     around = [REPOSITORY.parent.parent] if REPOSITORY.parent.name == "custom_nodes" else []
@@ -87,7 +87,7 @@ def find() -> list[Host]:
 
 
 def find_all() -> list[Host]:
-    """As `find`, and unless COMFYUI_PATH chooses, every ~/ComfyUI-* beside it."""
+    """Like `find`; unless COMFYUI_PATH chooses, also every ~/ComfyUI-*."""
     if hosts := named():
         return hosts
     return list(dict.fromkeys([*find(), *_hosts_at(sorted(Path.home().glob("ComfyUI-*")))]))
@@ -98,9 +98,9 @@ def _hosts_at(paths: Iterable[Path]) -> list[Host]:
 
 
 def choose() -> Host:
-    """The one ComfyUI that this process can test in: the first found, if its packages are here.
+    """The one ComfyUI that this process can test in: the first one, if its packages are installed here.
 
-    Raises NoHostError with what would be needed, ValueError if COMFYUI_PATH points at something else.
+    Raises NoHostError with what is needed, and ValueError if COMFYUI_PATH points to something else.
     """
     hosts = find()
     if not hosts:

@@ -1,4 +1,4 @@
-"""Starts a ComfyUI inside this process, without its server, and runs its nodes the way its executor does."""
+"""Starts a ComfyUI inside this process, without its server, and runs its nodes as its executor does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEST_PACK = TESTS / "host/packs/moglet_test"
 
 
 class LoadLog(logging.Handler):
-    """Keeps what ComfyUI says while it loads a pack: it reports failures nowhere else."""
+    """Records what ComfyUI logs while it loads a pack, because it reports failures nowhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -36,10 +36,10 @@ class LoadLog(logging.Handler):
 
 @dataclass(frozen=True)
 class Comfy:
-    """The running ComfyUI, as the tests see it.
+    """The running ComfyUI, as the tests use it.
 
-    `base` is its base directory (models, input, output, temp); it lives as long as the process.
-    `failure` is empty, or what ComfyUI said when it could not load the pack under test.
+    `base` is its base directory (models, input, output, temp); it exists as long as the process.
+    `failure` is empty, or what ComfyUI logged when it could not load the pack under test.
     """
 
     host: Host
@@ -52,19 +52,19 @@ class Comfy:
 
     @cached_property
     def pack(self) -> ModuleType:
-        """The package under test as ComfyUI imported it; `pack.nodes` and `pack.mogle_core` hang below it."""
+        """The package under test as ComfyUI imported it, with `pack.nodes` and `pack.mogle_core` below it."""
         if self.failure:
             raise RuntimeError(f"{self.host.name} could not load {REPOSITORY}:\n{self.failure}")
         return _loaded_from(REPOSITORY / "__init__.py")
 
     def module(self, name: str) -> ModuleType:
-        """A module of the pack by its dotted name, such as `nodes.host`: the copy that ComfyUI runs."""
+        """The copy of a module that ComfyUI runs, by its dotted name, such as `nodes.host`."""
         return importlib.import_module(f"{self.pack.__name__}.{name}")
 
     def node(self, node_id: str) -> Callable[..., tuple[Any, ...]]:
-        """The node as a function of its inputs by keyword; a widget that is not given takes its default.
+        """The node as a function of its inputs by keyword. Widgets that are not given have their defaults.
 
-        Runs like the executor runs it: under `torch.inference_mode`, a V3 node on a locked copy of its class.
+        It runs as in the executor: under `torch.inference_mode`, a V3 node on a locked copy of its class.
         """
         import nodes
 
@@ -74,7 +74,7 @@ class Comfy:
 
 
 def boot(host: Host) -> Comfy:
-    """Imports the ComfyUI at `host` into this process. Once a process, and only one host."""
+    """Imports the ComfyUI at `host` into this process. This works once per process, for one host."""
     base = Path(tempfile.mkdtemp(prefix="face-mogle-host-"))
     atexit.register(shutil.rmtree, base, ignore_errors=True)
     for folder in ("custom_nodes", "models", "input", "output", "temp", "user"):
@@ -109,7 +109,7 @@ def _import_comfy(host: Host, base: Path) -> None:
 
 
 class _without_pytest_arguments:  # noqa: N801
-    """Some core nodes read sys.argv when they are imported."""
+    """Hides pytest's arguments, because some core nodes read sys.argv when they are imported."""
 
     def __enter__(self) -> None:
         self.arguments, sys.argv = sys.argv, sys.argv[:1]
@@ -119,7 +119,7 @@ class _without_pytest_arguments:  # noqa: N801
 
 
 def _load(pack: Path) -> str:
-    """Has ComfyUI load a pack; returns what it said if that failed."""
+    """Makes ComfyUI load a pack. Returns what it logged if that failed."""
     import nodes
 
     log = LoadLog()
@@ -132,7 +132,7 @@ def _load(pack: Path) -> str:
 
 
 def _loaded_from(file: Path) -> ModuleType:
-    """The module that was imported from `file`, whatever name ComfyUI gave it."""
+    """The module that was imported from `file`, under whatever name ComfyUI gave it."""
     return next(m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == str(file))
 
 
@@ -162,7 +162,7 @@ def _function_of(node: Any) -> Callable[..., Any]:
 
 
 def _defaults(node: Any) -> dict[str, Any]:
-    """What the frontend fills in for widgets that nobody touched."""
+    """The values that the frontend fills in for widgets that nobody changed."""
     required = node.INPUT_TYPES().get("required", {})
     options = {name: spec[1] for name, spec in required.items() if len(spec) > 1}
     return {name: option["default"] for name, option in options.items() if "default" in option}

@@ -1,4 +1,4 @@
-"""Label maps for property tests: blocks of a few classes, so that regions have an inside."""
+"""Label maps for property tests: blocks of a few classes, so that regions have an interior."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ names = st.sampled_from(CLASS_NAMES)
 
 @st.composite
 def label_maps(draw: st.DrawFn, batch: int = 1, side: int = 7) -> Tensor:
-    """Up to `batch` maps (B, H, W) uint8, sides of up to 2 * `side` pixels."""
+    """Up to `batch` maps (B, H, W) uint8 with sides of up to 2 * `side` pixels."""
     held = draw(st.lists(classes, min_size=1, max_size=6))
     shape = tuple(draw(st.integers(1, limit)) for limit in (batch, side, side))
     ids = torch.from_numpy(draw(arrays(np.uint8, shape, elements=st.sampled_from(held))))
@@ -31,7 +31,7 @@ def drawn(*seeds: int, size: int = 96) -> Tensor:
 
 
 def distances(area: Tensor) -> Tensor:
-    """From every pixel to the nearest of an area (H, W), pixel by pixel."""
+    """The distance of every pixel to the nearest pixel of an area (H, W), pixel by pixel."""
     rows, columns = (torch.arange(side) for side in area.shape)
     places = torch.cartesian_prod(rows, columns).double()
     return torch.cdist(places, area.nonzero().double()).amin(1).view(area.shape)

@@ -1,4 +1,4 @@
-"""A small portrait with a mask: sizes, prompts, label maps, and a sampling run of it."""
+"""A small portrait with a mask: sizes, prompts, label maps, and a sampling run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEGATIVE = tiny.conditioning(2)
 
 
 def mask_ids(seed: int, width: int = WIDTH, height: int = HEIGHT, batch: int = 1) -> Tensor:
-    """A label map of blocks: any ids will do for a random VAE and random weights."""
+    """A label map of blocks. With a random VAE and random weights any ids will do."""
     ids = torch.randint(0, 19, (batch, height // 16, width // 16), generator=torch.Generator().manual_seed(seed))
     return ids.repeat_interleave(16, 1).repeat_interleave(16, 2).to(torch.uint8)
 
@@ -25,5 +25,5 @@ def run(model: Any, positive: list, negative: list | None = None, batch: int = 1
 
 
 def as_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """0.14 on calls the q and k norms' parameters `weight`; the files say `scale`."""
+    """From 0.14 on, the parameters of the q and k norms are called `weight`; in files they are `scale`."""
     return {name.replace("_norm.weight", "_norm.scale"): tensor for name, tensor in weights.items()}

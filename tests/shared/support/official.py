@@ -1,4 +1,4 @@
-"""The official code beside ours: the same weights and inputs, in its own environment, step by step when asked."""
+"""The official code for comparison: the same weights and inputs, in its environment, one step per request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROCESS = TESTS / "bench/official_process.py"
 
 
 class Official:
-    """The other process, in a checkout's environment, of which `python` is another than its .venv's."""
+    """The other process, in the environment of a checkout. `python` replaces its .venv's interpreter."""
 
     def __init__(
         self, checkout: Path, python: Path | None, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs
@@ -64,7 +64,7 @@ class Official:
 
 @dataclass(frozen=True)
 class Asked:
-    """A row of the table that the other process runs: `step` or `network`. A question costs some 0.1 ms."""
+    """A row of the table that the other process runs: `step` or `network`. A request costs about 0.1 ms."""
 
     official: Official
     what: str
@@ -82,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def tensors(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Tensor]:
-    """Weights in the official layouts, and a step's inputs."""
+    """Weights in the official layouts, and the inputs of a step."""
     # PEFT takes alpha from its configuration, which is the rank's: a factor of 1, as in `random_lora`.
     pairs = {name: tensor for name, tensor in write(lora).items() if not name.endswith(".alpha")}
     parts = {

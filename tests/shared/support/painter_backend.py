@@ -1,4 +1,4 @@
-"""A backend without models: a picture is its seed's and its mask's colours, so that what a run does shows."""
+"""A backend without models: an image shows its seed and the colours of its mask, so tests can see what a run does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mogle_core.generation.settings import Settings
 
 
 class Painter:
-    """A `Backend` that notes what it was asked for. broken: names that fail."""
+    """A `Backend` that records its requests. broken: names that fail."""
 
     facts = {"painter": 1}
 

@@ -1,4 +1,4 @@
-"""FLUX.1's encoders at tiny widths: files of the layouts and key names that users have, and tokenizers."""
+"""FLUX.1's encoders at tiny widths: files in the layouts and with the key names of users' files, and tokenizers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def clip_tokenizer(folder: Path) -> None:
 
 
 def t5_tokenizer(folder: Path) -> None:
-    """T5's kind of tokenizer.json: unigrams after a metaspace, closed by </s>."""
+    """A tokenizer.json like T5's: unigrams after a metaspace, closed by </s>."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -1.0) for word in WORDS)]
@@ -34,14 +34,14 @@ def t5_tokenizer(folder: Path) -> None:
 
 
 def tokenizers(root: Path) -> Path:
-    """Both, as a ComfyUI has them."""
+    """Both tokenizers, in the layout of ComfyUI."""
     clip_tokenizer(root / "comfy/sd1_tokenizer")
     t5_tokenizer(root / "comfy/text_encoders/t5_tokenizer")
     return root
 
 
 def fill(model: nn.Module, seed: int = 0) -> dict[str, Tensor]:
-    """Random weights of the model's shapes, the same for a seed; large enough that everything matters."""
+    """Random weights with the model's shapes, fixed by a seed, and large enough that each one matters."""
     rng = torch.Generator().manual_seed(seed)
     return {
         name: torch.randn(tensor.shape, generator=rng) * (0.3 if tensor.ndim > 1 else 0.1) + (tensor.ndim == 1)
@@ -96,7 +96,7 @@ def vae_model() -> nn.Module:
 
 
 def bfl_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A diffusers VAE's tensors as ae.safetensors has them, written out name by name."""
+    """The tensors of a diffusers VAE under the names of ae.safetensors, written out one by one."""
     found = {}
     for name, tensor in tensors.items():
         side, rest = name.split(".", 1)
@@ -121,7 +121,7 @@ def bfl_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def scaled_fp8(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Linears as ComfyUI's scaled fp8 files hold them, and what they are worth."""
+    """Linears in the form of ComfyUI's scaled fp8 files, and the weights that they stand for."""
     stored, worth = {"scaled_fp8": torch.empty(2, dtype=torch.float8_e4m3fn)}, {}
     for name, tensor in tensors.items():
         stored[name] = worth[name] = tensor

@@ -20,7 +20,7 @@ from mogle_core.training.config.reading import TrainingConfig
 
 
 def label_map(number: int, height: int = 64, width: int = 64) -> np.ndarray:
-    """A few rectangles that differ from number to number; eyes in order."""
+    """A few rectangles that differ with the number. Left and right eye are on their sides."""
     rng = np.random.default_rng(number)
     ids = np.zeros((height, width), dtype=np.uint8)
     ids[8:-4, 8:-8] = 1
@@ -36,7 +36,7 @@ def picture(number: int, height: int = 64, width: int = 64) -> np.ndarray:
 
 
 def write_set(root: Path, count: int = 6, sizes: Sequence[tuple[int, int]] = ((64, 64),)) -> Path:
-    """images/, masks/ and captions.json of `count` pairs; sizes (height, width) in turn."""
+    """images/, masks/ and captions.json of `count` pairs. The sizes (height, width) alternate."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for number in range(count):
@@ -49,7 +49,7 @@ def write_set(root: Path, count: int = 6, sizes: Sequence[tuple[int, int]] = ((6
 
 
 class PlainVAE:
-    """Latents of pictures' means and maxima over 8 x 8 pixels; counts, and can be made to fail."""
+    """Latents made of means and maxima over 8 x 8 pixels. It counts its calls and can be made to fail."""
 
     fingerprint, has_variance = "plain vae", True
 
@@ -72,7 +72,7 @@ class PlainVAE:
 
 
 class PlainText:
-    """Contexts from the letters of a prompt; counts."""
+    """Contexts made of the letters of a prompt. It counts its calls."""
 
     fingerprint, sizes = "plain text", (4, 8, 6)
 
@@ -94,7 +94,7 @@ def plain_encoders(fails_after: int | None = None) -> Encoders:
 
 
 def config(root: Path, **sections: dict[str, Any]) -> TrainingConfig:
-    """Of a small set at 64 pixels, cached beside it in float32."""
+    """A configuration for a small set at 64 pixels, cached beside it in float32."""
     tables: dict[str, dict[str, Any]] = {
         "data": {"root": root, "resolution": 64},
         "cache": {"folder": root / "cache", "dtype": "float32"},

@@ -1,7 +1,7 @@
-"""Random weights of small models in the files' own naming: FLUX.1, an ordinary LoRA for it, a TAESD.
+"""Random weights of small models, named as in files: FLUX.1, an ordinary LoRA for it, a TAESD.
 
-Made from shapes and a seed, without ComfyUI. The variance of activations is kept from layer to layer, so
-that an output depends on every input and every weight, and a mistake anywhere can be seen in it.
+They are made from shapes and a seed, without ComfyUI. The variance of activations stays the same from layer to
+layer, so an output depends on every input and every weight, and shows a mistake anywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TIME_WIDTH, PACKED_CHANNELS, LATENT_CHANNELS = 256, 64, 16
 
 @dataclass(frozen=True)
 class FluxSizes:
-    """What FLUX.1's files leave free. `axes` (the rope's share of a head's width) is not in a file."""
+    """The sizes that FLUX.1's files do not fix. `axes` (how the rope divides a head's width) is not in a file."""
 
     hidden: int = 64
     axes: tuple[int, int, int] = (4, 6, 6)
@@ -51,7 +51,7 @@ def _blocks_in(weights: Mapping[str, Tensor], kind: str) -> int:
 
 
 def sizes_of(weights: Mapping[str, Tensor]) -> FluxSizes:
-    """Reads the sizes off FLUX weights; the axes are those of FLUX.1 for heads of 128, else TINY's."""
+    """The sizes of FLUX weights. The axes are FLUX.1's for heads of 128, otherwise TINY's."""
     head = weights["double_blocks.0.img_attn.norm.key_norm.scale"].shape[0]
     return FluxSizes(
         hidden=weights["img_in.weight"].shape[0],
@@ -117,9 +117,9 @@ def write_stock_flux(path: Path, seed: int = 0, sizes: FluxSizes = STOCK) -> Pat
 
 
 def lora_weights(sizes: FluxSizes = TINY, seed: int = 0, rank: int = 2, naming: str = "diffusers") -> Weights:
-    """An ordinary LoRA on attention layers, in names that ComfyUI's LoRA loader knows.
+    """An ordinary LoRA on attention layers, with names that ComfyUI's LoRA loader knows.
 
-    naming: "diffusers" (split q, k, v), "bfl" (the file's own names) or "kohya" (with an alpha of `rank`).
+    naming: "diffusers" (separate q, k, v), "bfl" (the names of the file) or "kohya" (with an alpha of `rank`).
     """
     generator = torch.Generator().manual_seed(seed)
     down, up = ("lora_down", "lora_up") if naming == "kohya" else ("lora_A", "lora_B")
@@ -146,7 +146,7 @@ def _lora_targets(sizes: FluxSizes, naming: str) -> Iterator[tuple[str, tuple[in
 
 
 def mask_lora_weights(sizes: FluxSizes = TINY, seed: int = 0, rank: int = 4) -> Weights:
-    """A LoRA of the mask stream as the official trainer writes it: its layers, diffusers' names, no alpha."""
+    """A LoRA of the mask stream as the official trainer writes it: diffusers' names, no alpha."""
     generator = torch.Generator().manual_seed(seed)
     weights: Weights = {}
     for name, (outputs, inputs) in linears(sizes).items():
@@ -162,7 +162,7 @@ def mask_lora_weights(sizes: FluxSizes = TINY, seed: int = 0, rank: int = 4) -> 
 
 
 def as_diffusers(weights: Mapping[str, Tensor]) -> Weights:
-    """A transformer under diffusers' names: fused rows apart, the final layer's scale before its shift."""
+    """A transformer under diffusers' names: fused rows are separate, and the final layer has scale before shift."""
     found = {}
     for name, tensor in weights.items():
         layer, _, kind = name.rpartition(".")
@@ -177,7 +177,7 @@ def as_diffusers(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def _rows(parts: int, outputs: int, inputs: int) -> list[int]:
-    """Of a fused layer: q, k and v are as wide as their input, the MLP is the rest."""
+    """The rows of a fused layer: q, k and v are as wide as their input, the rest is the MLP."""
     return [inputs] * (parts - 1) + [outputs - inputs * (parts - 1)]
 
 
@@ -188,7 +188,7 @@ _DECODER_LAYERS = {7: (64, 64, False), 12: (64, 64, False), 17: (64, 64, False),
 
 
 def taesd_weights(seed: int = 0, latent_channels: int = LATENT_CHANNELS) -> Weights:
-    """Random weights of a TAESD; 16 latent channels are FLUX's, with its latent scale and shift."""
+    """Random weights of a TAESD. With 16 latent channels it is FLUX's, with its latent scale and shift."""
     generator = torch.Generator().manual_seed(seed)
     weights: Weights = {"vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)}
     encoder = _ENCODER_LAYERS | {14: (64, latent_channels, True)}
@@ -212,7 +212,7 @@ def _convolution(name: str, inputs: int, outputs: int, bias: bool, generator: to
 
 
 def write_taesd(path: Path, seed: int = 0, latent_channels: int = LATENT_CHANNELS) -> Path:
-    """A VAE file for models/vae that the stock VAELoader takes; 4 channels make one of the wrong family."""
+    """A VAE file for models/vae that the stock VAELoader reads. 4 channels make a VAE of the wrong family."""
     return _write(path, taesd_weights(seed, latent_channels))
 
 

@@ -32,10 +32,10 @@ def tiny_flux(
     dtype: torch.dtype = torch.float32,
     compute: torch.dtype | None = None,
 ) -> Any:
-    """A FLUX.1 as a loader node gives it (a ModelPatcher), of any sizes on any host.
+    """A FLUX.1 as a loader node returns it (a ModelPatcher), of any size, on any host.
 
-    weights: state dict in the single-file naming; random from `sizes` and `seed` when left out.
-    compute: cast weights to this dtype at use, as for fp8 weights; None computes in `dtype`.
+    weights: state dict in the single-file naming; random from `sizes` and `seed` if left out.
+    compute: the dtype to which weights are cast for use, as with fp8 weights; None computes in `dtype`.
     """
     if weights is None:
         weights = flux_weights(sizes or TINY, seed)
@@ -49,7 +49,7 @@ def tiny_flux(
 
 
 def _outline(sizes: FluxSizes) -> dict[str, Any]:
-    """The model's configuration as ComfyUI's detection would write it."""
+    """The configuration of the model as ComfyUI's detection would write it."""
     outline = {
         "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "mlp_ratio": 4.0,
         "theta": 10000, "qkv_bias": True, "guidance_embed": sizes.guidance, "hidden_size": sizes.hidden,
@@ -62,24 +62,24 @@ def _outline(sizes: FluxSizes) -> dict[str, Any]:
 
 
 def golden_flux(**options: Any) -> Any:
-    """The model of the golden numbers; options as for `tiny_flux`."""
+    """The model of the golden numbers. The options are those of `tiny_flux`."""
     return tiny_flux(load_file(GOLDEN / "flux_tiny.safetensors"), **options)
 
 
 def tiny_vae(seed: int = 0, latent_channels: int = LATENT_CHANNELS) -> Any:
-    """The VAE that VAELoader makes of a random TAESD file."""
+    """The VAE that VAELoader makes from a random TAESD file."""
     return comfy.sd.VAE(sd=taesd_weights(seed, latent_channels))
 
 
 def with_lora(model: Any, lora: Mapping[str, Tensor], strength: float = 1.0) -> Any:
-    """What LoraLoaderModelOnly does."""
+    """Applies a LoRA like LoraLoaderModelOnly."""
     return comfy.sd.load_lora_for_models(model, None, dict(lora), strength, 0)[0]
 
 
 def conditioning(
     seed: int, sizes: FluxSizes = TINY, tokens: int = 8, guidance: float = 3.5, **more: Any
 ) -> Conditioning:
-    """Random text conditioning of one entry; `more` goes into its dictionary."""
+    """Random text conditioning with one entry. `more` is added to its dictionary."""
     generator = torch.Generator().manual_seed(seed)
     context = torch.randn(1, tokens, sizes.context, generator=generator)
     pooled = torch.randn(1, sizes.pooled, generator=generator)
@@ -104,7 +104,7 @@ def sample(
     scheduler: str = "simple",
     denoise: float = 1.0,
 ) -> Tensor:
-    """The latent (B, 16, H/8, W/8) that KSampler gives; 64 by 64 pixels when no latent is given."""
+    """The latent (B, 16, H/8, W/8) that KSampler returns. Without a latent it has 64 by 64 pixels."""
     import nodes
 
     latent, negative = latent or empty_latent(), positive if negative is None else negative
@@ -123,9 +123,9 @@ def trajectory(
     negative: Conditioning | None = None,
     cfg: float = 1.0,
 ) -> list[Tensor]:
-    """Euler's steps from `start` (B, 16, h, w) over given sigmas: the latents in model space, start first.
+    """Euler's steps from `start` (B, 16, h, w) over given sigmas: the latents in model space, `start` first.
 
-    Through ComfyUI's whole sampling, so through every wrapper of the model.
+    They pass through all of ComfyUI's sampling, and so through every wrapper of the model.
     """
     latents: list[Tensor] = []
     with torch.inference_mode():
@@ -138,7 +138,7 @@ def trajectory(
 
 
 def velocity(model: Any, x: Tensor, t: float, positive: Conditioning) -> Tensor:
-    """The model's velocity at x (B, 16, h, w), in model space, and time t: read off one step to 0."""
+    """The model's velocity at x (B, 16, h, w), in model space, and time t, computed from one step to 0."""
     return (x - trajectory(model, x, [t, 0.0], positive)[-1]) / t
 
 

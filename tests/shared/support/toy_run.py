@@ -1,4 +1,4 @@
-"""A small run on the toy's transformer for the trainer's tests; as a script, it trains in a process of its own."""
+"""A small run on the toy's transformer for the trainer's tests. Run as a script, it trains in a separate process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 
 class NoiseSamples:
-    """Pairs of noise in place of latents: what the loop does to them does not depend on what they show."""
+    """Pairs of noise instead of latents. What the loop does with them does not depend on their content."""
 
     def __init__(self, pairs: int = 6, grid: tuple[int, int] = (2, 3)) -> None:
         self.grids: list[tuple[int, int]] = [grid] * pairs
@@ -58,7 +58,7 @@ def _pair(number: int, tokens: int) -> tuple[Tensor, ...]:
 
 
 class Listener:
-    """A watcher that keeps what it is told."""
+    """A watcher that records what it receives."""
 
     def __init__(self) -> None:
         self.measures: list[tuple[int, dict[str, float]]] = []
@@ -72,7 +72,7 @@ class Listener:
 
 
 def config(**sections: dict[str, Any]) -> TrainingConfig:
-    """The toy's, in float32, with these sections' keys changed."""
+    """The toy's configuration in float32, with these keys changed."""
     tables: dict[str, dict[str, Any]] = {
         "model": {"transformer": "toy", "base_dtype": "float32", "gradient_checkpointing": False},
         "lora": {"rank": 2},
@@ -99,7 +99,7 @@ def trainer(settings: TrainingConfig, processes: Processes | None = None, sample
 
 
 def everything(run: Trainer) -> dict[str, Tensor]:
-    """All that training changes, by name."""
+    """Everything that training changes, by name."""
     found: dict[str, Tensor] = {name: parameter.detach() for name, parameter in run.trainables.named()}
     found |= {f"average.{name}": vector for name, vector in run.average.items()}
     for number, entry in run.optimiser.state_dict()["state"].items():
@@ -111,10 +111,10 @@ def everything(run: Trainer) -> dict[str, Tensor]:
 
 
 def main(folder: Path, optimiser: str, steps: int, dies: str = "never") -> None:
-    """Train in `folder` to the end of the run, from the newest checkpoint if there is one.
+    """Trains in `folder` to the end of the run, from the newest checkpoint if there is one.
 
-    dies: `in step 21`, between its backward pass and the optimiser; `in writing 20`, with half of the checkpoint
-        on the disk. Both by SIGKILL, of which a process hears nothing.
+    dies: `in step 21` between its backward pass and the optimiser, `in writing 20` with half of the checkpoint on
+        the disk. Both by SIGKILL, which a process cannot catch.
     """
     torch.set_num_threads(1)
     run = trainer(config(optimiser={"name": optimiser}, loop={"steps": steps}), join_processes())

@@ -1,4 +1,4 @@
-"""Where our code reads a tensor's value on the host: on a GPU that waits for all work before it."""
+"""Where our code reads the value of a tensor on the host. On a GPU this waits for all earlier work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = ("/mogle_core/", "/nodes/")
 
 
 def waits_in(run: Callable[[], object]) -> list[str]:
-    """The lines of ours at which a value is read; what torch, the host or the tests read is theirs."""
+    """The lines of our code that read a value. Reads by torch, the host or the tests do not count."""
     with _Waits() as waits:
         run()
     return waits.lines

@@ -1,4 +1,4 @@
-"""What becomes of test files that cannot run here: they are skipped, and the end of the run says so aloud."""
+"""Test files that cannot run here are skipped, and the end of the run reports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"
 
 @functools.cache
 def why_no_host() -> str:
-    """Empty if there is a ComfyUI that this interpreter can start, else what would be needed."""
+    """Empty if there is a ComfyUI that this interpreter can start, otherwise what is needed."""
     try:
         hosts.choose()
     except hosts.NoHostError as reason:

@@ -1,4 +1,4 @@
-"""Workflows as the frontend saves them, read the way it reads them: widgets in order, and the API form."""
+"""Saved workflows, read as the frontend reads them: widgets in order, and the API form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Links = dict[int, tuple[int, int]]
 
 
 def read(path: Path) -> tuple[Nodes, Links]:
-    """The nodes that a server knows, by id; source node and output by link."""
+    """The nodes that a server knows, by id, and the source node and output of each link."""
     workflow = json.loads(path.read_text("utf-8"))
     nodes = {node["id"]: node for node in workflow["nodes"] if node["type"] not in FRONTEND_ONLY}
     return nodes, {link[0]: (link[1], link[2]) for link in workflow["links"]}
@@ -36,7 +36,7 @@ def is_widget(kind: Any) -> bool:
 
 
 def widgets(node: Node, definition: Definition) -> Iterator[tuple[str, Any, dict[str, Any], Any]]:
-    """(name, type, options, saved value) of each widget; the values that come between are checked and left out.
+    """(name, type, options, saved value) of each widget. Values in between are checked and left out.
 
     A widget that was added to the node after the workflow was saved has its default.
     """

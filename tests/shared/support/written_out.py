@@ -1,4 +1,4 @@
-"""The blocks' equations written out plainly, stream by stream, and one scene to run them and ours on."""
+"""The equations of the blocks, written out stream by stream, and a scene to compare them with our blocks."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ OPTIONS = {
 
 
 def flux(dtype: torch.dtype | None = None) -> Flux:
-    """The small transformer of random weights."""
+    """The small transformer with random weights."""
     shapes = {name: tuple(tensor.shape) for name, tensor in WEIGHTS.items()}
     return load(WEIGHTS.items(), read_params(shapes, TINY.axes), dtype)
 
 
 def random_lora() -> dict[str, LowRank]:
-    """On every layer that mask tokens pass; on `qkv` for the rows of q and k only."""
+    """A LoRA on every layer that mask tokens pass; on `qkv` only for the rows of q and k."""
     generator = torch.Generator().manual_seed(5)
     lora = {}
     for name, weight in WEIGHTS.items():
@@ -56,7 +56,7 @@ def random_lora() -> dict[str, LowRank]:
 
 @dataclass
 class Scene:
-    """One forward pass's inputs; the mask's vector, `own`, differs from the image's."""
+    """The inputs of one forward pass. `own`, the mask's modulation vector, differs from the image's."""
 
     img: Tensor = field(default_factory=lambda: noise(1, IMAGE))
     txt: Tensor = field(default_factory=lambda: noise(2, TEXT))
@@ -213,7 +213,7 @@ def run_single(
 
 
 def run_all(model: Flux, scene: Scene, mask: MaskStream | None) -> Tensor:
-    """Every block, as a host calls them."""
+    """Every block, called as a host calls them."""
     img, txt, rotary = scene.img, scene.txt, scene.rotary(model)
     for i, block in enumerate(model.double_blocks):
         img, txt = double_block(block, f"double_blocks.{i}", img, txt, scene.vec, rotary, attend, mask=mask)

@@ -1,6 +1,7 @@
-"""Tests that need a ComfyUI. It is started when the first of their files is collected, so that those may
-import `comfy` at the top; without one, every file is skipped with what would be needed, and said again at
-the end of the run."""
+"""Tests that need a ComfyUI. It starts when the first of these files is collected, so that they can import
+`comfy` at the top. Without a ComfyUI every file is skipped with what it needs, and the end of the run
+repeats it.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def models_folder(comfy: Comfy) -> Path:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A ComfyUI server with the pack under test and the tests' own pack."""
+    """A ComfyUI server with the pack under test and the pack of the tests."""
     packs = {"ComfyUI-MoGLE": hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
     with Server(hosts.choose(), packs) as started:
         yield started
@@ -89,7 +90,7 @@ def latents(comfy, vae):
 
 @pytest.fixture
 def gated(comfy, models_folder):
-    """(model, positive, latents, **inputs) -> model, positive, negative, gates; LoRA and golden network."""
+    """(model, positive, latents, **inputs) -> model, positive, negative, gates, with LoRA and golden network."""
 
     def patch(model: Any, positive: list, masks: Any, lora: float | None = 1.0, **inputs: Any) -> tuple:
         (mogle,) = comfy.node("MoGLELoader")(mogle_name="global_local_mask_moe.pt")
@@ -113,9 +114,10 @@ def base() -> Any:
 
 @pytest.fixture
 def compiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """(model): it runs compiled, by core's own wrapper, which checks arguments but no transformer_options.
+    """(model): runs it compiled with core's wrapper, which checks arguments but no transformer_options.
 
-    On a CPU the host's attention asks the system for its free memory, which breaks every graph: here it is told.
+    On a CPU the host's attention asks the system for its free memory, which breaks every graph. Here it gets a
+    fixed answer.
     """
     import torch
 

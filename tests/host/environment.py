@@ -2,8 +2,8 @@
 
     python tests/host/environment.py COMFYUI VENV
 
-Needs the standard library and pip only. An environment that is there is completed; one whose stamp says
-that nothing changed since is left as it is.
+Needs only the standard library and pip. An existing environment is completed. It stays as it is if its stamp
+says that nothing has changed since.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def python_of(venv: Path) -> Path:
 
 
 def requirements_of(host: Path) -> list[str]:
-    """What the ComfyUI at `host` declares, but for torch and its companions, which are pinned here."""
+    """The requirements of the ComfyUI at `host`, without torch and its companions, which are pinned here."""
     lines = (line.strip() for line in (host / "requirements.txt").read_text("utf-8").splitlines())
     return [line for line in lines if line and not line.startswith("#") and not _TORCH_FAMILY.match(line)]
 
 
 def stamp_of(host: Path) -> str:
-    """Changes when something changes that the environment was made from."""
+    """Changes whenever the inputs from which the environment was made change."""
     digest = hashlib.sha256(sys.version.encode())
     made_from = (host / "requirements.txt", CONSTRAINTS, REPOSITORY / "pyproject.toml", Path(__file__), SHIM)
     for path in made_from:
@@ -52,7 +52,7 @@ def stamp_of(host: Path) -> str:
 
 
 def run(venv: Path, *arguments: str) -> None:
-    """Runs the environment's Python and stops with the command's own message when it fails."""
+    """Runs the environment's Python. If it fails, stops with the command's message."""
     subprocess.run([python_of(venv), *arguments], check=True)
 
 
@@ -61,7 +61,7 @@ def pip_install(venv: Path, *arguments: str) -> None:
 
 
 def install(host: Path, venv: Path) -> None:
-    """torch first, so that nothing after it chooses another build."""
+    """Installs torch first, so that nothing after it chooses another build."""
     if not python_of(venv).exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     pip_install(venv, "-c", str(CONSTRAINTS), "torch")
@@ -79,9 +79,9 @@ def printed(venv: Path, program: str) -> str:
 
 
 def cure(venv: Path) -> None:
-    """Makes torchvision and torchaudio import beside a torch without CUDA; touches nothing that imports.
+    """Makes torchvision and torchaudio importable beside a torch without CUDA, and leaves working ones alone.
 
-    torchaudio without its compiled libraries takes its Python path; torchvision gets its operators declared.
+    torchaudio without its compiled libraries uses its Python path; for torchvision the operators are declared.
     """
     if printed(venv, "import torch; print(torch.version.cuda or torch.version.hip)") != "None":
         return
@@ -96,7 +96,7 @@ def cure(venv: Path) -> None:
 
 
 def prepare(host: Path, venv: Path) -> Path:
-    """The interpreter of an environment for `host`, made or completed at `venv` where necessary."""
+    """The interpreter of an environment for `host`, which is made or completed at `venv` if necessary."""
     stamp = venv / STAMP
     wanted = stamp_of(host)
     if stamp.exists() and stamp.read_text("utf-8") == wanted:

@@ -1,4 +1,4 @@
-"""What must not mix: branches, pictures of a batch, positive and negative, areas."""
+"""What must not mix: branches, images of a batch, positive and negative, areas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_second_gated_condition_replaces_the_first(base, gated, latents) -> No
 
 
 def test_batch_of_two_with_one_mask(base, gated, latents) -> None:
-    """Each picture of the batch is what it is alone: only the noise differs."""
+    """Each image of the batch is the same as alone. Only the noise differs."""
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     noisy = torch.randn(2, 16, HEIGHT // 8, WIDTH // 8, generator=torch.Generator().manual_seed(3))
     both = tiny.velocity(model, noisy, 0.6, positive)
@@ -47,7 +47,7 @@ def test_batch_of_two_with_two_masks(base, gated, latents) -> None:
 
 
 def test_negative_without_a_mask_at_cfg_3(base, gated, latents) -> None:
-    """cfg combines the masked positive with a plain negative, each as it is alone."""
+    """cfg combines the masked positive with a plain negative. Each is the same as alone."""
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     noisy = torch.randn(1, 16, HEIGHT // 8, WIDTH // 8, generator=torch.Generator().manual_seed(3))
     masked = tiny.velocity(model, noisy, 0.6, positive)
@@ -66,7 +66,7 @@ def test_negative_with_a_mask_at_cfg_3(base, gated, latents) -> None:
 
 @pytest.mark.parametrize("own_size", [False, True], ids=["encoded for the picture", "encoded for the area"])
 def test_two_masks_side_by_side_by_areas(own_size: bool, base, gated, latents, comfy) -> None:
-    """Each half is what its mask makes of that half alone; ComfyUI feathers the seam over 8 latent cells."""
+    """Each half is what its mask alone gives there. ComfyUI feathers the seam over 8 latent cells."""
     width = 2 * WIDTH
     area, combine = comfy.node("ConditioningSetArea"), comfy.node("ConditioningCombine")
     mask_width = WIDTH if own_size else width

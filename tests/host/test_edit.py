@@ -74,7 +74,7 @@ def test_every_operation_is_the_cores(comfy: Any, mask: Tensor, ids: Tensor, rea
     assert torch.equal(read(edited), expected) and not expected.equal(ids)
 
 
-def test_each_accessory_takes_its_own_style(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
+def test_each_accessory_takes_its_style(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
     core = comfy.module("mogle_core.masks.edit")
     for operation, styles in core.STYLES.items():
         for style in styles:
@@ -83,14 +83,14 @@ def test_each_accessory_takes_its_own_style(comfy: Any, mask: Tensor, ids: Tenso
             assert torch.equal(read(edited), core.edit(ids, operation, style=style))
 
 
-def test_ids_in_grey_are_read_too(comfy: Any, mask: Tensor, ids: Tensor) -> None:
+def test_grey_ids_are_read(comfy: Any, mask: Tensor, ids: Tensor) -> None:
     grey = (ids.float() / 255)[..., None].repeat(1, 1, 1, 3)
     (edited,) = comfy.node("MoGLEMaskEdit")(mask=grey, operation="mirror", region="all")
     (expected,) = comfy.node("MoGLEMaskEdit")(mask=mask, operation="mirror", region="all")
     assert torch.equal(edited, expected)
 
 
-def test_a_region_that_is_not_there_is_said(comfy: Any, mask: Tensor, caplog: Any) -> None:
+def test_a_missing_region_is_logged(comfy: Any, mask: Tensor, caplog: Any) -> None:
     with caplog.at_level(logging.WARNING):
         (edited,) = comfy.node("MoGLEMaskEdit")(mask=mask[:1], region="hat")
     assert torch.equal(edited, mask[:1])
@@ -104,7 +104,7 @@ def test_a_photo_is_refused(comfy: Any) -> None:
             comfy.node(node)(mask=photo, **inputs)
 
 
-def test_a_region_taken_and_set_back(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
+def test_get_region_and_set_region_are_inverse(comfy: Any, mask: Tensor, ids: Tensor, read: Any) -> None:
     (area,) = comfy.node("MoGLEGetRegion")(mask=mask, region="nose")
     assert area.dtype == torch.float32 and torch.equal(area, (ids == 2).float())
     (same,) = comfy.node("MoGLESetRegion")(mask=mask, region="nose", area=area, keep=False)
@@ -121,7 +121,7 @@ def test_locked_classes_are_not_painted_over(comfy: Any, mask: Tensor, ids: Tens
     assert torch.equal(read(painted), torch.where(eyes, ids, 13).byte())
 
 
-def test_a_morph_begins_and_ends_with_what_was_given(comfy: Any, mask: Tensor) -> None:
+def test_a_morph_starts_and_ends_with_its_inputs(comfy: Any, mask: Tensor) -> None:
     (masks,) = comfy.node("MoGLEMorphMask")(first=mask[:1], second=mask[1:], count=4)
     assert masks.shape == (4, 128, 128, 3)
     assert torch.equal(masks[0], mask[0]) and torch.equal(masks[-1], mask[1])

@@ -1,4 +1,4 @@
-"""The headless encoders against ComfyUI's own, from files of one and the same tensors."""
+"""The headless encoders against ComfyUI's, from files with the same tensors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def comfy_vae(tensors: dict[str, Tensor]) -> object:
 
 @pytest.fixture(scope="module")
 def text_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, nn.Module, nn.Module]:
-    """CLIP-L and T5 of real vocabularies and tiny widths, in files and in ComfyUI's classes."""
+    """CLIP-L and T5 with real vocabularies and tiny widths, in files and in ComfyUI's classes."""
     folder = tmp_path_factory.mktemp("text")
     clip_settings = {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 96}
     clip_settings |= {"hidden_act": "quick_gelu", "eos_token_id": 49407, "max_position_embeddings": 77}

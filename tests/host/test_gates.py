@@ -1,4 +1,4 @@
-"""What the gate does, from sampling to Gate Maps: recorded only where it is asked for, and kept between runs."""
+"""The gate's record from sampling to Gate Maps: made only if it is used, and stored between runs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def maps(comfy) -> Any:
 
 
 def linked(output: int, *others: dict[str, Any]) -> dict[str, Any]:
-    """A prompt in which node 7's output goes into Gate Maps."""
+    """A prompt in which the output of node 7 is connected to Gate Maps."""
     nodes = [{"class_type": "MoGLEGateMaps", "inputs": {"gates": ["7", output], "steps": 3}}, *others]
     return {"7": {"class_type": "MoGLEGatedCondition", "inputs": {"strength": 1.0}}} | dict(enumerate(nodes))
 
 
-def test_only_a_connected_output_asks(comfy) -> None:
+def test_only_a_connected_output_is_recorded(comfy) -> None:
     recording = comfy.module("nodes.host.gate_output")
     assert recording.asks_for_gates(linked(3), "7")
     assert not recording.asks_for_gates(linked(0), "7")
@@ -43,7 +43,7 @@ def test_only_a_connected_output_asks(comfy) -> None:
 
 
 def test_a_queued_prompt_says_whether_the_gates_are_connected(comfy) -> None:
-    """So that the key of a cached Gated Condition is another one once they are."""
+    """The key of a cached Gated Condition must change when they are connected."""
     marked = comfy.module("nodes.host.gate_output").marked
     plain, asked = (marked({"prompt": linked(output)})["prompt"] for output in (0, 3))
     assert plain["7"]["inputs"] != asked["7"]["inputs"]
@@ -52,8 +52,8 @@ def test_a_queued_prompt_says_whether_the_gates_are_connected(comfy) -> None:
         marked(nonsense)
 
 
-def test_nothing_is_kept_for_an_output_that_leads_nowhere(base, gated, latents, comfy, monkeypatch) -> None:
-    """Neither a tensor nor a step, and the picture is the same to the bit."""
+def test_nothing_is_recorded_for_an_unconnected_output(base, gated, latents, comfy, monkeypatch) -> None:
+    """Neither a tensor nor a step, and the image is the same to the bit."""
     model, positive, _, gates = gated(base, POSITIVE, latents(1))
     with_record = run(model, positive, steps=STEPS)
     assert len(gates.steps) == STEPS
@@ -127,7 +127,7 @@ def test_either_output_of_a_custom_sampler_is_found(base, gated, latents, maps, 
     assert torch.equal(*shown)
 
 
-def test_without_a_run_it_says_what_to_connect(base, gated, latents, maps) -> None:
+def test_without_a_run_the_error_says_what_to_connect(base, gated, latents, maps) -> None:
     _, _, _, gates = gated(base, POSITIVE, latents(1))
     with pytest.raises(ValueError, match="The gate recorded nothing. Connect samples to the sampler"):
         maps(gates=gates, samples={"samples": torch.zeros(1, 16, 8, 8)}, steps=3)
@@ -143,7 +143,7 @@ def toy(server: Server) -> dict[str, Any]:
 
 
 def with_maps(toy: dict[str, Any], seed: int, **inputs: Any) -> dict[str, Any]:
-    """The template with Gate Maps behind the sampler, and the maps saved."""
+    """The template with Gate Maps after the sampler, and the maps saved."""
     prompt = json.loads(json.dumps(toy))
     prompt["13"]["inputs"]["seed"] = seed
     given = {"gates": ["11", 3], "samples": ["13", 0], "regions": "strongest", "steps": 3} | inputs
@@ -183,7 +183,7 @@ def test_maps_of_a_cached_run_are_the_same(server: Server, toy: dict[str, Any]) 
 
 @pytest.mark.server
 def test_adding_the_node_later_samples_again_for_it(server: Server, toy: dict[str, Any]) -> None:
-    """The run without it kept nothing, so there is nothing to show."""
+    """The run without it recorded nothing, so there is nothing to show."""
     plain = json.loads(json.dumps(toy))
     plain["13"]["inputs"]["seed"] = 103
     ran(server, plain)
@@ -199,6 +199,6 @@ def test_an_unknown_region_fails_at_the_node(server: Server, toy: dict[str, Any]
     assert failure.value.node_type == "MoGLEGateMaps"
 
 
-def test_the_template_is_the_one_that_is_meant() -> None:
+def test_the_template_is_the_right_one() -> None:
     nodes, _ = read(Path(TEMPLATE))
     assert (nodes[11]["type"], nodes[13]["type"]) == ("MoGLEGatedCondition", "KSampler")

@@ -1,4 +1,4 @@
-"""`mogle generate` by this machine's models and by a real ComfyUI server: the same jobs, the same pictures."""
+"""`mogle generate` with local models and with a real ComfyUI server: the same jobs give the same images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JOBS = 20
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of 20, every fourth from its text alone."""
+    """A table of 20 jobs. Every fourth has only a text."""
     folder = tmp_path_factory.mktemp("jobs")
     masks = sorted((hosts.REPOSITORY / "tests/data/masks").glob("*.png"))
     rows = ["name,prompt,mask"]
@@ -45,7 +45,7 @@ def pixels(path: Path) -> np.ndarray:
     return np.array(Image.open(path)).astype(int)
 
 
-def test_the_same_jobs_by_both_ways(server: Server, jobs: Path, tmp_path: Path) -> None:
+def test_the_same_jobs_with_both_backends(server: Server, jobs: Path, tmp_path: Path) -> None:
     install(server.base, force=True)
     arguments = ["generate", str(jobs), "--toy", "--size", "64", "--steps", "4"]
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
@@ -60,7 +60,7 @@ def test_the_same_jobs_by_both_ways(server: Server, jobs: Path, tmp_path: Path) 
 
 
 def test_a_picture_of_the_command_opens_in_comfyui(server: Server, jobs: Path, tmp_path: Path) -> None:
-    """The API form in its file, queued as it is, makes it again."""
+    """The API form stored in the file, queued unchanged, generates the image again."""
     install(server.base, force=True)
     assert main(["generate", str(jobs), "--toy", "--size", "64", "--steps", "2", "--out", str(tmp_path)]) == 0
     with Image.open(tmp_path / "face0.png") as image:

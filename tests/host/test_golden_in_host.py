@@ -1,4 +1,4 @@
-"""The official code's numbers through a real ComfyUI model, patched by the nodes."""
+"""The official code's numbers, computed with a real ComfyUI model that the nodes have patched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness itself, with core nodes alone: a host in process and as a server, small models, sampling."""
+"""The test harness itself, with core nodes only: a host in process and as a server, small models, sampling."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_core_node_runs_as_in_the_executor(comfy: Any) -> None:
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=lambda sizes: f"hidden{sizes.hidden}_head{sizes.head}")
-def test_a_tiny_flux_has_the_sizes_asked_for(comfy: Any, sizes: FluxSizes) -> None:
+def test_a_tiny_flux_has_the_requested_sizes(comfy: Any, sizes: FluxSizes) -> None:
     weights = flux_weights(sizes)
     model = tiny.tiny_flux(weights, sizes=sizes).model.diffusion_model
     held = model.state_dict()
@@ -63,7 +63,7 @@ def test_sampling_is_repeatable_and_depends_on_everything(comfy: Any, make: Any)
     assert changes(sampled, tiny.sample(make(), POSITIVE, OTHER, cfg=3.0))
 
 
-def test_the_golden_model_is_read_right() -> None:
+def test_the_golden_model_is_read_correctly() -> None:
     assert sizes_of(load_file(tiny.GOLDEN / "flux_tiny.safetensors")) == TINY
 
 
@@ -88,7 +88,7 @@ def test_one_step_gives_the_velocity(comfy: Any) -> None:
     assert torch.allclose(path[1], expected, atol=1e-5)
 
 
-def test_packing_is_the_models(comfy: Any) -> None:
+def test_packing_equals_the_models(comfy: Any) -> None:
     model = tiny.tiny_flux().model.diffusion_model
     latent = torch.randn(2, 16, 6, 8)
     tokens = model.process_img(latent)[0]
@@ -113,7 +113,7 @@ def test_the_pack_under_test_loads(comfy: Any) -> None:
 
 
 def workflow(**changed: Any) -> dict[str, Any]:
-    """Text to picture with stock loaders, in API form."""
+    """Text to image with stock loaders, in API form."""
     size = {"width": 64, "height": 48, "batch_size": 1}
     widths = {"context_width": STOCK.context, "pooled_width": STOCK.pooled, "tokens": 8, "guidance": 3.5}
     links = {"model": ["flux", 0], "positive": ["text", 0], "negative": ["text", 0]}

@@ -1,4 +1,4 @@
-"""The translations as a server hands them on: English is what the nodes themselves say, and both are served."""
+"""The translations as a server returns them: English equals the texts of the nodes, and all languages are served."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_english_is_what_the_nodes_say(own: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_language_is_served(server: Server, language: str) -> None:
-    """`main.json` is what all the rest is put into."""
+    """The other files are merged into `main.json`."""
     rest = {name: stored(language, name) for name in ("nodeDefs", "settings")}
     assert server.get("/i18n")[language] == {**stored(language, "main"), **rest}
 
 
 def test_every_node_can_be_found_by_other_words(own: dict[str, Any], server: Server) -> None:
-    """Where the host knows search aliases, from 0.11 on."""
+    """On hosts with search aliases, from 0.11 on."""
     aliases = {name: definition.get("search_aliases") for name, definition in own.items()}
     if server.host.version >= (0, 11):
         assert all(aliases.values()), aliases

@@ -1,4 +1,4 @@
-"""What ComfyUI is told of memory, and a model that has less than it needs."""
+"""The memory that is reported to ComfyUI, and a model that has less than it needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_memory_estimate_counts_the_mask(base, gated, latents, monkeypatch) -> N
 
 @pytest.mark.parametrize("share", [0.0, 0.4], ids=["novram", "lowvram"])
 def test_a_model_bigger_than_its_memory(share: float, gated, latents, monkeypatch) -> None:
-    """ComfyUI's loader is told to keep that share of the weights; the others are streamed at each use."""
+    """ComfyUI's loader keeps only a share of the weights. The others are streamed at each use."""
     import comfy.model_management
 
     style = lora_weights(TINY, seed=3, rank=2)
@@ -49,8 +49,8 @@ def test_a_model_bigger_than_its_memory(share: float, gated, latents, monkeypatc
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
-def test_what_the_loader_left_behind_is_brought_along(comfy) -> None:
-    """On a card without room ComfyUI leaves our modules in host memory; `meta` stands for the card here."""
+def test_modules_that_the_loader_left_on_the_host_are_moved(comfy) -> None:
+    """On a full card ComfyUI leaves our modules in host memory. Here `meta` stands for the card."""
     resident = comfy.module("nodes.host.passes").resident
     network = comfy.module("mogle_core.model.mixture.network").MoGLE().requires_grad_(False)
     assert resident(network, torch.device("cpu")) is network

@@ -1,4 +1,4 @@
-"""Models that cannot take the mask stream are refused with what they are and what to use."""
+"""Models that cannot take the mask stream are refused. The message says what they are and what to use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stable_diffusion() -> Any:
 
 
 def flux2() -> Any:
-    """FLUX.2's mark: one modulation for all blocks, none in the blocks."""
+    """The mark of FLUX.2: one modulation for all blocks, none in the blocks."""
     model = tiny.tiny_flux()
     model.model.diffusion_model.params.global_modulation = True
     for block in model.model.diffusion_model.double_blocks:
@@ -44,7 +44,7 @@ def fill() -> Any:
 
 
 def other_engine() -> Any:
-    """nunchaku's wrapper: ComfyUI's FLUX around a transformer of its own, without blocks."""
+    """nunchaku's wrapper: ComfyUI's FLUX around another transformer, without blocks."""
     model = tiny.tiny_flux()
     model.model.diffusion_model = type("ComfyFluxWrapper", (torch.nn.Module,), {})()
     return model
@@ -93,7 +93,7 @@ def test_a_checkpoint_with_latent_lora_is_refused(comfy) -> None:
         host.attach(tiny.tiny_flux(), None, settings)
 
 
-def test_latents_that_are_no_pictures_are_refused(comfy) -> None:
+def test_latents_of_other_kinds_are_refused(comfy) -> None:
     masks = SimpleNamespace(width=64, height=64)
     with pytest.raises(ValueError, match=r"a latent of shape \(1, 16, 5, 8, 8\)"):
         comfy.node("MoGLEEncode")(masks=masks, vae=None, latent={"samples": torch.zeros(1, 16, 5, 8, 8)})

@@ -1,5 +1,6 @@
-"""Core's own reference-latent path as the oracle: without LoRA, with the image's modulation vector and the
-reference's positions, the mask stream must give the same picture to the bit, whatever else is in the graph."""
+"""Core's reference-latent path as the oracle. Without LoRA, with the image's modulation vector and the reference's
+positions, the mask stream must give the same image to the bit, whatever else is in the graph.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def one_step(model: Any, positive: list, batch: int = 1) -> Tensor:
 
 
 class Residuals(ControlBase):
-    """A ControlNet as the sampler sees one: fixed residuals for one double and one single block."""
+    """A ControlNet as the sampler sees it: fixed residuals for one double and one single block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ def ordinary_lora(model: Any) -> Any:
 
 
 def shifting_replacement(model: Any) -> Any:
-    """Another extension's block replacement: it changes the image's tokens and calls on."""
+    """Another extension's block replacement that changes the image tokens and then calls the original block."""
     patched = model.clone()
 
     def shifted(img: Tensor, text: int, factor: float) -> Tensor:
@@ -99,7 +100,7 @@ def shifting_replacement(model: Any) -> Any:
 
 
 def skipping_replacement(model: Any) -> Any:
-    """A block left out, as skip-layer guidance does."""
+    """Skips a block, as skip-layer guidance does."""
     patched = model.clone()
     patched.set_model_patch_replace(lambda args, extra: {"img": args["img"]}, "dit", "single_block", 1)
     return patched
@@ -134,7 +135,7 @@ def test_equal_to_the_bit_beside(neighbour, when: str, as_mask) -> None:
     assert not torch.equal(expected, one_step(neighbour(tiny.tiny_flux()), positive))
 
 
-def test_what_an_extension_keeps_of_the_attentions_input_stays(as_mask) -> None:
+def test_tensors_that_an_extension_keeps_are_not_overwritten(as_mask) -> None:
     """The block writes the attention where v was."""
     kept = []
 
@@ -175,7 +176,7 @@ def test_equal_to_the_bit_beside_a_controlnet(as_mask) -> None:
 
 
 def test_equal_to_the_bit_beside_a_reference_latent(as_mask, comfy, monkeypatch) -> None:
-    """Kontext: the order is [text, image, reference, mask]; core puts two references in the same way."""
+    """Kontext: the order is [text, image, reference, mask]. Core orders two references in the same way."""
     positive, first, second = tiny.conditioning(1), noise(5), noise(6)
     expected = one_step(tiny.tiny_flux(), as_reference(positive, first, second))
     model, masked = as_mask(tiny.tiny_flux(), as_reference(positive, first), second)

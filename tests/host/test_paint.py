@@ -1,4 +1,4 @@
-"""Mask Painter inside ComfyUI: what is painted comes out, and what is not painted is said."""
+"""Mask Painter inside ComfyUI: it returns the painting, and says so if nothing is painted."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def paint(comfy: Any) -> Any:
     return comfy.node("MoGLEMaskPainter")
 
 
-def test_the_painting_comes_out_in_the_palettes_colours(paint: Any) -> None:
+def test_the_output_is_the_painting_in_palette_colours(paint: Any) -> None:
     mask, preview = paint(painting=write_painting(ids(0)))
     assert torch.equal(mask, colours(ids(0)[None])) and torch.equal(preview, mask)
 
 
-def test_a_painting_wins_over_the_mask_that_it_began_with(paint: Any) -> None:
+def test_a_painting_replaces_the_mask_that_it_started_from(paint: Any) -> None:
     given = colours(ids(1)[None])
     assert torch.equal(paint(painting=write_painting(ids(0)), mask=given)[0], colours(ids(0)[None]))
     assert torch.equal(paint(painting="", mask=given)[0], given)
@@ -44,12 +44,12 @@ def test_the_preview_is_half_photo(paint: Any) -> None:
     assert torch.allclose(preview, (mask + 0.5) / 2, atol=1e-6)
 
 
-def test_nothing_blocks_what_comes_after(paint: Any) -> None:
+def test_an_empty_painting_blocks_the_nodes_behind_it(paint: Any) -> None:
     with pytest.raises(RuntimeError, match="Nothing is painted and no mask is connected"):
         paint()
 
 
-def test_the_page_is_sent_what_it_can_start_from(comfy: Any) -> None:
+def test_the_page_receives_photo_and_mask(comfy: Any) -> None:
     for_page = comfy.module("nodes.paint")._for_page(torch.rand(2, 40, 40, 3), torch.stack([ids(4, 40, 40)]))
     ((photo,), (painting,)) = for_page["mogle_photo"], for_page["mogle_mask"]
     assert photo["type"] == "temp" and painting.startswith("mogle1:32x32:")  # 40 lies between 32 and 48

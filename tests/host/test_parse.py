@@ -1,4 +1,4 @@
-"""Parse Face, Align Face, Unalign Face and Mask Score in ComfyUI, with the toy judge for a parser."""
+"""Parse Face, Align Face, Unalign Face and Mask Score in ComfyUI, with the toy judge as the parser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folder(models_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def judge(comfy, folder: Path) -> Path:
-    """A judge of random weights where `mogle toy install` puts it."""
+    """A judge with random weights where `mogle toy install` puts it."""
     torch.manual_seed(0)
     judge = comfy.module("mogle_core.toy.judge").Judge()
     save_file({name: tensor.half() for name, tensor in judge.state_dict().items()}, folder / JUDGE)
@@ -53,7 +53,7 @@ def decoded(comfy):
 
 @pytest.fixture
 def answers(comfy, folder: Path, monkeypatch):
-    """(ids): from now on every parser answers with them."""
+    """(ids): from now on every parser returns them."""
 
     def answer(ids: Tensor) -> None:
         monkeypatch.setattr(comfy.module("nodes.parse").host, "parse", lambda name, image: ids.clone())
@@ -89,8 +89,8 @@ def test_the_parser_is_under_comfyuis_memory_management(comfy, judge: Path) -> N
     assert torch.equal(run(image=photos(), parser_name=JUDGE)[0], first)
 
 
-def test_what_the_loader_left_behind_is_brought_along(comfy, judge: Path) -> None:
-    """On a card without room ComfyUI leaves our layers in host memory; `meta` stands for the card here."""
+def test_layers_that_the_loader_left_on_the_host_are_moved(comfy, judge: Path) -> None:
+    """On a full card ComfyUI leaves our layers in host memory. Here `meta` stands for the card."""
     parsers = comfy.module("nodes.host.parsers")
     parser = comfy.module("mogle_core.parse.files").read_parser(judge)
     patcher = parsers.patcher(parser.module, (parsers.parser_patcher, (str(judge),)))
@@ -104,7 +104,7 @@ def test_what_the_loader_left_behind_is_brought_along(comfy, judge: Path) -> Non
     assert {weight.device.type for weight in parser.module.parameters()} == {"cpu"}
 
 
-def test_another_device_gets_a_parser_of_its_own(comfy, judge: Path) -> None:
+def test_another_device_gets_another_parser(comfy, judge: Path) -> None:
     parsers = comfy.module("nodes.host.parsers")
     again = parsers.parser_patcher(str(judge), disable_dynamic=True)
     assert type(again.model).__name__ == "Judge"
@@ -131,7 +131,7 @@ def test_sides_are_repaired_unless_that_is_off(comfy, answers, stored, decoded) 
     assert torch.equal(decoded(run(image=image, parser_name="any", fix_left_right=False)[0]), swapped)
 
 
-def test_what_could_not_be_decided_is_said(comfy, answers, caplog) -> None:
+def test_undecided_sides_are_reported(comfy, answers, caplog) -> None:
     ids = torch.zeros(1, 32, 32, dtype=torch.uint8)
     ids[0, 4:8, 4:8] = 4
     answers(ids)
@@ -156,7 +156,7 @@ def test_the_combo_offers_folders_and_files(comfy, judge: Path, folder: Path) ->
         assert not {"notes.txt", "detector.onnx", "some/model.safetensors"} & set(offered)
 
 
-def test_a_missing_parser_is_a_sentence(comfy, judge: Path, stored, colours, monkeypatch) -> None:
+def test_a_missing_parser_is_an_error_message(comfy, judge: Path, stored, colours, monkeypatch) -> None:
     import nodes
 
     check = nodes.NODE_CLASS_MAPPINGS["MoGLEParseFace"].validate_inputs
@@ -184,8 +184,8 @@ def test_from_photo_to_aligned_face_and_back(comfy, stored, colours, decoded) ->
     assert torch.equal(pasted[:, :10], image[:, :10])
 
 
-def test_a_detector_comes_before_the_mask(comfy, folder: Path, stored, colours, monkeypatch) -> None:
-    """YuNet's model file is there, and an OpenCV that finds a face with it."""
+def test_a_detector_takes_precedence_over_the_mask(comfy, folder: Path, stored, colours, monkeypatch) -> None:
+    """YuNet's model file exists, and an OpenCV that finds a face with it."""
     detector = folder / "face_detection_yunet_2023mar.onnx"
     run = comfy.node("MoGLEAlignFace")
     face = np.array([[0, 0, 90, 90, 120, 80, 160, 80, 140, 100, 126, 120, 154, 120, 0.9]], np.float32)

@@ -1,4 +1,4 @@
-"""What must not change: without a mask in play the result is plain FLUX, to the byte."""
+"""What must not change: where no mask acts, the result is plain FLUX to the byte."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_time_window_holds_for_its_steps_only(base, gated, latents) -> None:
     assert not torch.equal(halfway, run(base, POSITIVE, steps=10))
 
 
-def test_windows_side_by_side_make_the_whole(base, gated, latents) -> None:
-    """Steps inside a window are those of the full run: the first half of it from the same noise."""
+def test_adjacent_windows_make_the_full_run(base, gated, latents) -> None:
+    """Steps inside a window equal those of the full run: the first half from the same noise."""
     whole, positive, _, gates = gated(base, POSITIVE, latents(1))
     run(whole, positive, steps=4)
     early, positive, _, early_gates = gated(base, POSITIVE, latents(1), end_percent=0.5)

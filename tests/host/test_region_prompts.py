@@ -1,4 +1,4 @@
-"""Texts of single regions in real sampling: absent where there is nothing to say, and as the core computes them."""
+"""Region prompts in real sampling: no effect where they cannot act, and the same results as the core."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mapped(comfy, vae):
 
 
 def hair_above(batch: int = 1, width: int = WIDTH, rows: tuple[int, ...] = (16,)) -> Tensor:
-    """Skin, and hair on the given number of upper pixel rows in each picture."""
+    """Skin, and hair in the given number of top pixel rows of each image."""
     ids = torch.ones(batch, HEIGHT, width, dtype=torch.uint8)
     for picture, count in zip(ids, rows * batch, strict=False):
         picture[:count] = 13
@@ -70,14 +70,14 @@ def test_with_nothing_to_say_no_byte_changes(base, gated, prompted, mapped, capl
     assert not torch.allclose(run(heard, positive), plain, atol=1e-3)
 
 
-def test_a_model_without_gated_condition_does_not_hear_it(base, gated, prompted, mapped) -> None:
+def test_a_model_without_gated_condition_ignores_it(base, gated, prompted, mapped) -> None:
     _, positive, _, _ = gated(base, POSITIVE, mapped(hair_above()), region_prompts=prompted())
     assert torch.equal(run(base, positive), run(base, POSITIVE))
     off, positive, _, _ = gated(base, POSITIVE, mapped(hair_above()), region_prompts=prompted(), strength=0.0)
     assert torch.equal(run(off, positive), run(base, POSITIVE))
 
 
-def test_it_is_heard_in_its_time_only(base, gated, prompted, mapped, comfy, monkeypatch) -> None:
+def test_it_acts_in_its_time_window_only(base, gated, prompted, mapped, comfy, monkeypatch) -> None:
     sampling, lengths = comfy.module("nodes.host.sampling"), []
     original = sampling.open_stream
 
@@ -99,7 +99,7 @@ def test_it_is_heard_in_its_time_only(base, gated, prompted, mapped, comfy, monk
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 @pytest.mark.parametrize("case", ["default", "batch2_early"])
 def test_the_host_and_the_core_agree(case: str, strength: float, base, comfy, gated, prompted) -> None:
-    """The same weights, mask latents and texts, once through ComfyUI and once through our own transformer."""
+    """The same weights, mask latents and texts, once in ComfyUI and once in our transformer."""
     tensors, settings = CASES[case], SETTINGS[case]
     rows, columns = settings["grid"]
     batch = len(tensors["noise_latents"])
@@ -162,7 +162,7 @@ def in_the_core(comfy: Any, case: str, ids: Tensor, prompts: tuple, strength: fl
 # --- What must not mix.
 
 
-def test_each_picture_of_a_batch_hears_it_in_its_own_area(base, gated, prompted, mapped) -> None:
+def test_it_acts_in_the_area_of_each_picture_of_a_batch(base, gated, prompted, mapped) -> None:
     ids = hair_above(2, rows=(16, 48))
     model, positive, _, _ = gated(base, POSITIVE, mapped(ids), region_prompts=prompted())
     both = tiny.velocity(model, noise().repeat(2, 1, 1, 1), 0.6, positive)
@@ -172,7 +172,7 @@ def test_each_picture_of_a_batch_hears_it_in_its_own_area(base, gated, prompted,
         torch.testing.assert_close(both[i], tiny.velocity(single, noise(), 0.6, alone)[0], atol=1e-5, rtol=0)
 
 
-def test_the_negative_does_not_hear_it(base, gated, prompted, mapped) -> None:
+def test_the_negative_ignores_it(base, gated, prompted, mapped) -> None:
     masks = mapped(hair_above())
     model, positive, negative, _ = gated(base, POSITIVE, masks, negative=NEGATIVE, region_prompts=prompted())
     silent, _, _, _ = gated(base, POSITIVE, masks)
@@ -184,7 +184,7 @@ def test_the_negative_does_not_hear_it(base, gated, prompted, mapped) -> None:
 
 @pytest.mark.parametrize("own_size", [False, True], ids=["encoded for the picture", "encoded for the area"])
 def test_prompts_side_by_side_by_areas(own_size: bool, base, gated, prompted, mapped, comfy) -> None:
-    """Two halves whose hair ends at different heights, each with a text of another length, as each is alone."""
+    """Two halves with hair of different heights and texts of different lengths. Each is the same as alone."""
     area, combine = comfy.node("ConditioningSetArea"), comfy.node("ConditioningCombine")
     both_ids = torch.cat((hair_above(rows=(16,)), hair_above(rows=(48,))), dim=2)
     cells, sides, crops = WIDTH // 8, [], both_ids.split(WIDTH, dim=2)
@@ -205,7 +205,7 @@ def test_prompts_side_by_side_by_areas(own_size: bool, base, gated, prompted, ma
 
 
 def test_text_that_another_extension_puts_first(base, gated, prompted, mapped) -> None:
-    """The regions' texts stay the last of the text: style tokens before it move them along."""
+    """The region texts stay last in the text. Style tokens before them only shift them."""
     style, words = tiny.conditioning(5, tokens=3)[0][0], POSITIVE[0][0]
     longer = [[torch.cat((style, words), 1), POSITIVE[0][1]]]
     model, positive, _, _ = gated(base, longer, mapped(hair_above()), region_prompts=prompted())
@@ -223,7 +223,7 @@ def test_text_that_another_extension_puts_first(base, gated, prompted, mapped) -
 
 
 def test_torch_compile(base, gated, prompted, mapped, compiling) -> None:
-    """A compiled model hears it where it is, and forgets it where it is not."""
+    """A compiled model applies the text where it is present, and does not remember it."""
     masks = mapped(hair_above())
     model, positive, _, _ = gated(base, POSITIVE, masks)
     _, prompted_positive, _, _ = gated(base, POSITIVE, masks, region_prompts=prompted())
@@ -237,7 +237,7 @@ def test_torch_compile(base, gated, prompted, mapped, compiling) -> None:
 # --- What cannot be.
 
 
-def test_sentences_for_what_cannot_be(base, gated, prompted, mapped, comfy) -> None:
+def test_impossible_inputs_are_error_messages(base, gated, prompted, mapped, comfy) -> None:
     masks, node = mapped(hair_above()), comfy.node("MoGLERegionPrompt")
     with pytest.raises(ValueError, match="for 'hair' was given 2 texts.*without Conditioning Combine"):
         node(region="hair", conditioning=[*POSITIVE, *NEGATIVE])

@@ -1,4 +1,4 @@
-"""Region Control in real sampling: each region's strength in its own time, as factors on the gate."""
+"""Region Control in real sampling: the strength of each region in its time window, as a factor on the gate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @pytest.fixture
 def factors(comfy, monkeypatch) -> list[Tensor | None]:
-    """What each step's blend is given."""
+    """The factors that the blend of each step receives."""
     network, seen = comfy.module("mogle_core.model.mixture.network"), []
     original = network.MoGLE.blend
 
@@ -31,7 +31,7 @@ def chain(comfy, *regions: dict[str, Any]) -> tuple:
     return chained
 
 
-def test_each_region_in_its_own_time(base, gated, latents, comfy, factors) -> None:
+def test_each_region_in_its_time_window(base, gated, latents, comfy, factors) -> None:
     names = comfy.module("mogle_core.model.mixture.regions").REGION_NAMES
     regions = chain(
         comfy,
@@ -52,7 +52,7 @@ def test_each_region_in_its_own_time(base, gated, latents, comfy, factors) -> No
     assert len({tuple(given.tolist()) for given in factors}) == 3  # hair, both, full mask
 
 
-def test_outside_of_every_window_no_byte_changes(base, gated, latents, comfy, factors) -> None:
+def test_outside_every_window_no_byte_changes(base, gated, latents, comfy, factors) -> None:
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     plain = run(model, positive)
     regions = chain(comfy, {"region": "hair", "strength": 0.0, "start_percent": 0.999})
@@ -62,7 +62,7 @@ def test_outside_of_every_window_no_byte_changes(base, gated, latents, comfy, fa
 
 
 def test_a_window_that_ends_changes_nothing_before_it_begins(base, gated, latents, comfy) -> None:
-    """The gate sees the picture so far, so its weights are the plain run's up to the first step that differs."""
+    """The gate sees the noisy image, so its weights equal the plain run's up to the first different step."""
     model, positive, _, plain = gated(base, POSITIVE, latents(1))
     run(model, positive, steps=8)
     regions = chain(comfy, {"region": "full mask", "strength": 0.0, "start_percent": 0.4})

@@ -1,4 +1,4 @@
-"""What must add up in real sampling runs: LoRAs, options, records, compiled and quantised models."""
+"""Identities in real sampling runs: LoRAs, options, records, compiled and quantised models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_queueing_twice_gives_the_same(base, gated, latents) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_users_lora_beside_ours(when: str, base, gated, latents) -> None:
+def test_a_users_lora_alongside_ours(when: str, base, gated, latents) -> None:
     """It acts on the base weights, as if it were part of the model."""
     style = lora_weights(TINY, seed=3, rank=2)
     if when == "before":
@@ -126,7 +126,7 @@ def test_torch_compile(when: str, base, gated, latents, compiling) -> None:
 
 
 def test_fp8_weights(gated, latents) -> None:
-    """Close to the same weights in float32; exactness against core's own path is in test_oracle."""
+    """The result is close to that of the same weights in float32. test_oracle checks it exactly."""
     full = tiny.golden_flux()
     rounded = {name: t.to(torch.float8_e4m3fn).float() for name, t in full.model.diffusion_model.state_dict().items()}
     expected, positive, _, _ = gated(tiny.tiny_flux(as_file(rounded)), POSITIVE, latents(1))

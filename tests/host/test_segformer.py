@@ -1,4 +1,4 @@
-"""SegFormer against transformers' own pipeline, which ComfyUI brings: id for id, in the real architecture."""
+"""SegFormer gives the same ids as the pipeline of transformers, which ComfyUI includes, in the real architecture."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ STORED_NAMES = {
 
 
 def random_model(config: Mapping[str, Any], seed: int = 0) -> SegformerForSemanticSegmentation:
-    """A model whose answer varies over a picture, as that of freshly initialised weights does not."""
+    """A model whose result varies over the image. With freshly initialised weights it would not."""
     generator = torch.Generator().manual_seed(seed)
     model = SegformerForSemanticSegmentation(SegformerConfig(**config)).eval()
     for parameter in model.parameters():
@@ -80,7 +80,7 @@ def random_model(config: Mapping[str, Any], seed: int = 0) -> SegformerForSemant
 
 
 def pipeline(model: SegformerForSemanticSegmentation, photo: np.ndarray) -> Tensor:
-    """transformers' own way from a photo (H, W, 3) uint8 to its ids (H, W)."""
+    """From a photo (H, W, 3) uint8 to its ids (H, W), as transformers does it."""
     processor = SegformerImageProcessor()
     with torch.no_grad():
         outputs = model(**processor(images=Image.fromarray(photo), return_tensors="pt"))
@@ -108,7 +108,7 @@ def folder(models_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def small(folder: Path) -> SegformerForSemanticSegmentation:
-    """In models/face_parsing/small."""
+    """A small model in models/face_parsing/small."""
     model = random_model(SMALL)
     model.save_pretrained(folder / "small")
     return model
@@ -126,7 +126,7 @@ def read(comfy) -> Any:
 
 @pytest.fixture
 def parsed(comfy):
-    """(name, image) -> ids by the node, without its repair of left and right."""
+    """(name, image) -> ids from the node, without the correction of left and right."""
 
     def parse(name: str, image: Tensor) -> Tensor:
         mask, _, undecided = comfy.node("MoGLEParseFace")(image=image, parser_name=name, fix_left_right=False)
@@ -173,7 +173,7 @@ def test_files_carry_the_published_names(folder: Path, small) -> None:
 
 
 def test_names_of_every_version_are_read(folder: Path, small, read, tmp_path: Path) -> None:
-    """transformers 5 calls its modules otherwise than the file; somebody may have stored those names."""
+    """transformers 5 uses other module names than the file. Somebody may have saved those names."""
     (tmp_path / "config.json").write_bytes((folder / "small/config.json").read_bytes())
     save_file(dict(small.state_dict()), tmp_path / "model.safetensors")
     picture = photo(64, 64)
@@ -181,7 +181,7 @@ def test_names_of_every_version_are_read(folder: Path, small, read, tmp_path: Pa
         assert torch.equal(read(file)(as_image(picture))[0].long(), pipeline(small, picture))
 
 
-def test_labels_of_another_order_are_told_by_their_names(folder: Path, small, read, tmp_path: Path) -> None:
+def test_labels_in_another_order_are_matched_by_name(folder: Path, small, read, tmp_path: Path) -> None:
     config = json.loads((folder / "small/config.json").read_text("utf-8"))
     order = [*range(1, 19), 0]
     config["id2label"] = {str(number): f"{NAMES[order[number]]}.png" for number in range(19)}
@@ -227,7 +227,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_what_is_wrong_with_a_file_is_said(damage, folder: Path, small, read, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_file_is_reported(damage, folder: Path, small, read, tmp_path: Path) -> None:
     weights = load_file(folder / "small/model.safetensors")
     config = json.loads((folder / "small/config.json").read_text("utf-8"))
     damage(weights, config)
@@ -238,7 +238,7 @@ def test_what_is_wrong_with_a_file_is_said(damage, folder: Path, small, read, tm
         read(tmp_path)
 
 
-def test_a_configuration_that_is_cut_is_refused(folder: Path, small, read, tmp_path: Path) -> None:
+def test_a_truncated_configuration_is_refused(folder: Path, small, read, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes((folder / "small/model.safetensors").read_bytes())
     (tmp_path / "config.json").write_text('{"model_type": "segf', "utf-8")
     with pytest.raises(ValueError, match=r"config.json cannot be read .*download it again"):

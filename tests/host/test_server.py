@@ -1,4 +1,4 @@
-"""A real server with the pack: from an uploaded mask and a prompt to a picture; and every kind of bad input."""
+"""A real server with the pack: from an uploaded mask and a prompt to an image, and every kind of bad input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODES = {page.stem for page in (Path(__file__).parents[2] / "web/docs").glob("Mo
 
 @pytest.fixture(scope="module")
 def stocked(server: Server) -> Server:
-    """The server with everything that the workflow loads, where users put it."""
+    """The server with all files that the workflow loads, in the places where users put them."""
     write_stock_flux(server.models / "diffusion_models/small_flux.safetensors")
     write_taesd(server.models / "vae/taesd.safetensors")
     write_taesd(server.models / "vae/sd_vae.safetensors", latent_channels=4)
@@ -37,7 +37,7 @@ def stocked(server: Server) -> Server:
 
 
 def workflow(server: Server, **changed: dict[str, Any]) -> dict[str, Any]:
-    """Mask and text to picture, in API form, with stock loaders; `changed` overrides inputs of nodes."""
+    """From mask and text to an image, in API form, with stock loaders. `changed` overrides inputs of nodes."""
     widths = {"context_width": STOCK.context, "pooled_width": STOCK.pooled, "tokens": 8, "guidance": 3.5}
     latent = {"width": SIZE, "height": SIZE, "batch_size": 1}
     gated = {"model": ["lora", 0], "positive": ["text", 0], "mogle": ["mogle", 0], "mask_latents": ["encoded", 0]}
@@ -70,7 +70,7 @@ def picture(server: Server, prompt: dict[str, Any], node: str = "saved") -> Imag
 
 @pytest.fixture
 def refuses(stocked: Server) -> Iterator[Any]:
-    """(sentence, **changed) asserts that the workflow fails with it; afterwards the server still works."""
+    """(sentence, **changed) asserts that the workflow fails with this message, and that the server still works."""
 
     def check(sentence: str, node_type: str | None = None, **changed: dict[str, Any]) -> None:
         with pytest.raises((PromptFailedError, PromptRefusedError), match=sentence) as failure:
@@ -133,7 +133,7 @@ def test_a_mask_of_another_size_than_the_latent(refuses) -> None:
     refuses(sentence, "KSampler", latent={"width": 96, "height": 96})
 
 
-def test_a_width_that_is_no_multiple_of_16(refuses) -> None:
+def test_a_width_that_is_not_a_multiple_of_16(refuses) -> None:
     refuses("multiples of 16. Set its width and height to 96 and 128", "MoGLEEncode", encoded={"width": 100})
 
 
@@ -146,7 +146,7 @@ def test_a_corrupt_checkpoint(stocked: Server, refuses) -> None:
     refuses("broken.safetensors is truncated", "MoGLELoRAApply", lora={"lora_name": "broken.safetensors"})
 
 
-def test_lora_and_network_exchanged(stocked: Server, refuses) -> None:
+def test_lora_and_network_swapped(stocked: Server, refuses) -> None:
     shutil.copy(stocked.models / "loras/pytorch_lora_weights.safetensors", stocked.models / "mogle/lora.safetensors")
     refuses("is the LoRA, not the network", "MoGLELoader", mogle={"mogle_name": "lora.safetensors"})
     shutil.copy(stocked.models / "mogle/mogle.pt", stocked.models / "loras/network.pt")
@@ -164,7 +164,7 @@ def test_a_path_outside_the_models_folder(refuses, name: str) -> None:
     refuses("models/mogle has no file", mogle={"mogle_name": name})
 
 
-def test_a_file_that_is_not_there(refuses) -> None:
+def test_a_missing_file(refuses) -> None:
     refuses("models/loras has no file 'gone.safetensors'", lora={"lora_name": "gone.safetensors"})
 
 

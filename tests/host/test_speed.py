@@ -1,4 +1,4 @@
-"""Gated Condition's speed options in real sampling runs: nothing at their default, what they promise otherwise."""
+"""Gated Condition's speed options in real sampling: no effect by default, and the promised effect otherwise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKENS = HEIGHT * WIDTH // 256
 
 
 def passes(comfy, monkeypatch) -> list[str]:
-    """Of each forward pass whether it ran the `whole` mask stream, `reused` keys, or ran `without`."""
+    """For each forward pass: whether it ran the `whole` mask stream, `reused` keys, or ran `without` it."""
     seen: list[str] = []
     sampling = comfy.module("nodes.host.sampling")
     original = sampling.tokens_of
@@ -30,7 +30,7 @@ def passes(comfy, monkeypatch) -> list[str]:
     return seen
 
 
-def test_at_their_default_no_byte_changes(base, gated, latents) -> None:
+def test_at_their_defaults_no_byte_changes(base, gated, latents) -> None:
     masks = latents(1)
     model, positive, _, _ = gated(base, POSITIVE, masks)
     told, _, _, _ = gated(base, POSITIVE, masks, refresh_every=1, refresh_schedule="dense early", mask_tokens="full")
@@ -51,14 +51,14 @@ def test_reuse_skips_the_mask_stream_between_refreshes(base, gated, latents, com
 
 
 def test_a_run_of_one_interval_starts_exact(base, gated, latents) -> None:
-    """The first step is refreshed: with one step nothing differs."""
+    """The first step is always refreshed, so with one step nothing differs."""
     exact, positive, _, _ = gated(base, POSITIVE, latents(1))
     reusing, _, _, _ = gated(base, POSITIVE, latents(1), refresh_every=4)
     assert torch.equal(run(reusing, positive, steps=1), run(exact, positive, steps=1))
 
 
 @pytest.mark.parametrize("sampler", ["heun", "dpm_2", "euler"])
-def test_samplers_that_call_twice_a_step(sampler: str, base, gated, latents, comfy, monkeypatch) -> None:
+def test_samplers_that_call_the_model_twice_per_step(sampler: str, base, gated, latents, comfy, monkeypatch) -> None:
     seen = passes(comfy, monkeypatch)
     model, positive, negative, _ = gated(base, POSITIVE, latents(1), negative=NEGATIVE, refresh_every=2)
     settings = {"steps": 4, "cfg": 3.0, "sampler": sampler}
@@ -72,7 +72,7 @@ def test_samplers_that_call_twice_a_step(sampler: str, base, gated, latents, com
 
 
 def test_two_conditionings_reuse_their_own_keys(base, gated, latents) -> None:
-    """With cfg 1 the negative has no say: two runs, the negative's mask another, are the same to the bit."""
+    """With cfg 1 the negative does not count: two runs that differ only in the negative's mask are equal."""
     results = []
     for seed in (2, 3):
         model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2)
@@ -100,7 +100,7 @@ def test_kept_keys_that_do_not_fit_are_refused(base, gated, latents, monkeypatch
         run(model, positive, steps=4)
 
 
-def test_comfyui_is_told_of_the_kept_keys(base, gated, latents, monkeypatch) -> None:
+def test_kept_keys_are_reported_to_comfyui(base, gated, latents, monkeypatch) -> None:
     import comfy.sampler_helpers
 
     asked: list[list[int]] = []
@@ -120,7 +120,7 @@ def test_comfyui_is_told_of_the_kept_keys(base, gated, latents, monkeypatch) -> 
     assert kept == full - -own // column
 
 
-def test_half_the_mask_tokens_a_side(base, gated, latents) -> None:
+def test_half_the_mask_tokens_per_side(base, gated, latents) -> None:
     full, positive, _, _ = gated(base, POSITIVE, latents(1))
     half, _, _, gates = gated(base, POSITIVE, latents(1), mask_tokens="half")
     expected, plain = run(full, positive), run(base, POSITIVE)
@@ -149,7 +149,7 @@ def test_a_time_window_says_what_it_saves(base, gated, latents, caplog) -> None:
 
 
 def test_an_input_patch_turns_reuse_off(base, gated, latents, caplog) -> None:
-    """It may count on as many queries as keys."""
+    """The patch may expect as many queries as keys."""
     patched = base.clone()
     patched.set_model_patch(lambda q, k, v, pe, attn_mask, extra_options: {"v": v * 0.9}, "attn1_patch")
     exact, positive, _, _ = gated(patched, POSITIVE, latents(1))
@@ -164,7 +164,7 @@ BACKENDS = ("attention_basic", "attention_split", "attention_sub_quad", "attenti
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("strength", [0.4, 1.7])
 def test_every_backend_takes_a_bias_for_each_stream(strength: float, backend: str, comfy, monkeypatch) -> None:
-    """ComfyUI's attention, whichever it is, gives what a dense mask would."""
+    """Each of ComfyUI's attention functions gives the result of a dense mask."""
     attention, blocks = comfy.module("mogle_core.model.stream.attention"), comfy.module("nodes.host.blocks")
     monkeypatch.setattr(host_math, "optimized_attention", getattr(host_attention, backend))
     generator = torch.Generator().manual_seed(0)
@@ -177,7 +177,7 @@ def test_every_backend_takes_a_bias_for_each_stream(strength: float, backend: st
     )
 
 
-def test_a_compiled_model_reuses_keys_too(base, gated, latents, compiling) -> None:
+def test_a_compiled_model_reuses_keys(base, gated, latents, compiling) -> None:
     model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2)
     expected = run(model, positive, steps=4)
     compiling(model)

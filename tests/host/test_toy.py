@@ -1,4 +1,4 @@
-"""The embedded toy world in a real ComfyUI: installed by its command, and the same pictures as without one."""
+"""The embedded toy world in a real ComfyUI: installed with the command, and with the same images as without ComfyUI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ids() -> Tensor:
 
 @pytest.fixture(scope="module")
 def models(comfy) -> tuple[Any, Any]:
-    """The stock loaders' model, with the command's noise schedule, and VAE."""
+    """The model of the stock loaders, with the noise schedule of the command, and the VAE."""
     install(comfy.base, force=True)  # other tests put a judge of their own there
     (model,) = comfy.node("UNETLoader")(unet_name="toy_flux.safetensors", weight_dtype="default")
     (vae,) = comfy.node("VAELoader")(vae_name="toy_vae.safetensors")
@@ -53,7 +53,7 @@ def mask_latents(comfy, models, ids: Tensor) -> Any:
 
 
 def sampled(model: Any, positive: list) -> Tensor:
-    """The latent in the model's space."""
+    """The latent in the space of the model."""
     latent = tiny.sample(model, positive, None, tiny.empty_latent(128, 128), seed=SEED, steps=STEPS)
     return model.model.process_latent_in(latent)
 
@@ -76,7 +76,7 @@ def test_the_base_model_samples_alike(comfy, models, world: World) -> None:
 
 
 def test_the_mask_acts_alike(comfy, models, mask_latents, world: World, ids: Tensor) -> None:
-    """Weights, mask, prompt, noise and sigmas being the same, through all the nodes and through the core."""
+    """With the same weights, mask, prompt, noise and sigmas, through all nodes and through the core."""
     (positive,) = comfy.node("MoGLEToyPrompt")(text=PROMPT)
     (mogle,) = comfy.node("MoGLELoader")(mogle_name="toy_mogle.safetensors")
     (model,) = comfy.node("MoGLELoRAApply")(model=models[0], lora_name="toy_mogle.safetensors")
@@ -101,7 +101,7 @@ def test_off_is_the_base_model_to_the_bit(comfy, models, mask_latents) -> None:
     assert torch.equal(sampled(model, positive), plain)  # nor does the LoRA act without a mask
 
 
-def test_missing_weights_are_a_sentence(comfy, monkeypatch, tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_message(comfy, monkeypatch, tmp_path: Path) -> None:
     module = comfy.module("nodes.toy")
     monkeypatch.setattr(module, "WEIGHTS", tmp_path)
     module.text_encoder.cache_clear()
@@ -121,7 +121,7 @@ def value_of(nodes: Nodes, kind: str, index: int = 0) -> Any:
 
 @pytest.mark.server
 def test_the_example_workflow_makes_the_commands_picture(server: Server, world: World, ids: Tensor) -> None:
-    """Installed into a running server and queued as the browser does: stock loaders, all of our nodes."""
+    """Installed in a running server and queued as the browser does: stock loaders, and all of our nodes."""
     install(server.base, force=True)
     nodes, links = read(WORKFLOW)
     outputs = server.run(as_prompt(nodes, links, server.get("/object_info")))

@@ -1,4 +1,4 @@
-"""A file that the trainer wrote, in ComfyUI's nodes: loaded, applied, sampled with."""
+"""The nodes load, apply and sample with a file that the trainer wrote."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "trained.safetensors"
 
 
 def write(folders: list[Path]) -> None:
-    """As a run leaves it, with a LoRA that does something."""
+    """A file like the result of a run, with a LoRA that has an effect."""
     lora = fresh_lora(load_world().flux, 4, generator(0, "lora", 0))
     for number, parameter in enumerate(lora.parameters()):
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator(0, "moved", number))
@@ -29,7 +29,7 @@ def write(folders: list[Path]) -> None:
         write_result(folder / NAME, fresh_network(None, 0), lora, config, 40, "data")
 
 
-def test_the_nodes_take_what_the_trainer_leaves(comfy) -> None:
+def test_the_nodes_take_the_trainers_file(comfy) -> None:
     from PIL import Image
 
     install(comfy.base, force=True)

@@ -1,4 +1,4 @@
-"""What a run that could not do what was asked says, and the node that it names."""
+"""The warnings of a run that could not do what was asked, and the node that they name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_model_without_masked_conditioning_is_a_warning(base, gated, latents, 
 
 
 def test_swallowed_blocks_are_a_warning(base, gated, latents, caplog) -> None:
-    """Another extension that replaces every block without calling on."""
+    """Another extension replaces every block and never calls the original."""
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     for i in range(2):
         model.set_model_patch_replace(lambda args, extra: args, "dit", "double_block", i)

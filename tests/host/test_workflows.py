@@ -1,4 +1,4 @@
-"""The example workflows against a running ComfyUI: nodes, widgets, links and templates as it declares them."""
+"""The example workflows in a running ComfyUI: its declarations of nodes, widgets, links and templates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def definitions(server: Server) -> dict[str, Definition]:
 
 
 def is_allowed(kind: Any, options: dict[str, Any], value: Any) -> bool:
-    """Whether the widget can hold the value; which files there are is the user's."""
+    """Whether the widget can hold the value. File names are not checked, because they depend on the user."""
     if isinstance(kind, list) or kind == "COMBO":
         return value in (kind if isinstance(kind, list) else options["options"]) or value.endswith(FILES)
     if isinstance(value, bool) != (kind == "BOOLEAN") or not isinstance(value, TYPES[kind]):
@@ -63,13 +63,13 @@ def test_every_node_exists(nodes: Nodes, definitions: dict[str, Definition]) -> 
     assert {node["type"] for node in nodes.values()} <= set(definitions)
 
 
-def test_every_widget_holds_what_it_can_hold(nodes: Nodes, definitions: dict[str, Definition]) -> None:
+def test_every_widget_holds_an_allowed_value(nodes: Nodes, definitions: dict[str, Definition]) -> None:
     for node in nodes.values():
         for name, kind, options, value in widgets(node, definitions[node["type"]]):
             assert is_allowed(kind, options, value), f"{node['type']}.{name} cannot be {value!r}"
 
 
-def test_links_join_what_fits(nodes: Nodes, links: Links, definitions: dict[str, Definition]) -> None:
+def test_links_join_matching_types(nodes: Nodes, links: Links, definitions: dict[str, Definition]) -> None:
     for node in nodes.values():
         declared = inputs_of(definitions[node["type"]])
         for entry in node["inputs"]:
@@ -88,21 +88,21 @@ def test_outputs_are_named_as_declared(nodes: Nodes, definitions: dict[str, Defi
             assert saved == list(zip(declared["output_name"], declared["output"], strict=True))
 
 
-def can_be_got(node: Node) -> bool:
-    """Whether ComfyUI offers the node's file for download, or `mogle toy install` brings it."""
+def is_obtainable(node: Node) -> bool:
+    """Whether ComfyUI offers the file of this node for download, or `mogle toy install` installs it."""
     return bool(node["properties"].get("models") or INSTALLED & set(node["widgets_values"]))
 
 
 @pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
 def test_only_model_files_are_missing(path: Path, definitions: dict[str, Definition], server: Server) -> None:
-    """The server validates the whole workflow, and runs the part that needs no model: the mask's preview."""
+    """The server validates the whole workflow and runs the part without models: the preview of the mask."""
     nodes, links = read(path)
     (mask,) = [node["widgets_values"][0] for node in nodes.values() if node["type"] == "LoadImage"]
     assert server.upload(MASK) == mask
     prompt = as_prompt(nodes, links, definitions)
     answer = server.post("/prompt", {"prompt": prompt, "client_id": "tests"})
     for number, complaint in answer["node_errors"].items():
-        assert can_be_got(nodes[int(number)]), complaint
+        assert is_obtainable(nodes[int(number)]), complaint
         assert {error["type"] for error in complaint["errors"]} <= {
             "value_not_in_list",
             "custom_validation_failed",
@@ -121,8 +121,8 @@ def stocked(server: Server) -> Server:
 
 
 @pytest.mark.parametrize("path", TOYS, ids=lambda path: path.stem)
-def test_a_toy_template_runs_to_its_pictures(path: Path, stocked: Server) -> None:
-    """As installed and untouched; each node that shows or saves has something to show."""
+def test_a_toy_template_runs_and_makes_its_images(path: Path, stocked: Server) -> None:
+    """As installed, without changes. Each node that shows or saves images has some."""
     nodes, links = read(path)
     outputs = stocked.run(as_prompt(nodes, links, stocked.get("/object_info")))
     shows = [number for number, node in nodes.items() if node["type"] in ("SaveImage", "PreviewImage", "MoGLEGateMaps")]
@@ -134,7 +134,7 @@ def test_a_toy_template_runs_to_its_pictures(path: Path, stocked: Server) -> Non
 
 
 def test_from_a_photo_to_a_new_face_in_it(stocked: Server) -> None:
-    """Photo, align, parse, edit, paint, generate, score, paste back: one workflow, and what each step hands on."""
+    """Photo, align, parse, edit, paint, generate, score, paste back: one workflow, and the output of each step."""
     nodes, links = read(EXAMPLE_FOLDER / "toy_photo_to_portrait.json")
     number = {node["type"]: str(key) for key, node in nodes.items()}
     prompt = as_prompt(nodes, links, stocked.get("/object_info"))
@@ -163,7 +163,7 @@ def test_the_template_is_served(path: Path, server: Server) -> None:
 
 
 def test_help_pages_are_served(server: Server, definitions: dict[str, Definition]) -> None:
-    """And say of each input and output what it is."""
+    """Each page mentions every input and output."""
     own = {name: node for name, node in definitions.items() if node["category"] == "MoGLE"}
     assert own
     for name, definition in own.items():

@@ -1,8 +1,8 @@
-"""Remakes the toy templates' thumbnails: each workflow is run by a real server, and what it shows is NAME.jpg.
+"""Makes the thumbnails of the toy templates: a real server runs each workflow, and what it shows is NAME.jpg.
 
     python tests/host/thumbnails.py [NAME ...]
 
-In an environment that can start the ComfyUI of COMFYUI_PATH (see environment.py), 0.3.72 or newer.
+Run it in an environment that can start the ComfyUI of COMFYUI_PATH (see environment.py), 0.3.72 or newer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHOWING = ("PreviewImage", "SaveImage")
 
 
 def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> Iterator[list[Image.Image]]:
-    """What each node shows: previews first, then what is saved."""
+    """What each node shows: previews first, then saved images."""
     for kind in SHOWING:
         for number, node in nodes.items():
             if node["type"] == kind and str(number) in outputs:
@@ -40,13 +40,13 @@ def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> Iterator[lis
 
 
 def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Label maps, which have few colours, keep their hard edges."""
+    """Scales an image. Label maps, which have few colours, keep hard edges."""
     is_mask = picture.getcolors(19) is not None
     return picture.resize((width, height), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS)
 
 
 def tile(pictures: Sequence[Image.Image]) -> Image.Image:
-    """One node's pictures, HEIGHT high: several as a square of squares."""
+    """The images of one node, HEIGHT high. Several form a square."""
     across = 1 if len(pictures) == 1 else 2
     height = (HEIGHT - GAP * (across - 1)) // across
     width = round(height * pictures[0].width / pictures[0].height)
@@ -59,7 +59,7 @@ def tile(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def thumbnail(nodes: Iterable[list[Image.Image]]) -> Image.Image:
-    """The nodes' pictures side by side, wide ones below; no side is longer than WIDTH."""
+    """The images of the nodes side by side, wide ones below. No side is longer than WIDTH."""
     tiles = [tile(pictures) for pictures in nodes]
     narrow = [one for one in tiles if one.width < WIDE * one.height]
     rows = [row for row in (narrow, *([one] for one in tiles if one not in narrow)) if row]

@@ -1,10 +1,10 @@
-"""Defines torchvision's two operators on the eve of its first import, where its own library does not load.
+"""Defines torchvision's two operators just before its first import, where its library does not load.
 
-torchvision's wheels on PyPI for Linux are linked against CUDA. Beside a CPU build of torch their library
-does not load, and `import torchvision` stops at "operator torchvision::nms does not exist". Nothing that the
-tests do computes with these operators; they only have to exist. `environment.py` copies this file into an
-environment that needs it, with a `.pth` file that imports it at every start of Python: hence the finder,
-which waits for torchvision instead of importing torch.
+torchvision's wheels on PyPI for Linux are linked against CUDA. With a CPU build of torch their library does
+not load, and `import torchvision` stops with "operator torchvision::nms does not exist". The tests compute
+nothing with these operators; they only have to exist. `environment.py` copies this file into an environment
+that needs it, with a `.pth` file that imports it at every start of Python. This is why it uses a finder, which
+waits for torchvision instead of importing torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _kept = []  # a torch.library.Library takes its operators with it when it is col
 
 
 class TorchvisionAwaited:
-    """A finder that finds nothing, and defines the operators when somebody looks for torchvision."""
+    """A finder that finds nothing, and defines the operators when torchvision is imported."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name != "torchvision" or _kept:

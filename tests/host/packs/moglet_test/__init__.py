@@ -1,4 +1,4 @@
-"""What only the tests need in a ComfyUI: text conditioning of any width, small FLUX files on old hosts."""
+"""What the tests need in a ComfyUI: text conditioning of any width, and small FLUX files on old hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node in the place of CLIP and T5: conditioning of any width that depends on every letter of a text."""
+"""A node that replaces CLIP and T5: conditioning of any width that depends on every letter of a text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def text_conditioning(text: str, context_width: int, pooled_width: int, tokens: int, guidance: float) -> list[Any]:
-    """Standard normal numbers from a hash of the text, in the form that CLIPTextEncodeFlux gives them."""
+    """Standard normal numbers from a hash of the text, in the form that CLIPTextEncodeFlux returns."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
     generator = torch.Generator().manual_seed(seed)
     context = torch.randn(1, tokens, context_width, generator=generator)

@@ -1,7 +1,7 @@
 """Lets the stock UNETLoader of an older ComfyUI load a small FLUX file.
 
-Older hosts take hidden width, heads and text width for constants; newer ones read them off the file, given
-rope axes 16, 56, 56, so a head width of 128. Nothing is touched where the host reads them itself.
+Older hosts treat hidden width, heads and text width as constants. Newer ones read them from the file if the
+rope axes are 16, 56, 56, which means a head width of 128. Hosts that read them themselves are not changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEAD_WIDTH = 128
 
 
 def host_reads_sizes() -> bool:
-    """Asks the host about the outline of a FLUX of two heads."""
+    """Asks the host for the configuration of a FLUX with two heads."""
     shapes = {
         IMG_IN: (2 * HEAD_WIDTH, 64),
         TXT_IN: (2 * HEAD_WIDTH, 48),
@@ -30,7 +30,7 @@ def host_reads_sizes() -> bool:
 
 
 def read_sizes() -> None:
-    """Replaces the host's detection by one that corrects the three sizes of a FLUX.1."""
+    """Replaces the host's detection with one that corrects the three sizes of a FLUX.1."""
     detect = comfy.model_detection.detect_unet_config
 
     @functools.wraps(detect)

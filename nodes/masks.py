@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..mogle_core.masks.decouple import Decoupled, LocalMasks, colours, decode_tensor, regions
@@ -37,8 +37,8 @@ class MaskDecouple(io.ComfyNode):
                     "label_space",
                     options=["auto", *LABEL_SPACES],
                     default="auto",
-                    tooltip="The class numbering of the mask. auto reads palette colours as CelebAMask-HQ and guesses "
-                    "the numbering of grey ids; check the preview.",
+                    tooltip="The class numbering of the mask. auto recognises the palettes of common tools, and guesses "
+                    "the numbering of grey ids of three or more classes; check the preview.",
                 ),
                 io.Combo.Input(
                     "local_masks",
@@ -62,8 +62,11 @@ class MaskDecouple(io.ComfyNode):
     def execute(cls, image: Tensor, label_space: str, local_masks: LocalMasks) -> io.NodeOutput:
         label_map = decode_tensor(image, label_space)
         logger.info("Mask Decouple: %s", label_map.summary())
+        if (doubt := label_map.doubt()) is not None:
+            logger.warning("Mask Decouple: %s", doubt)
         masks = Decoupled(label_map.ids, local_masks)
-        return io.NodeOutput(masks, colours(masks.ids), regions(masks.ids).flatten(0, 1))
+        shown = ui.PreviewText(doubt) if doubt is not None else None
+        return io.NodeOutput(masks, colours(masks.ids), regions(masks.ids).flatten(0, 1), ui=shown)
 
 
 def _side(name: str) -> io.Int.Input:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..masks.decode import LabelMap, MaskError, decode_image
+from ..masks.label_map import mapped
 from ..masks.labels import LABEL_SPACES, NUM_CLASSES, PALETTE
 from .errors import DatasetError
+
+_UNREADABLE = (
+    OSError, UnidentifiedImageError, SyntaxError, ValueError, OverflowError, KeyError, TypeError, struct.error,
+    MemoryError, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's readers raise on damaged files."""
+
+_ORIENTATION = 0x0112
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -22,9 +32,23 @@ def open_picture(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
+    except _UNREADABLE as error:
         raise DatasetError(f"{path}: the picture cannot be read ({error}); replace it or take it out.") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 or 32 bits, scaled: Pillow's own conversion makes white of all levels above 255."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    levels = np.array(image, dtype=np.float64)
+    if not np.isfinite(levels).all() or levels.min() < 0:
+        raise ValueError("its grey levels are negative, infinite or NaN")
+    highest = levels.max()
+    white = 1.0 if image.mode == "F" and highest <= 1 else 255.0 if highest <= 255 and image.mode in "IF" else 65535.0
+    if highest > white:
+        raise ValueError(f"its grey levels go up to {highest:.0f}; 16 bits have 65535")
+    return Image.fromarray((levels * (255 / white)).round().astype(np.uint8))
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -41,10 +65,10 @@ def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
     try:
         with Image.open(path) as image:
             return _indexed(image, label_space) or decode_image(image, label_space)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{path}: the mask cannot be read ({error}); replace it or take it out.") from error
     except MaskError as error:
         raise DatasetError(f"{path}: {error}") from error
+    except _UNREADABLE as error:
+        raise DatasetError(f"{path}: the mask cannot be read ({error}); replace it or take it out.") from error
 
 
 def _indexed(image: Image.Image, label_space: str) -> LabelMap | None:
@@ -54,10 +78,12 @@ def _indexed(image: Image.Image, label_space: str) -> LabelMap | None:
     """
     if image.mode != "P" or label_space not in LABEL_SPACES or "transparency" in image.info:
         return None
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        return None
     palette, table = image.getpalette() or [], LABEL_SPACES[label_space]
     if palette[: 3 * NUM_CLASSES] != [level for colour in PALETTE for level in colour]:
         return None
     ids = np.array(image)
     if int(ids.max()) >= min(NUM_CLASSES, len(table)):
         return None
-    return LabelMap(torch.tensor(table, dtype=torch.uint8)[torch.from_numpy(ids).long()][None], label_space)
+    return LabelMap(mapped(torch.from_numpy(ids)[None], label_space), label_space)

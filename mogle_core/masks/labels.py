@@ -75,6 +75,29 @@ LABEL_SPACES: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "lapa": (0, 1, 7, 6, 5, 4, 2, 11, 10, 12, 13),
         # MediaPipe's selfie multiclass segmenter: background, hair, body skin, face skin, clothes, others.
         "mediapipe": (0, 13, 17, 1, 18, 0),
+        # iBugMask (ibug's RTNet with 14 classes): LaPa's numbering, then ears and glasses.
+        "ibugmask": (0, 1, 7, 6, 5, 4, 2, 11, 10, 12, 13, 9, 8, 3),
+        # EasyPortrait: background, person without the face, skin, brows, eyes, lips, teeth.
+        "easyportrait": (0, 18, 1, 7, 6, 5, 4, 11, 10),
+        # Microsoft's FaceSynthetics names the subject's sides. Beard is skin, facewear (masks) clothing.
+        "facesynthetics": (0, 1, 2, 5, 4, 7, 6, 9, 8, 10, 11, 12, 17, 13, 1, 18, 3, 14, 18),
+        # HELEN's exemplars: LaPa took the numbering over, with the viewer's left, as its label maps show.
+        "helen": (0, 1, 7, 6, 5, 4, 2, 11, 10, 12, 13),
+        # E4S: lips, brows, eyes, hair, nose, skin, ears, neck, inner mouth, glasses, earrings.
+        "e4s": (0, 11, 7, 5, 13, 2, 1, 8, 17, 10, 3, 15),
     }
 )
-"""For each label space, the CelebAMask-HQ id of every source id (method: label spaces)."""
+"""For each label space, the CelebAMask-HQ id of every source id.
+
+Where a space has one id for both lips or for a part on both sides, the table has one of the two classes, and
+`halves` puts them on their sides.
+"""
+
+GUESSED = ("celebamask", "farl", "bisenet", "lapa", "mediapipe")
+"""The label spaces that `auto` chooses among; the others must be chosen by name."""
+
+SIDED_BY_POSITION = frozenset({"ibugmask", "easyportrait", "e4s"})
+"""Spaces whose left and right are one class or were not verified: position decides."""
+
+ONE_LIP = frozenset({"easyportrait", "e4s"})
+"""Spaces with one id for both lips."""

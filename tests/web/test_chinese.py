@@ -14,7 +14,7 @@ NODES = json.loads((hosts.REPOSITORY / "locales/zh/nodeDefs.json").read_text("ut
 # Keys, formats and names that are the same in every language.
 KEPT = re.compile(
     r"\b(Ctrl|Shift|Alt|Enter|Esc|F1|PageUp|PageDown|[A-Z]|PNG|MoGLE|tokens?|x"
-    r"|auto|celebamask|farl|bisenet|lapa|mediapipe)\b"
+    r"|auto|celebamask|farl|bisenet|lapa|mediapipe|ibugmask|easyportrait|facesynthetics|helen|e4s)\b"
 )
 # All that the editor shows or says to a screen reader.
 SHOWN = """[...editor.page.document.querySelectorAll("body *")].flatMap((element) => [

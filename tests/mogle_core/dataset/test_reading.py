@@ -13,7 +13,7 @@ from support.small_sets import label_map
 from mogle_core.dataset import DatasetError, read_mask, read_picture
 from mogle_core.masks.decode import decode_image
 from mogle_core.masks.decouple import index_image
-from mogle_core.masks.labels import LABEL_SPACES, PALETTE
+from mogle_core.masks.labels import LABEL_SPACES, PALETTE, SIDED_BY_POSITION
 from mogle_core.support.whole_files import write_png
 
 
@@ -24,8 +24,11 @@ def test_an_indexed_map_in_the_palette_reads_as_decoding_says(space: str, tmp_pa
     found = read_mask(tmp_path / "mask.png", space)
     with Image.open(tmp_path / "mask.png") as image:
         expected = decode_image(image, space)
-    assert torch.equal(found.ids, expected.ids) and found.label_space == expected.label_space
-    assert torch.equal(found.ids[0], torch.tensor(LABEL_SPACES[space], dtype=torch.uint8)[torch.from_numpy(ids).long()])
+    assert torch.equal(found.ids, expected.ids)
+    assert found.label_space == expected.label_space
+    if space not in SIDED_BY_POSITION:
+        table = torch.tensor(LABEL_SPACES[space], dtype=torch.uint8)
+        assert torch.equal(found.ids[0], table[torch.from_numpy(ids).long()])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P with greys", "P in another order"])
@@ -63,3 +66,34 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for read in (read_picture, read_mask):
         with pytest.raises(DatasetError, match=r"a\.png: the (picture|mask) cannot be read"):
             read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("bits", ["I;16", "I;16 low", "I", "F", "F in 0..1"])
+def test_a_grey_photo_of_more_than_eight_bits_is_scaled(bits: str, tmp_path: Path) -> None:
+    grey = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    image = {
+        "I;16": lambda: Image.fromarray(grey.astype(np.uint16) * 257),
+        "I;16 low": lambda: Image.fromarray((grey // 2).astype(np.uint16) * 257),
+        "I": lambda: Image.fromarray(grey.astype(np.int32) * 257),
+        "F": lambda: Image.fromarray(grey.astype(np.float32)),
+        "F in 0..1": lambda: Image.fromarray(grey.astype(np.float32) / 255),
+    }[bits]()
+    image.save(tmp_path / "photo.tif")
+    found = read_picture(tmp_path / "photo.tif")
+    expected = grey // 2 if bits == "I;16 low" else grey
+    assert np.array_equal(found, np.stack([expected] * 3, -1))
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("kind", ["indexed", "colours"])
+def test_exif_turns_masks_and_photos_alike(orientation: int, kind: str, tmp_path: Path) -> None:
+    ids = label_map(2, 32, 48)
+    notes = Image.Exif()
+    notes[0x0112] = orientation
+    colours = Image.fromarray(np.array(PALETTE, np.uint8)[ids])
+    save_label_map(ids, tmp_path / "plain.png")
+    mask = Image.open(tmp_path / "plain.png") if kind == "indexed" else colours
+    mask.save(tmp_path / "mask.png", exif=notes)
+    colours.save(tmp_path / "photo.png", exif=notes)
+    painted = np.array(PALETTE, np.uint8)[read_mask(tmp_path / "mask.png").ids[0].numpy()]
+    assert np.array_equal(painted, read_picture(tmp_path / "photo.png"))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mogle_core.masks.decode import MAX_OFF_PALETTE, LabelMap, MaskError, decode_image, decode_tensor
 from mogle_core.masks.decouple import colours, resize
-from mogle_core.masks.labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES, PALETTE
+from mogle_core.masks.labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES, ONE_LIP, PALETTE
 from mogle_core.toy.drawer.faces import draw_label_map, draw_portrait
 
 MASKS = DATA / "masks"
@@ -146,6 +146,7 @@ def test_decoding_undoes_painting(classes: list[int]) -> None:
 
 
 @pytest.mark.slow
+@settings(deadline=None)  # the first that has to fill pixels imports scipy
 @given(st.integers(0, 18), st.tuples(*[st.integers(-14, 14)] * 3))
 def test_a_colour_near_the_palette_is_its_class(class_id: int, shift: tuple[int, int, int]) -> None:
     level = torch.tensor(PALETTE[class_id]) + torch.tensor(shift)
@@ -170,7 +171,7 @@ def test_transparent_pixels_are_background() -> None:
 def test_a_one_bit_picture_holds_ids_0_and_1() -> None:
     bits = np.zeros((8, 8), bool)
     bits[2:5, 3:6] = True
-    assert pixels(decode_image(Image.fromarray(bits)).ids) == {"background": 55, "skin": 9}
+    assert pixels(decode_image(Image.fromarray(bits), "celebamask").ids) == {"background": 55, "skin": 9}
 
 
 def lossy(name: str, quality: int, subsampling: int) -> Image.Image:
@@ -211,7 +212,7 @@ def test_off_palette_pixels_take_the_nearest_class_and_are_reported(caplog: pyte
     ids = torch.zeros(1, 32, 32, dtype=torch.uint8)
     ids[:, :, 16:] = 13
     picture = colours(ids)
-    picture[:, 10:14, 12:20] = 0.5  # a grey smear of 32 pixels, half on either side
+    picture[:, 10:26:2, 12:20:2] = 0.5  # 32 grey pixels that touch no other, half on either side
     with caplog.at_level(logging.WARNING):
         decoded = decode_tensor(picture)
     assert torch.equal(decoded.ids, ids)
@@ -301,7 +302,7 @@ def test_an_explicit_space_maps_ids_and_colours_by_its_table(space: str) -> None
         assert decoded.label_space == space
 
 
-@pytest.mark.parametrize("space", LABEL_SPACES)
+@pytest.mark.parametrize("space", [space for space in LABEL_SPACES if space not in ONE_LIP])
 def test_drawn_faces_go_through_each_space_and_come_back(space: str) -> None:
     """Classes that the space lacks become background first. All others come back, as ids and as colours."""
     there = torch.zeros(NUM_CLASSES, dtype=torch.uint8)

@@ -50,7 +50,19 @@ export const GROUPS = Object.freeze([
 ]);
 
 /** How other parsers number the classes; the server does the reading. */
-export const LABEL_SPACES = Object.freeze(["auto", "celebamask", "farl", "bisenet", "lapa", "mediapipe"]);
+export const LABEL_SPACES = Object.freeze([
+  "auto",
+  "celebamask",
+  "farl",
+  "bisenet",
+  "lapa",
+  "mediapipe",
+  "ibugmask",
+  "easyportrait",
+  "facesynthetics",
+  "helen",
+  "e4s",
+]);
 
 /**
  * The colours on the screen, by class.

@@ -1,0 +1,300 @@
+"""Pictures whose colours are classes: which palette they are drawn in, and what to do with colours beside it.
+
+Exact palette colours stay as they are, near ones count where they form an area, and blended edges take the class
+of the nearest pixel. A colour that fills a region and is in no palette is an error, never a neighbour's class.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import MaskError, percent
+from .halves import split_sides
+from .label_map import LabelMap, mapped
+from .label_space import MARGIN, evidence, layout
+from .labels import LABEL_SPACES
+from .palettes import PALETTES, TOLERANCE, Palette
+
+logger = logging.getLogger(__name__)
+
+MAX_OFF_PALETTE = 0.05
+"""The share of the drawn pixels without a palette colour above which a picture is not a label map."""
+
+MAX_BLENDED = 0.25
+"""The same for a small face of which only blended edges are lost, if these are under 5 % of the picture."""
+
+DARK = 40
+"""A picture whose brightest level is below is not drawn in a palette: each has a level of 51 in every colour."""
+
+REGION = 0.0002
+"""The share of a picture from which a colour fills a region, in pixels that form 3x3 squares of it."""
+
+FLAT = 64
+"""Distinct colours up to which nothing was blended, so that a single 3x3 square is a region."""
+
+SEVERAL, NEARLY_BLACK = 3, 0.005
+"""Nearly black colours with regions, and their share, from which they are ids: of JPEG's noise it is under 0.2 %."""
+
+_UNKNOWN = 255
+_SORTED = 1 << 21  # pixels up to which sorting finds the distinct colours fastest
+
+
+class PaletteError(MaskError):
+    """A mask in the colours of `palette`, which the chosen label space rules out."""
+
+    def __init__(self, sentence: str, palette: str) -> None:
+        super().__init__(sentence)
+        self.palette = palette
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """The distinct colours of pictures: `rgb` (N, 3), and each pixel's number among them (B, H, W)."""
+
+    rgb: Tensor
+    index: Tensor
+
+    @classmethod
+    def of(cls, pictures: Tensor) -> _Colours:
+        red, green, blue = pictures.int().unbind(-1)
+        packed = (red << 16 | green << 8 | blue).long()
+        if packed.numel() < _SORTED:
+            colours, index = torch.unique(packed, return_inverse=True)
+            return cls(torch.stack((colours >> 16, colours >> 8 & 255, colours & 255), -1), index)
+        # Above, a table of all 2^24 colours is faster.
+        place = torch.zeros(1 << 24, dtype=torch.int32, device=pictures.device)
+        place[packed.flatten()] = 1
+        colours = place.nonzero()[:, 0]
+        place[colours] = torch.arange(len(colours), dtype=torch.int32, device=pictures.device)
+        rgb = torch.stack((colours >> 16, colours >> 8 & 255, colours & 255), -1)
+        return cls(rgb, place[packed].long())
+
+    def filling(self) -> Tensor:
+        """(N,) pixels of each colour that lie in a 3x3 square of it."""
+        index = self.index
+        squares = (_highest(index) == -_highest(-index)).float()
+        if min(index.shape[1:]) >= 3:  # the window is cut at the frame, where a square has to fit as well
+            squares[:, [0, -1]] = 0
+            squares[:, :, [0, -1]] = 0
+        return torch.bincount(index[_highest(squares) > 0], minlength=len(self.rgb))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The colours by one palette: of each its id, 255 where it has none, and whether it is the palette's to the bit."""
+
+    palette: Palette
+    exchanged: bool
+    ids: Tensor
+    exact: Tensor
+
+    @property
+    def title(self) -> str:
+        return self.palette.title + (" with red and blue exchanged" if self.exchanged else "")
+
+    def suits(self, label_space: str) -> bool:
+        return self.palette.space is None or label_space in ("auto", self.palette.space)
+
+    def space(self, label_space: str) -> str:
+        return label_space if label_space != "auto" else self.palette.space or "celebamask"
+
+
+def from_colours(rgb: Tensor, label_space: str) -> LabelMap:
+    """Label maps of pictures (B, H, W, 3) uint8 that are not grey. Raises MaskError."""
+    _refuse_dark(rgb)
+    colours = _Colours.of(rgb)
+    reading = _best(colours, label_space)
+    ids, exact = reading.ids.to(torch.uint8)[colours.index], reading.exact[colours.index]
+    lost = ids == _UNKNOWN
+    _refuse_lost(lost, ids, reading)
+    if not bool(exact.all()):
+        ids = _by_neighbours(ids, _trusted(ids, exact))
+    snapped, off_palette = (~exact & ~lost).float().mean().item(), lost.float().mean().item()
+    if off_palette > 0:
+        logger.warning(
+            "%s of the mask's pixels have no palette colour and take their neighbours' class. Resize masks "
+            "by nearest neighbour and store them as PNG.",
+            percent(off_palette),
+        )
+    space = reading.space(label_space)
+    if reading.palette is not PALETTES[0] or reading.exchanged:
+        logger.info("The mask is drawn in %s: read as %s.", reading.title, space)
+    title = None if reading.palette is PALETTES[0] and not reading.exchanged else reading.title
+    result = mapped(ids, space)
+    if reading.palette.merged:
+        result = split_sides(result, reading.palette.merged)
+    return LabelMap(result, space, snapped, off_palette, title)
+
+
+def _refuse_dark(rgb: Tensor) -> None:
+    """Nearly black pictures are ids in colour channels, which the tolerance for black would take for background."""
+    brightest = rgb.flatten(1).amax(1)
+    dark = (brightest > 0) & (brightest < DARK)
+    if bool(dark.any()):
+        picture = rgb[int(dark.nonzero()[0, 0])]
+        raise MaskError(_ids_in_channels(picture))
+
+
+def _ids_in_channels(picture: Tensor) -> str:
+    used = [name for name, channel in zip(("red", "green", "blue"), picture.unbind(-1), strict=True) if channel.any()]
+    highest = int(picture.max())
+    if len(used) == 1:
+        return (
+            f"The mask is almost black: its {used[0]} channel has numbers up to {highest}, the others are 0. It looks "
+            "like class ids in one channel: save that channel as a grey picture."
+        )
+    return (
+        f"The mask is almost black: its {', '.join(used)} channels have different numbers up to {highest}. It looks "
+        "like several id maps in one picture, or ids that were stored lossily: save one map of ids as a grey picture."
+    )
+
+
+def _best(colours: _Colours, label_space: str) -> _Reading:
+    """The reading that explains every colour of which there are regions. Raises MaskError if none does."""
+    readings = [_read(colours, palette) for palette in PALETTES]
+    if bool(readings[0].exact.all()) and readings[0].suits(label_space):
+        return readings[0]
+    filling = colours.filling()
+    blended = len(colours.rgb) > FLAT
+    regions = filling >= (max(9, REGION * colours.index.numel()) if blended else 9)
+    _refuse_several_blacks(colours, filling * regions)
+    # OpenCV writes blue first: the same tables, with the channels exchanged.
+    readings += [_read(colours, palette, exchanged=True) for palette in PALETTES]
+    whole = [r for r in readings if not bool((r.ids[regions] == _UNKNOWN).any()) and _explains(r, colours)]
+    suited = [reading for reading in whole if reading.suits(label_space)]
+    if whole and not suited:
+        space = whole[0].palette.space
+        raise PaletteError(
+            f"The mask is drawn in {whole[0].title}, but label space {label_space} was chosen: choose auto or {space}.",
+            whole[0].title,
+        )
+    if suited:
+        return _likeliest(suited, colours, label_space)
+    straight = [reading for reading in readings if reading.suits(label_space) and not reading.exchanged]
+    closest = min(straight, key=lambda reading: int(filling[reading.ids == _UNKNOWN].sum()))
+    raise MaskError(_foreign_colours(closest, colours, filling * regions))
+
+
+def _explains(reading: _Reading, colours: _Colours) -> bool:
+    """Whether the palette has colours of most drawn pixels; of a photo it has few, and no region is needed to tell."""
+    counts = torch.bincount(colours.index.flatten(), minlength=len(colours.rgb))
+    drawn = reading.ids != 0
+    lost = counts[reading.ids == _UNKNOWN].sum()
+    return bool(lost <= MAX_BLENDED * counts[drawn].sum()) or reading.palette is PALETTES[0] and not reading.exchanged
+
+
+def _read(colours: _Colours, palette: Palette, exchanged: bool = False) -> _Reading:
+    entries = palette.entries
+    listed = torch.tensor([rgb for rgb, _ in entries], dtype=torch.float32, device=colours.rgb.device)
+    numbers = torch.tensor([number for _, number in entries], device=colours.rgb.device)
+    rgb = colours.rgb.float()
+    if exchanged:
+        listed = listed.flip(1)
+    # Entry by entry: all at once would take the memory of a photo's colours times the table.
+    distance, nearest = torch.stack([(rgb - colour).norm(dim=-1) for colour in listed]).min(0)
+    ids = torch.where(distance < palette.tolerance, numbers[nearest], _UNKNOWN)
+    return _Reading(palette, exchanged, ids, distance == 0)
+
+
+def _likeliest(readings: list[_Reading], colours: _Colours, label_space: str) -> _Reading:
+    """Of palettes that all have the colours, the first, unless another one makes clearly more of a face."""
+    readings = [reading for reading in readings if bool(reading.exact.all())] or readings
+    first = readings[0]
+    others = [reading for reading in readings[1:] if not torch.equal(reading.ids, first.ids)]
+    if not others:
+        return first
+
+    def looks(reading: _Reading) -> float:
+        raw = reading.ids[colours.index]
+        raw = torch.where(raw == _UNKNOWN, 0, raw)
+        table = LABEL_SPACES[reading.space(label_space)]
+        return sum(evidence(layout(raw).renamed(table))) if int(raw.max()) < len(table) else -1.0
+
+    best = max(others, key=looks)
+    return best if looks(best) - max(0.0, looks(first)) >= MARGIN else first
+
+
+def _refuse_several_blacks(colours: _Colours, filling: Tensor) -> None:
+    """Several nearly black colours with regions are ids beside something bright, not one background."""
+    dark = (filling > 0) & (colours.rgb.float().norm(dim=-1) < TOLERANCE) & (colours.rgb.amax(-1) > 0)
+    if int(dark.sum()) >= SEVERAL and int(filling[dark].sum()) > NEARLY_BLACK * colours.index.numel():
+        some = ", ".join(str(tuple(colour)) for colour in colours.rgb[dark][:3].tolist())
+        raise MaskError(
+            f"The mask has {int(dark.sum())} almost black colours that fill regions ({some}): these look like class "
+            "ids in colour channels. Save the ids as a grey picture."
+        )
+
+
+def _foreign_colours(reading: _Reading, colours: _Colours, filling: Tensor) -> str:
+    """Which colours of regions are in no palette, the largest first, or that it is a photo."""
+    counts = torch.bincount(colours.index.flatten(), minlength=len(colours.rgb))
+    unknown = reading.ids == _UNKNOWN
+    drawn = int(counts[reading.ids != 0].sum())
+    order = (filling * unknown).argsort(descending=True)[: int((filling * unknown > 0).sum())]
+    named = ", ".join(f"{tuple(colours.rgb[i].tolist())} on {percent(int(counts[i]) / drawn)}" for i in order[:3])
+    more = f" and {len(order) - 3} more" if len(order) > 3 else ""
+    if not named:
+        return _photo(int(counts[unknown].sum()) / drawn, reading)
+    return (
+        f"The mask has regions in colours that are not in {reading.title}: {named} of the drawn pixels{more}. Known "
+        f"are {', '.join(palette.title for palette in PALETTES)}. Recolour these regions, or save the mask as class "
+        "ids and choose their label space."
+    )
+
+
+def _photo(share: float, reading: _Reading) -> str:
+    return (
+        f"{percent(share)} of the mask's pixels have no colour of {reading.title} (5 % may): "
+        "this looks like a photo, or a mask that was resized smoothly or stored lossily. Use a label map "
+        "in that palette, or parse the photo with Parse Face first."
+    )
+
+
+def _refuse_lost(lost: Tensor, ids: Tensor, reading: _Reading) -> None:
+    """By picture, since one bad picture of a batch must not hide among good ones."""
+    missing = lost.flatten(1).sum(1)
+    drawn = (ids != 0).flatten(1).sum(1).clamp_min(1)
+    of_drawn, of_all = missing / drawn, missing / lost[0].numel()
+    # Of a small face, the edges alone are a large share of what is drawn.
+    refused = (of_drawn > MAX_BLENDED) | (of_all > MAX_OFF_PALETTE)
+    if bool(refused.any()):
+        raise MaskError(_photo(of_drawn[refused].max().item(), reading))
+
+
+def _trusted(ids: Tensor, exact: Tensor) -> Tensor:
+    """Pixels inside some 3x3 square of one class, and exact ones that touch only exact ones.
+
+    Halfway from cloth's green to black a blended edge passes through necklace's colour, now and then to the
+    bit: a line too thin for such a square. What is drawn has width.
+    """
+    square = _highest(ids) == -_highest(-ids.float())
+    return (_highest(square) > 0) | (_highest(~exact) == 0)
+
+
+def _highest(values: Tensor) -> Tensor:
+    """The largest of each pixel's 3x3 neighbourhood, (B, H, W) float32."""
+    return torch.nn.functional.max_pool2d(values.float(), 3, stride=1, padding=1)
+
+
+def _by_neighbours(ids: Tensor, trusted: Tensor) -> Tensor:
+    filled = _fill(torch.where(trusted, ids, _UNKNOWN))
+    # A picture too small to have a 3x3 square trusts nothing: its near colours have to do.
+    return _fill(torch.where(filled == _UNKNOWN, ids, filled))
+
+
+def _fill(ids: Tensor) -> Tensor:
+    """Give each unknown pixel the class of its nearest known one; a picture that knows none stays as it is."""
+    # Imported here because exact masks, nearly all, need no scipy, which takes long to import.
+    from scipy.ndimage import distance_transform_edt
+
+    result = ids.cpu().numpy().copy()
+    for face in result:
+        unknown = face == _UNKNOWN
+        if unknown.any() and not unknown.all():
+            nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+            face[unknown] = face[tuple(nearest)][unknown]
+    return torch.from_numpy(result).to(ids.device)

@@ -37,8 +37,8 @@ class MaskDecouple(io.ComfyNode):
                     "label_space",
                     options=["auto", *LABEL_SPACES],
                     default="auto",
-                    tooltip="The class numbering of the mask. auto recognises the palettes of common tools, and guesses "
-                    "the numbering of grey ids of three or more classes; check the preview.",
+                    tooltip="The class numbering of the mask. auto recognises the palettes of common tools, and "
+                    "guesses the numbering of grey ids of three or more classes; check the preview.",
                 ),
                 io.Combo.Input(
                     "local_masks",

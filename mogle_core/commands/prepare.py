@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..dataset.check import Parse
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -12,6 +17,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="a.b=c", help="change one value; may be given several times"
     )
     command.add_argument("--device", help="device for encoding (default: a GPU if there is one)")
+    command.add_argument("--report", type=Path, metavar="DIR", help="with --check: a table and sheets of all findings")
+    command.add_argument("--parser", metavar="FILE", help="with --check: a parser to compare the masks with")
     actions = command.add_mutually_exclusive_group()
     for action, summary in (
         ("check", "only check the data set"),
@@ -19,6 +26,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         ("verify", "only compare the cache with its checksums"),
     ):
         actions.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=summary)
+    actions.add_argument(
+        "--repair",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="DIR",
+        help="writes a copy with repaired masks beside the set (default: its folder's name and _repaired)",
+    )
     command.set_defaults(action="fill")
 
 
@@ -29,4 +44,19 @@ def run(options: argparse.Namespace) -> Iterator[str]:
     from ..training.prepare import prepare
 
     register_toy()
-    yield from prepare(load_config(options.config, options.set), options.action, options.device)
+    config = load_config(options.config, options.set)
+    if options.repair is not None:
+        yield from prepare(config, "repair", options.device, options.repair if options.repair.parts else None)
+        return
+    if (options.report or options.parser) and options.action != "check":
+        raise ValueError("--report and --parser belong to --check: add it.")
+    yield from prepare(config, options.action, options.device, options.report, _parser(options.parser))
+
+
+def _parser(name: str | None) -> Parse | None:
+    if name is None:
+        return None
+    from ..evaluation.networks.extractors import load_extractor
+
+    parser: Parse = load_extractor("parser", name).network
+    return parser

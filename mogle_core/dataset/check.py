@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..masks.labels import CLASS_NAMES, CLASSES, NUM_CLASSES, PAIRS
+from ..masks.labels import CLASS_NAMES, NUM_CLASSES, PAIRS
 from ..support.sentences import counted
 from .errors import DatasetError
+from .findings import Finding, findings_of, pair_name, rare_classes, side_order
 from .frames import SAME_ASPECT
 from .pairs import Listing, Pair
 from .reading import open_picture, read_mask
@@ -25,54 +26,67 @@ from .reading import open_picture, read_mask
 MIRRORED = 0.5
 """The share of faces on which left must be on the picture's right, below which a set was mirrored."""
 
+AGREEING = 0.8
+"""The share of pixels below which the paper had a mask repaired that two parsers disagreed on."""
+
 SHOWN = 10
 SMALLEST = 64  # pixels; below it there is no face to learn from
 LONG_CAPTION = 77  # words: CLIP reads so many tokens at most
+
+Parse = Callable[[Tensor], Tensor]
+"""Pictures (B, H, W, 3) float in 0..1 -> CelebAMask-HQ ids (B, H, W)."""
 
 
 @dataclass(frozen=True)
 class Seen:
     """What one pair shows. counts: (19,) pixels. order: of eyes, brows, ears, 1 right way round, -1 swapped, 0 no pair.
 
-    problems: sentences. off_palette: share of pixels. picture, mask: digests of the pixels.
+    problems: sentences. findings: what is wrong with a mask that can be read. picture, mask: digests of the pixels.
     """
 
     problems: tuple[str, ...]
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(NUM_CLASSES, dtype=np.int64))
     order: tuple[int, ...] = (0,) * len(PAIRS)
-    off_palette: float = 0.0
+    findings: tuple[Finding, ...] = ()
     picture: bytes | None = None
     mask: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """errors: what stops a training. warnings: what should be looked at. facts: the rest, line by line."""
+    """errors: what stops a training. warnings: what should be looked at. facts: the rest, line by line.
+
+    findings: what is wrong with single masks.
+    """
 
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
+    findings: tuple[tuple[Pair, Finding], ...] = ()
 
     def lines(self) -> list[str]:
-        def some(kind: str, found: Sequence[str]) -> list[str]:
-            more = [f"{kind}: ... and {len(found) - SHOWN} more."] if len(found) > SHOWN else []
-            return [f"{kind}: {sentence}" for sentence in found[:SHOWN]] + more
+        def some(kind: str, sentences: Sequence[str]) -> list[str]:
+            more = [f"{kind}: ... and {len(sentences) - SHOWN} more."] if len(sentences) > SHOWN else []
+            return [f"{kind}: {sentence}" for sentence in sentences[:SHOWN]] + more
 
         verdict = "The data set can be trained on." if not self.errors else "The data set cannot be trained on."
         return [*self.facts, *some("warning", self.warnings), *some("error", self.errors), verdict]
 
 
-def check(listing: Listing, label_space: str = "celebamask", held_out: Iterable[str] = ()) -> Report:
-    """Read every file of a data set and say what was found.
+def check(
+    listing: Listing, label_space: str = "celebamask", held_out: Iterable[str] = (), parse: Parse | None = None
+) -> Report:
+    """Read every file of a data set and report on it.
 
     Args:
-        listing: of all its splits. held_out: names that validation keeps from training.
+        listing: of all its splits. held_out: names that validation keeps from training. parse: a parser, whose
+            disagreement with a mask is a finding.
     """
-    logger = logging.getLogger("mogle_core.masks.decode")
-    before, level = logger.level, logging.ERROR  # it would say of each file what is said below of all
-    logger.setLevel(level)
+    logger = logging.getLogger("mogle_core.masks")
+    before = logger.level
+    logger.setLevel(logging.ERROR)  # it would warn of each file, which the report does for all
     try:
-        seen = _look(listing.pairs, label_space)
+        seen = _look(listing.pairs, label_space, parse)
     finally:
         logger.setLevel(before)
     kept_out = set(held_out)
@@ -80,23 +94,40 @@ def check(listing: Listing, label_space: str = "celebamask", held_out: Iterable[
     errors = [*listing.problems, *(problem for one in seen for problem in one.problems)]
     leaks, doubles = _duplicates(listing.pairs, seen, splits)
     order, mirrored = _order(seen)
-    warnings = [*mirrored, *leaks, *doubles, *_off_palette(listing.pairs, seen), *_captions(listing.pairs)]
-    facts = [_size(listing, splits), *_shares(seen), *order, _told(listing.pairs)]
-    return Report(tuple(errors), tuple(warnings), tuple(facts))
+    findings = _findings(listing.pairs, seen)
+    warnings = [*mirrored, *leaks, *doubles, *_of_masks(findings), *_captions(listing.pairs)]
+    facts = [_size(listing, splits), *_shares(seen), *order, *_minor(findings), _texts(listing.pairs)]
+    return Report(tuple(errors), tuple(warnings), tuple(facts), tuple(findings))
 
 
-def _look(pairs: Sequence[Pair], label_space: str) -> list[Seen]:
+def _look(pairs: Sequence[Pair], label_space: str, parse: Parse | None) -> list[Seen]:
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda pair: look(pair, label_space), pairs)
-        return list(tqdm(found, total=len(pairs), desc="check", unit="pair", disable=None))
+        looks = pool.map(lambda pair: look(pair, label_space), pairs)
+        seen = list(tqdm(looks, total=len(pairs), desc="check", unit="pair", disable=None))
+    if parse is None:
+        return seen
+    compared = tqdm(zip(pairs, seen, strict=True), total=len(pairs), desc="parse", unit="pair", disable=None)
+    return [_compared(pair, one, label_space, parse) for pair, one in compared]
+
+
+def _compared(pair: Pair, one: Seen, label_space: str, parse: Parse) -> Seen:
+    """With the parser's disagreement, where there is a picture of the mask's size."""
+    if one.picture is None or one.mask is None:
+        return one
+    ids = read_mask(pair.mask, label_space).ids[0]
+    picture = torch.from_numpy(np.array(open_picture(pair.face).resize((ids.shape[1], ids.shape[0]))))
+    share = float((parse(picture[None].float() / 255)[0] == ids).float().mean())
+    if share >= AGREEING:
+        return one
+    finding = Finding("parser", f"a parser sees the same class on {share:.0%} of its pixels only.")
+    return replace(one, findings=(*one.findings, finding))
 
 
 def look(pair: Pair, label_space: str) -> Seen:
     """Read one pair; what cannot be read is a problem, not an error."""
     problems = []
-    picture = ids = None
+    picture = label_map = None
     size = (0, 0)
-    off_palette = 0.0
     try:
         image = open_picture(pair.face)
         size, picture = image.size, hashlib.sha256(image.tobytes()).digest()
@@ -105,19 +136,19 @@ def look(pair: Pair, label_space: str) -> Seen:
         problems.append(str(error))
     try:
         label_map = read_mask(pair.mask, label_space)
-        ids, off_palette = label_map.ids[0], label_map.off_palette
     except DatasetError as error:
         problems.append(str(error))
-    if ids is None:
+    if label_map is None:
         return Seen(tuple(problems), picture=picture)
+    ids = label_map.ids[0]
     height, width = ids.shape
     if picture is not None and abs(size[0] * height / (size[1] * width) - 1) > SAME_ASPECT:
-        problems.append(f"{pair.face} is {size[0]} x {size[1]}, its mask {width} x {height}: not of one cut.")
+        problems.append(f"{pair.face} is {size[0]} x {size[1]}, its mask {width} x {height}: their shapes differ.")
     counts = torch.bincount(ids.flatten().long(), minlength=NUM_CLASSES)
     if int((counts > 0).sum()) == 1:
-        problems.append(f"{pair.mask}: all of it is {CLASS_NAMES[int(counts.argmax())]}; this is no face's mask.")
+        problems.append(f"{pair.mask}: all of it is {CLASS_NAMES[int(counts.argmax())]}; this is not a mask of a face.")
     digest = hashlib.sha256(ids.numpy().tobytes()).digest()
-    return Seen(tuple(problems), counts.numpy(), side_order(ids), off_palette, picture, digest)
+    return Seen(tuple(problems), counts.numpy(), side_order(ids), findings_of(label_map), picture, digest)
 
 
 def _odd(picture: NDArray[np.uint8]) -> list[str]:
@@ -130,27 +161,11 @@ def _odd(picture: NDArray[np.uint8]) -> list[str]:
     return found
 
 
-def side_order(ids: Tensor) -> tuple[int, ...]:
-    """For eyes, brows and ears of ids (H, W): 1 if the subject's left is on the picture's right, -1 if not, 0 if
-    one of the two is not seen."""
-    columns = torch.arange(ids.shape[1], dtype=torch.float64)
-
-    def middle(class_id: int) -> float | None:
-        across = (ids == class_id).sum(0)
-        return float((across * columns).sum() / across.sum()) if across.any() else None
-
-    order = []
-    for left, right in PAIRS:
-        at = middle(left), middle(right)
-        order.append(0 if at[0] is None or at[1] is None else 1 if at[0] > at[1] else -1)
-    return tuple(order)
-
-
 def _order(seen: Sequence[Seen]) -> tuple[list[str], list[str]]:
-    """What is seen of left and right over the whole set, and a warning where it is the wrong way round."""
+    """How often left and right are in order over the whole set, and a warning where they are not."""
     facts, warnings = [], []
     for (left, _), orders in zip(PAIRS, zip(*(one.order for one in seen), strict=True), strict=True):
-        name = CLASSES[left].title.removeprefix("left ")
+        name = pair_name(left)
         right_way, wrong = orders.count(1), orders.count(-1)
         if not right_way + wrong:
             continue
@@ -167,7 +182,7 @@ def _order(seen: Sequence[Seen]) -> tuple[list[str], list[str]]:
 
 
 def _duplicates(pairs: Sequence[Pair], seen: Sequence[Seen], splits: dict[str, str]) -> tuple[list[str], list[str]]:
-    """Pictures that are in two splits, and pictures or masks that are there twice."""
+    """Pictures that are in two splits, and pictures or masks that occur twice."""
     leaks, doubles = [], []
     for kind in ("picture", "mask"):
         groups: dict[bytes, list[Pair]] = defaultdict(list)
@@ -176,20 +191,43 @@ def _duplicates(pairs: Sequence[Pair], seen: Sequence[Seen], splits: dict[str, s
                 groups[digest].append(pair)
         for same in (group for group in groups.values() if len(group) > 1):
             names = ", ".join(pair.name for pair in same[:4])
-            found = {splits[pair.name] for pair in same}
-            if kind == "picture" and len(found) > 1:
-                leaks.append(f"the same picture is in {' and '.join(sorted(found))}: {names}. Scores would flatter.")
+            in_splits = sorted({splits[pair.name] for pair in same})
+            if kind == "picture" and len(in_splits) > 1:
+                leaks.append(f"the same picture is in {' and '.join(in_splits)}: {names}. Scores would flatter.")
             else:
                 doubles.append(f"the same {kind} is there {len(same)} times: {names}.")
     return leaks, doubles
 
 
-def _off_palette(pairs: Sequence[Pair], seen: Sequence[Seen]) -> list[str]:
+def _findings(pairs: Sequence[Pair], seen: Sequence[Seen]) -> list[tuple[Pair, Finding]]:
+    """Of all masks, with the rare classes, which only the whole set shows."""
+    found = [(pair, finding) for pair, one in zip(pairs, seen, strict=True) for finding in one.findings]
+    rare = rare_classes([one.counts for one in seen]) if seen else np.zeros(NUM_CLASSES, dtype=np.bool_)
+    for pair, one in zip(pairs, seen, strict=True):
+        names = [CLASS_NAMES[number] for number in np.flatnonzero(rare & (one.counts > 0))]
+        if names:
+            found.append((pair, Finding("rare_class", f"has {' and '.join(names)}, which few faces of the set have.")))
+    return found
+
+
+def _of_masks(findings: Sequence[tuple[Pair, Finding]]) -> list[str]:
+    """Warnings, picture by picture, of what training would learn wrongly."""
     return [
-        f"{pair.mask}: {one.off_palette:.2%} of its pixels have no palette colour and take their neighbours' class."
-        for pair, one in zip(pairs, seen, strict=True)
-        if one.off_palette > 0
+        f"{pair.mask}: {finding.sentence}"
+        for kind in ("doubtful", "swapped", "parser", "off_palette")
+        for pair, finding in findings
+        if finding.kind == kind
     ]
+
+
+def _minor(findings: Sequence[tuple[Pair, Finding]]) -> list[str]:
+    counts = Counter(finding.kind for _, finding in findings)
+    facts = []
+    if counts["single_pixels"]:
+        facts.append(f"{counted(counts['single_pixels'], 'mask')} with regions of a single pixel")
+    if counts["rare_class"]:
+        facts.append(f"{counted(counts['rare_class'], 'mask')} with a class that under 1 % of the faces have")
+    return facts
 
 
 def _captions(pairs: Sequence[Pair]) -> list[str]:
@@ -221,7 +259,7 @@ def _shares(seen: Sequence[Seen]) -> list[str]:
     ]
 
 
-def _told(pairs: Sequence[Pair]) -> str:
+def _texts(pairs: Sequence[Pair]) -> str:
     texts = [text for pair in pairs for text in pair.captions]
     if not texts:
         return "no captions"

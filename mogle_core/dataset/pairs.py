@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Literal
 from .captions import Captions, read_captions
 from .errors import DatasetError
 from .layouts import LAYOUTS, PICTURE_SUFFIXES, Layout, detect
+from .listing import files_below, name_below
 from .manifest import find_manifest, read_manifest
 
 __all__ = ["DatasetError", "Listing", "Pair", "Split", "find_pairs", "list_pairs"]
@@ -168,20 +168,14 @@ def _captions_place(root: Path, given: Path | None, names: tuple[str, ...]) -> P
 
 def _by_stem(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Picture files by their path without suffix, and a sentence for each name that two files have."""
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     doubled = []
-    for inner, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = os.path.relpath(inner, folder).replace(os.sep, "/")
-        for file in sorted(files):
-            stem, suffix = os.path.splitext(file)
-            if suffix.lower() not in PICTURE_SUFFIXES or file.startswith("."):
-                continue
-            name = stem if below == "." else f"{below}/{stem}"
-            if name in found:
-                doubled.append(f"{os.path.join(inner, file)}: {found[name].name} has the same name; keep one of them.")
-            found.setdefault(name, Path(inner, file))
-    return found, doubled
+    for path in files_below(folder, PICTURE_SUFFIXES):
+        name = name_below(path, folder)
+        if name in by_name:
+            doubled.append(f"{path}: {by_name[name].name} has the same name; keep one of them.")
+        by_name.setdefault(name, path)
+    return by_name, doubled
 
 
 def _split(name: str, test_from: int | None) -> Split:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ..masks.decouple import index_image
 from ..masks.labels import CLASS_NAMES
+from ..support.sentences import counted
 from ..support.whole_files import write_png
 from .errors import DatasetError
+from .listing import files_below
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "CelebAMask-HQ-mask-anno"
 
@@ -26,6 +32,7 @@ ORDER = (
 """The order in which the official maps were painted, later parts over earlier ones."""
 
 _NAME = re.compile(r"(\d+)_(\w+)")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def merge_parts(folder: Path, out: Path) -> int:
@@ -37,9 +44,9 @@ def merge_parts(folder: Path, out: Path) -> int:
         How many were written.
 
     Raises:
-        DatasetError: no part masks, or one of another size or unreadable.
+        DatasetError: no part masks, one of another size or unreadable, or a part of an unknown name.
     """
-    faces = _parts_by_face(folder.rglob("*.png"))
+    faces = _parts_by_face(files_below(folder, _SUFFIXES))
     if not faces:
         raise DatasetError(f"{folder} holds no part masks such as 0/00000_skin.png.")
     missing = [number for number in sorted(faces) if not (out / f"{number}.png").exists()]
@@ -63,16 +70,45 @@ def merged(parts: Mapping[str, Path]) -> NDArray[np.uint8]:
 
 def _parts_by_face(paths: Iterable[Path]) -> dict[int, dict[str, Path]]:
     faces: dict[int, dict[str, Path]] = defaultdict(dict)
+    unknown: Counter[str] = Counter()
     for path in paths:
         match = _NAME.fullmatch(path.stem)
-        if match and match[2] in ORDER:
-            faces[int(match[1])][match[2]] = path
+        if match is None:
+            logger.warning("%s is left out: part masks are named like 00000_skin.png.", path)
+        elif (part := match[2].lower()) not in ORDER:
+            unknown[match[2]] += 1
+        elif part in faces[int(match[1])]:
+            raise DatasetError(f"{path}: {faces[int(match[1])][part]} is the same part of the same face; keep one.")
+        else:
+            faces[int(match[1])][part] = path
+    if unknown:
+        raise DatasetError(_unknown_parts(unknown))
     return faces
+
+
+def _unknown_parts(unknown: Counter[str]) -> str:
+    names = ", ".join(f"{name} ({counted(count, 'file')})" for name, count in unknown.most_common(5))
+    near = get_close_matches(next(iter(unknown)).lower(), ORDER, 1)
+    meant = f" Was {near[0]} meant?" if near else ""
+    return f"Part masks of unknown parts: {names}.{meant} Known are {', '.join(ORDER)}. Rename or remove the others."
 
 
 def _region(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L")) > 127
-    except (OSError, SyntaxError) as error:
+            return _drawn(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError, ValueError) as error:
         raise DatasetError(f"{path}: the part mask cannot be read ({error}); unpack it again.") from error
+
+
+def _drawn(image: Image.Image) -> NDArray[np.bool_]:
+    """Where the part is: brighter than half of the brightest level, or what is opaque if only that differs."""
+    numbers = image.mode == "F" or image.mode.startswith("I")
+    levels = np.asarray(image if numbers else image.convert("RGBA").convert("L"), dtype=np.float64)
+    bright: NDArray[np.bool_] = levels > levels.max() / 2
+    if numbers or not ("transparency" in image.info or {"A", "a"} & set(image.getbands())):
+        return bright
+    opaque: NDArray[np.bool_] = np.asarray(image.convert("RGBA").getchannel("A")) > 127
+    seen = levels[opaque]
+    uniform = seen.size == 0 or seen.max() == seen.min()
+    return opaque if uniform and not opaque.all() else opaque & (levels > seen.max(initial=0) / 2)

@@ -10,9 +10,11 @@ from typing import Literal
 import torch
 
 from ..dataset import DatasetError, list_pairs
-from ..dataset.check import check
+from ..dataset.check import Parse, check
 from ..dataset.layouts import LAYOUTS
 from ..dataset.parts import FOLDER, merge_parts
+from ..dataset.repair import repair
+from ..dataset.report import write_report
 from ..model.encoders import Encoders
 from ..model.flux_latents import TOKEN_PIXELS
 from ..support.sentences import counted
@@ -22,20 +24,35 @@ from .data.items import find_items, split_items
 from .data.rows import DTYPES
 from .data.samples import open_encoders_of
 
-Action = Literal["fill", "check", "plan", "verify"]
+Action = Literal["fill", "check", "plan", "verify", "repair"]
 
 _TRIAL = 2  # encodes of each kind by which the time is estimated
 
 
-def prepare(config: TrainingConfig, action: Action = "fill", device: str | None = None) -> Iterator[str]:
-    """Do it, and yield the lines that tell of it.
+def prepare(
+    config: TrainingConfig,
+    action: Action = "fill",
+    device: str | None = None,
+    out: Path | None = None,
+    parse: Parse | None = None,
+) -> Iterator[str]:
+    """Do it, and yield the lines that report it.
+
+    Args:
+        out: where `check` writes its report, if anywhere, and `repair` its copy. parse: a parser for `check`.
 
     Raises:
         ValueError: with the file or key that is wrong; for `check` only what keeps it from looking at all.
     """
     yield from merge_if_needed(config.data)
     if action == "check":
-        yield from _checked(config)
+        yield from _checked(config, out, parse)
+        return
+    if action == "repair":
+        data = config.data
+        pairs = list_pairs(data.root, data.layout, data.images, data.masks, data.captions).pairs
+        beside = data.root if data.root.is_dir() else data.root.parent
+        yield from repair(pairs, out or beside.with_name(beside.name + "_repaired"), data.root, data.label_space)
         return
     if action == "verify":
         count = sum(1 for _ in DiskStore(config.cache.folder, config.cache.shard_bytes).verify())
@@ -56,7 +73,7 @@ def merge_if_needed(data: Data) -> Iterator[str]:
             yield f"{count} label maps were merged from part masks into {begun}."
 
 
-def _checked(config: TrainingConfig) -> Iterator[str]:
+def _checked(config: TrainingConfig, out: Path | None, parse: Parse | None) -> Iterator[str]:
     data = config.data
     listing = list_pairs(data.root, data.layout, data.images, data.masks, data.captions)
     names = [pair.name for pair in listing.pairs if pair.split in ("all", "train")]
@@ -65,8 +82,11 @@ def _checked(config: TrainingConfig) -> Iterator[str]:
     except DatasetError as error:
         held_out = []
         yield f"warning: {error}"
-    report = check(listing, data.label_space, held_out)
+    report = check(listing, data.label_space, held_out, parse)
     yield from report.lines()
+    if out is not None:
+        written = write_report(out, report.findings, data.label_space)
+        yield f"{len(report.findings)} findings are in {', '.join(map(str, written))}."
     if report.errors:
         raise DatasetError(f"{len(report.errors)} errors were found in {data.root}; see above.")
 

@@ -46,3 +46,86 @@ def test_parts_of_other_sizes_and_missing_parts_are_named(tmp_path: Path) -> Non
     part(tmp_path / "anno", 0, "hair", (slice(0, 4), slice(0, 4)), size=16)
     with pytest.raises(DatasetError, match=r"00000_hair\.png is \(16, 16\), the face's other parts \(32, 32\)"):
         merge_parts(tmp_path / "anno", tmp_path / "mask")
+
+
+def stored(folder: Path, name: str, image: Image.Image, suffix: str = "png") -> None:
+    (folder / "0").mkdir(parents=True, exist_ok=True)
+    image.save(folder / f"0/00000_{name}.{suffix}")
+
+
+def disc() -> np.ndarray:
+    rows, columns = np.mgrid[:32, :32]
+    return (rows - 15) ** 2 + (columns - 15) ** 2 < 100
+
+
+def on_transparent(colour: tuple[int, int, int]) -> Image.Image:
+    levels = np.zeros((32, 32, 4), np.uint8)
+    levels[disc()] = (*colour, 255)
+    return Image.fromarray(levels)
+
+
+def white_under_transparency() -> Image.Image:
+    """The region opaque and white, all around it white and transparent."""
+    levels = np.full((32, 32, 4), 255, np.uint8)
+    levels[~disc(), 3] = 0
+    return Image.fromarray(levels)
+
+
+def half_opaque() -> Image.Image:
+    levels = np.zeros((32, 32, 4), np.uint8)
+    levels[..., 3] = 255
+    levels[disc(), :3] = 255
+    return Image.fromarray(levels)
+
+
+STORED = {
+    "0 and 1": lambda: Image.fromarray(disc().astype(np.uint8)),
+    "0 and 255": lambda: Image.fromarray(disc().astype(np.uint8) * 255),
+    "0 and 128": lambda: Image.fromarray(disc().astype(np.uint8) * 128),
+    "one bit": lambda: Image.fromarray(disc()),
+    "16 bits, 0 and 1": lambda: Image.fromarray(disc().astype(np.uint16)),
+    "16 bits, 0 and 65535": lambda: Image.fromarray(disc().astype(np.uint16) * 65535),
+    "white on transparent": lambda: on_transparent((255, 255, 255)),
+    "black on transparent": lambda: on_transparent((0, 0, 0)),
+    "white under transparency": white_under_transparency,
+    "opaque RGBA": half_opaque,
+    "indexed 0 and 1": lambda: Image.fromarray(disc().astype(np.uint8) * 255).convert("P", palette=Image.Palette.WEB),
+}
+
+
+@pytest.mark.parametrize("form", STORED)
+def test_a_part_has_its_region_however_it_is_stored(form: str, tmp_path: Path) -> None:
+    stored(tmp_path / "anno", "hair", STORED[form]())
+    assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
+    ids = read_mask(tmp_path / "mask/0.png").ids[0].numpy()
+    assert np.array_equal(ids == CLASS_NAMES.index("hair"), disc())
+
+
+@pytest.mark.parametrize("name", ["nose.PNG", "Nose.png", "NOSE.bmp", "nose.jpeg"])
+def test_endings_and_names_in_capitals_are_read(name: str, tmp_path: Path) -> None:
+    stem, suffix = name.split(".")
+    stored(tmp_path / "anno", stem, Image.fromarray(disc().astype(np.uint8) * 255), suffix)
+    assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("l_eyes", "l_eyes .1 file.. Was l_eye meant"),
+        ("eyeg", "Was eye_g meant"),
+        ("beard", r"beard \(1 file\).*Known are skin"),
+    ],
+)
+def test_an_unknown_part_is_named(name: str, sentence: str, tmp_path: Path) -> None:
+    stored(tmp_path / "anno", "skin", Image.fromarray(disc()))
+    stored(tmp_path / "anno", name, Image.fromarray(disc()))
+    with pytest.raises(DatasetError, match=sentence):
+        merge_parts(tmp_path / "anno", tmp_path / "mask")
+
+
+def test_hidden_part_files_are_left_out(tmp_path: Path) -> None:
+    stored(tmp_path / "anno", "skin", Image.fromarray(disc()))
+    (tmp_path / "anno/0/._00000_skin.png").write_bytes(b"resource fork")
+    (tmp_path / "anno/0/.ipynb_checkpoints").mkdir()
+    (tmp_path / "anno/0/.ipynb_checkpoints/00000_hair.png").write_bytes(b"nothing")
+    assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1

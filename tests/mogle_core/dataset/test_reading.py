@@ -91,7 +91,7 @@ def test_exif_turns_masks_and_photos_alike(orientation: int, kind: str, tmp_path
     notes = Image.Exif()
     notes[0x0112] = orientation
     colours = Image.fromarray(np.array(PALETTE, np.uint8)[ids])
-    save_label_map(ids, tmp_path / "plain.png")
+    write_png(index_image(ids), tmp_path / "plain.png")
     mask = Image.open(tmp_path / "plain.png") if kind == "indexed" else colours
     mask.save(tmp_path / "mask.png", exif=notes)
     colours.save(tmp_path / "photo.png", exif=notes)

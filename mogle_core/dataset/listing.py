@@ -1,0 +1,46 @@
+"""The files of a folder that are meant: what every reader of folders leaves out, and how names are compared.
+
+Hidden files (macOS writes `._1.png` beside `1.png` on foreign disks), notebooks' checkpoints and file managers'
+thumbnails are nobody's data. Linked folders are followed. Names are compared in Unicode's composed form, since macOS
+stores the decomposed one.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+NOT_DATA = frozenset({"__macosx", "thumbs", "thumbnails", "@eadir", "__pycache__"})
+"""Folders, in lower case, that tools put beside people's pictures."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is not data: hidden, or a tool's."""
+    return name.startswith((".", "~$")) or name.lower() in NOT_DATA or name.lower() in ("thumbs.db", "desktop.ini")
+
+
+def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """The files with these endings (in lower case) in a folder and its sub-folders, in order of their names."""
+    visited: set[tuple[int, int]] = set()
+    for inner, folders, files in os.walk(folder, followlinks=True):
+        place = os.stat(inner)
+        if place.st_ino and (place.st_dev, place.st_ino) in visited:
+            folders.clear()  # a link back into what was walked already
+            continue
+        visited.add((place.st_dev, place.st_ino))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for file in sorted(files):
+            if os.path.splitext(file)[1].lower() in suffixes and not is_hidden(file):
+                yield Path(inner, file)
+
+
+def name_below(path: Path, folder: Path) -> str:
+    """A file's name for people and tables: its path below `folder` without ending, with slashes, composed."""
+    return composed(path.relative_to(folder).with_suffix("").as_posix())
+
+
+def composed(name: str) -> str:
+    """The name as one character a letter, however its file system stores it."""
+    return unicodedata.normalize("NFC", name)

@@ -153,15 +153,14 @@ class GatedCondition(io.ComfyNode):
             refresh=refresh,
             mask_tokens=mask_tokens,
         )
-        empty = host.empty_conditioning(positive) if negative is None else None
         if strength == 0:
             # As if neither this node nor one before it were there: the last one holds for everything.
-            plain = host.without_mask(positive), empty or host.without_mask(negative)
-            return io.NodeOutput(host.detach(model), *plain, gates)
+            unmasked = host.empty_conditioning(positive) if negative is None else host.without_mask(negative)
+            return io.NodeOutput(host.detach(model), host.without_mask(positive), unmasked, gates)
         return io.NodeOutput(
             host.attach(model, mogle, settings),
             host.with_region_prompts(host.with_mask(positive, mask_latents), mask_latents, region_prompts),
-            empty or host.with_mask(negative, mask_latents),
+            host.empty_conditioning(positive) if negative is None else host.with_mask(negative, mask_latents),
             gates,
         )
 

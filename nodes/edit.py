@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -126,7 +127,7 @@ class MaskEdit(io.ComfyNode):
             style=style,
             locked=locked,
         )
-        if region not in (ALL, *(CLASS_NAMES[c] for c in ids.unique().tolist())) and edited.equal(ids):
+        if region not in (ALL, *(CLASS_NAMES[c] for c in torch.unique(ids).tolist())) and edited.equal(ids):
             logger.warning("Mask Edit: the mask has no %s, so %s changed nothing.", region, operation)
         return io.NodeOutput(colours(edited))
 
@@ -204,5 +205,5 @@ class MorphMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, first: Tensor, second: Tensor, count: int) -> io.NodeOutput:
-        ends = (decode_tensor(mask, "auto").ids for mask in (first, second))
-        return io.NodeOutput(colours(morph(*ends, count)))
+        start, end = (decode_tensor(mask, "auto").ids for mask in (first, second))
+        return io.NodeOutput(colours(morph(start, end, count)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import folder_paths
 from comfy_api.latest import io
 
@@ -46,7 +48,7 @@ class LoadMoGLE(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, mogle_name: str, gate_timestep: str) -> io.NodeOutput:
+    def execute(cls, mogle_name: str, gate_timestep: Literal["auto", "sampling", "training"]) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise(host.MOGLE_FOLDER, mogle_name)
         return io.NodeOutput(host.load_mogle(path, gate_timestep))
 

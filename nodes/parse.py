@@ -59,7 +59,7 @@ class ParseFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Tensor, parser_name: str, fix_left_right: bool = True) -> io.NodeOutput:
-        ids, undecided = host.parse(parser_name, image), ()
+        ids, undecided = host.parse(parser_name, image), tuple[str, ...]()
         if fix_left_right:
             ids, undecided = repaired(ids)
         for sentence in undecided:
@@ -200,10 +200,13 @@ class MaskScore(io.ComfyNode):
         parsed: Tensor | None = None,
         parser_name: str | None = None,
     ) -> io.NodeOutput:
-        if (image is None) == (parsed is None):
-            raise ValueError("Mask Score compares the mask with image or with parsed: connect one of the two.")
         wanted = decode_tensor(mask).ids
-        found = host.parse(parser_name, image) if parsed is None else decode_tensor(parsed).ids
-        result = score.score(found, wanted)
+        if image is not None and parsed is None:
+            made = host.parse(parser_name, image)
+        elif parsed is not None and image is None:
+            made = decode_tensor(parsed).ids
+        else:
+            raise ValueError("Mask Score compares the mask with image or with parsed: connect one of the two.")
+        result = score.score(made, wanted)
         mean = float(result.mean_ious.mean())
-        return io.NodeOutput(mean, score.table(result), score.difference(found, wanted), result.best_index)
+        return io.NodeOutput(mean, score.table(result), score.difference(made, wanted), result.best_index)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from comfy.patcher_extension import WrappersMP
 
 from ...mogle_core.model.checkpoints.files import read_lora
 from ...mogle_core.model.stream.lora import FusedLoRA, MaskLoRA
+from .files import LoadedMoGLE
 from .models import check_lora, layer_names, plain_transformer, refuse_other_models
 from .passes import FILES_LORA, LORA, NETWORK
 from .runs import MaskSettings
@@ -25,14 +25,13 @@ WRAPPED = {
 }
 
 
-def attach(model: ModelPatcher, mogle: Any, settings: MaskSettings) -> ModelPatcher:
+def attach(model: ModelPatcher, mogle: LoadedMoGLE, settings: MaskSettings) -> ModelPatcher:
     """A clone of the model with network and wrappers; a Gated Condition before this one is replaced."""
     refuse_other_models(model, "Gated Condition")
     if settings.options.latent_lora:
         raise ValueError(
-            "This checkpoint was trained with `latent_lora`, its LoRA acting on the picture, too. ComfyUI embeds the "
-            "picture before any node can reach it, so that the result would be wrong: choose another file in Load "
-            "MoGLE."
+            "This checkpoint was trained with `latent_lora`, so its LoRA also acts on the image. ComfyUI embeds the "
+            "image before any node can reach it, and the result would be wrong: choose another file in Load MoGLE."
         )
     patched = model.clone()
     patched.set_additional_models(NETWORK, [mogle.patcher])

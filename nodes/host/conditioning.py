@@ -67,7 +67,8 @@ class MaskCond(comfy.conds.CONDNoiseShape):
                     f"{(start[1] + size[1]) * DOWNSCALE} x {(start[0] + size[0]) * DOWNSCALE}. Set MoGLE "
                     "Encode's width and height to the whole picture's, or to the area's."
                 )
-        return super().process_cond(batch_size=batch_size, area=area, **rest)
+        processed: MaskCond = super().process_cond(batch_size=batch_size, area=area, **rest)
+        return processed
 
 
 def check_same_size(latents: Tensor, x: Tensor) -> None:

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Literal, Protocol, TypedDict
 from weakref import WeakKeyDictionary
 
 import comfy.latent_formats
@@ -31,8 +31,21 @@ _ENDINGS = {
     DETECTION_FOLDER: {".onnx"},
 }
 
-VAE: TypeAlias = Any
-Latent: TypeAlias = dict[str, Any]
+
+class VAE(Protocol):
+    """What is used of `comfy.sd.VAE`."""
+
+    first_stage_model: torch.nn.Module
+
+    def encode(self, pixel_samples: Tensor) -> Tensor: ...
+
+
+class Latent(TypedDict, total=False):
+    """A LATENT. batch_index: which places its pictures had in the batch that they were taken from."""
+
+    samples: Tensor
+    batch_index: list[int]
+
 
 _identities: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
 _next_identity = itertools.count()
@@ -79,7 +92,7 @@ def file_complaint(folder: str, name: str, remedy: str) -> bool | str:
     return f"models/{folder} has no file {name!r}. {remedy}, or choose one of: {', '.join(names[:10])}."
 
 
-def load_mogle(path: str, gate_timestep: str) -> LoadedMoGLE:
+def load_mogle(path: str, gate_timestep: Literal["auto", "sampling", "training"]) -> LoadedMoGLE:
     """Read a network (and its LoRA, if the file holds one)."""
     checkpoint = weights.read_network(path)
     recipe = checkpoint.recipe
@@ -120,7 +133,8 @@ def mask_encoder(vae: VAE) -> Callable[[Tensor], Tensor]:
     shifted = comfy.latent_formats.Flux().process_in
 
     def encode(pictures: Tensor) -> Tensor:
-        return shifted(vae.encode(pictures))
+        latents: Tensor = shifted(vae.encode(pictures))
+        return latents
 
     return encode
 

@@ -37,7 +37,9 @@ def mark_prompts() -> None:
 def marked(request: dict[str, Any]) -> dict[str, Any]:
     """A request to /prompt with the marks."""
     prompt = request.get("prompt")
-    for node_id, node in prompt.items() if isinstance(prompt, dict) else ():
+    if not isinstance(prompt, dict):
+        return request
+    for node_id, node in prompt.items():
         if isinstance(node, dict) and node.get("class_type") == GATED_CONDITION:
             node.setdefault("inputs", {})[_MARK] = _leads_on(prompt, node_id)
     return request

@@ -52,12 +52,12 @@ def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: 
 
     masked: how many conditionings have a mask. ComfyUI's estimate is linear in the latents' area.
     """
-    batch, channels, height, width = noise_shape
+    batch, channels, height, width = (int(side) for side in noise_shape)
     grid = token_grid(height, width)
     count = mask_count(settings, grid)
-    columns = math.ceil(width * count / math.prod(grid))
+    columns: int = math.ceil(width * count / math.prod(grid))
     if settings.refresh.every > 1:
-        column = model.model.memory_required([batch, channels, height, 1])
+        column: float = model.model.memory_required([batch, channels, height, 1])
         columns += math.ceil(masked * _bytes(model.model, batch, count) / column)
     return columns
 

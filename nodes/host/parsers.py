@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 from functools import lru_cache
+from typing import Any
 
 import comfy.model_management
 import folder_paths
@@ -32,9 +33,11 @@ class LoadedParser:
         module, device = self.parser.module, self.patcher.load_device
         if all(weight.device.type == device.type for weight in module.state_dict().values()):
             return self.parser
-        # With `--novram` ComfyUI leaves layers behind that are not of its own kind.
+        # With `--novram` ComfyUI leaves layers behind that are not of its classes.
         moved = copy.deepcopy(module).to(device)
-        return dataclasses.replace(self.parser, module=moved)
+        parser: Any = self.parser  # each kind of parser is a dataclass, which the protocol cannot say
+        at_device: Parser = dataclasses.replace(parser, module=moved)
+        return at_device
 
 
 def parser_choices() -> dict[str, str]:

@@ -84,7 +84,7 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
     dtype = next(network.parameters(), step.x).dtype
 
     def experts() -> GatedMask:
-        masks = pack(step.latents.to(step.x.device, dtype).unflatten(1, (NUM_MASKS, -1)))
+        masks = pack(torch.unflatten(step.latents.to(step.x.device, dtype), 1, (NUM_MASKS, -1)))
         return GatedMask.of(network, masks, step.grid, settings.mask_tokens)
 
     mask = run.masks.get(step.batch, experts)

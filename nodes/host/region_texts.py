@@ -70,7 +70,7 @@ def join_texts(
 
 def text_of(conditioning: Conditioning, region: str) -> Tensor:
     """The one text (1, T, C) of a conditioning. Raises ValueError for several, or none."""
-    texts = [text for text, _ in conditioning]
+    texts: list[Tensor] = [text for text, _ in conditioning]
     if len(texts) != 1 or texts[0].ndim != 3 or texts[0].shape[0] != 1:
         raise ValueError(
             f"The Region Prompt for {region!r} was given {len(texts)} texts, of shape "

@@ -54,7 +54,7 @@ class JoinedTexts:
 
     def texts(self, device: torch.device) -> tuple[RegionText, ...]:
         """Each region's text with its area, in the order of `parts`."""
-        contexts = self.contexts.to(device).split([part.tokens for part in self.parts], dim=1)
+        contexts = torch.split(self.contexts.to(device), [part.tokens for part in self.parts], dim=1)
         areas = (area_of(shares) for shares in self.shares.to(device).unbind(dim=1))
         return tuple(
             RegionText(context, area, part.strength, part.prompt_strength)

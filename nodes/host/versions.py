@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import comfy.ldm.flux.math
 import comfy.ldm.modules.attention as attention
@@ -19,14 +19,28 @@ from torch import Tensor
 
 from ...mogle_core.model.flux import attention as plain_flux
 
-ModelPatcher: TypeAlias = Any
+
+class ModelPatcher(Protocol):
+    """What is used of `comfy.model_patcher.ModelPatcher`, which carries a MODEL."""
+
+    model: Any
+    load_device: torch.device
+    wrappers: dict[str, dict[str, list[Callable[..., Any]]]]
+
+    def clone(self) -> ModelPatcher: ...
+    def set_additional_models(self, key: str, models: list[ModelPatcher]) -> None: ...
+    def get_additional_models_with_key(self, key: str) -> list[ModelPatcher]: ...
+    def remove_additional_models(self, key: str) -> None: ...
+    def add_wrapper_with_key(self, wrapper_type: str, key: str, wrapper: Callable[..., Any]) -> None: ...
+    def remove_wrappers_with_key(self, wrapper_type: str, key: str) -> None: ...
+
 
 # Looked up once: a compiled forward pass could not look them up itself.
 PATCHES_ATTENTION = "attn1_output_patch" in DoubleStreamBlock.forward.__code__.co_consts
 """Whether FLUX's own blocks call attention patches (0.14 on those of the output, 0.17 on those of the input)."""
 PREFERS_ATTENTION = "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters
 """Whether a checkpoint may choose its attention (0.40 on)."""
-_SAGE = getattr(attention, "attention_sage", None)
+_SAGE: Any = getattr(attention, "attention_sage", None)
 _ASKS_FOR_PRECISION = "low_precision_attention" in getattr(_SAGE, "__wrapped__", _SAGE).__code__.co_consts
 """Whether attention can be asked to be exact, masks and all (0.15 or so on)."""
 _CALLS_APPLY_ROPE = "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names  # 0.3.69 on
@@ -57,13 +71,13 @@ def patcher(module: torch.nn.Module, loader: tuple[Callable[..., Any], tuple[Any
     loader: a function and its arguments that make the patcher anew, for ComfyUI's multi-GPU (0.23 on).
     """
     kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)  # 0.12 on
-    made = kind(
+    made: ModelPatcher = kind(
         module,
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
     if hasattr(made, "cached_patcher_init"):
-        made.cached_patcher_init = loader
+        setattr(made, "cached_patcher_init", loader)  # noqa: B010
     return made
 
 
@@ -77,7 +91,8 @@ def image_positions(transformer: Any, x: Tensor, options: Mapping[str, Any]) -> 
 def rotate(x: Tensor, pe: Tensor) -> Tensor:
     """The rotary embedding that this host's attention would apply, to the bit."""
     if _CALLS_APPLY_ROPE:
-        return comfy.ldm.flux.math.apply_rope1(x, pe)
+        rotated: Tensor = comfy.ldm.flux.math.apply_rope1(x, pe)
+        return rotated
     return plain_flux.rotate(x, pe)
 
 
@@ -88,10 +103,10 @@ def exact_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, options: Mapp
     for exact attention beside theirs by a keyword, which its FLUX cannot hand on. Where there is none (0.3.64), what
     may ignore masks is passed over.
     """
-    chosen, more = comfy.ldm.flux.math.optimized_attention, {"transformer_options": options}
+    chosen: Callable[..., Tensor] = comfy.ldm.flux.math.optimized_attention
+    more: dict[str, Any] = {"transformer_options": options}
     if _ASKS_FOR_PRECISION:
         more["low_precision_attention"] = False
     elif chosen is _SAGE or "optimized_attention_override" in options:
         chosen, more = attention.attention_pytorch, {}
-    result: Tensor = chosen(q, k, v, q.shape[1], skip_reshape=True, mask=mask, **more)
-    return result
+    return chosen(q, k, v, q.shape[1], skip_reshape=True, mask=mask, **more)

@@ -39,6 +39,20 @@ class Checkpoint:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class NetworkCheckpoint(Checkpoint):
+    """A checkpoint that has a network."""
+
+    network: MoGLE
+
+
+@dataclass(frozen=True)
+class LoRACheckpoint(Checkpoint):
+    """A checkpoint that has a LoRA."""
+
+    lora: MaskLoRA
+
+
 def read(path: Path | str) -> Checkpoint:
     """Read any of the three forms.
 
@@ -62,26 +76,26 @@ def read(path: Path | str) -> Checkpoint:
     return Checkpoint(network, lora, Recipe.from_metadata(metadata), metadata)
 
 
-def read_network(path: Path | str) -> Checkpoint:
-    """Read a file that must hold a network (it may hold a LoRA, too)."""
+def read_network(path: Path | str) -> NetworkCheckpoint:
+    """Read a file that must hold a network, with or without a LoRA."""
     checkpoint = read(path)
     if checkpoint.network is None:
         raise WeightsError(
             f"{Path(path).name} is the LoRA, not the network: give it to LoRA Apply, and give Load MoGLE the "
             "network (mogle.pt or global_local_mask_moe.pt) or a combined .safetensors."
         )
-    return checkpoint
+    return NetworkCheckpoint(checkpoint.network, checkpoint.lora, checkpoint.recipe, checkpoint.metadata)
 
 
-def read_lora(path: Path | str) -> Checkpoint:
-    """Read a file that must hold a LoRA (it may hold a network, too)."""
+def read_lora(path: Path | str) -> LoRACheckpoint:
+    """Read a file that must hold a LoRA, with or without a network."""
     checkpoint = read(path)
     if checkpoint.lora is None:
         raise WeightsError(
             f"{Path(path).name} is the network, not the LoRA: give it to Load MoGLE, and give LoRA Apply the "
             "LoRA (pytorch_lora_weights.safetensors) or a combined .safetensors."
         )
-    return checkpoint
+    return LoRACheckpoint(checkpoint.network, checkpoint.lora, checkpoint.recipe, checkpoint.metadata)
 
 
 def save(

@@ -1,7 +1,6 @@
-"""The translations: in each language every node, input, output and setting that there is, and nothing else.
+"""The translations: each language has every node, input, output and setting, and nothing else.
 
-The texts of the English files are compared with the nodes themselves in host/test_locales.py, those of the painter
-with what it says in web/test_units.py.
+host/test_locales.py compares the English texts with the nodes, web/test_units.py those of the painter with the painter.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def node_texts(language: str) -> dict[str, Any]:
 
 
 def texts_for_the_host(language: str) -> dict[str, Any]:
-    """All that ComfyUI itself shows; the painter's words it only hands on."""
+    """All texts that ComfyUI itself shows. It only passes on those of the painter."""
     common = {key: value for key, value in stored(language, "main").items() if key != "MoGLE"}
     return {"nodeDefs": node_texts(language), "settings": stored(language, "settings"), **common}
 
@@ -40,7 +39,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def shape(value: Any) -> Any:
-    """The keys, all the way down."""
+    """All keys, nested."""
     return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else None
 
 
@@ -49,12 +48,12 @@ def test_english_and_simplified_chinese() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_language_says_what_english_says(language: str) -> None:
+def test_every_language_has_the_keys_of_english(language: str) -> None:
     assert shape(texts_for_the_host(language)) == shape(texts_for_the_host("en"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_text_can_be_shown(language: str) -> None:
+def test_every_text_can_be_displayed(language: str) -> None:
     shown = list(texts(texts_for_the_host(language)))
     assert all(text.strip() for text in shown)
     assert [text for text in shown if SYNTAX.search(text)] == []
@@ -71,8 +70,8 @@ def test_chinese_is_chinese() -> None:
 
 
 @pytest.mark.parametrize("language", sorted({*LANGUAGES} - {"en"}))
-def test_the_painters_words_name_what_english_names(language: str) -> None:
-    """What stands in braces is put in by the painter."""
+def test_the_painters_texts_have_the_placeholders_of_english(language: str) -> None:
+    """The painter fills in what stands in braces."""
     for english, words in stored(language, "main")["MoGLE"]["painter"].items():
         assert words.strip()
         assert sorted(re.findall(r"\{\w+\}", words)) == sorted(re.findall(r"\{\w+\}", english)), english

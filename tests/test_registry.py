@@ -1,4 +1,4 @@
-"""What the Comfy Registry ships: the files in git, without those that .comfyignore names."""
+"""What the Comfy Registry ships: the files in git, without those that .comfyignore excludes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_what_the_nodes_need_is_shipped_whole(folder: str, tracked: list[str], s
 
 
 def test_nothing_else_is_shipped(shipped: set[str]) -> None:
-    """A new file at the top is to be shipped or not on purpose: add it to SHIPPED here or to .comfyignore."""
+    """Decide for every new file at the top whether it ships: add it to SHIPPED here, or to .comfyignore."""
     assert {path.split("/")[0] for path in shipped} - SHIPPED == set()
     assert {"__init__.py", "pyproject.toml", "LICENSE", "README.md"} <= shipped

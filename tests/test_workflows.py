@@ -1,4 +1,4 @@
-"""The example workflows as files: what can be said of them without a ComfyUI."""
+"""The example workflows as files: checks that need no ComfyUI."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def inside(a: Box, b: Box) -> bool:
 
 
 def id_complaints(workflow: Workflow) -> Iterator[str]:
-    """Ids are unique and none is above the last one that the file names."""
+    """Ids are unique, and none is above the file's last id."""
     for kind, ids in (
         ("node", [node["id"] for node in workflow["nodes"]]),
         ("link", [link[0] for link in workflow["links"]]),
@@ -76,7 +76,7 @@ def id_complaints(workflow: Workflow) -> Iterator[str]:
 
 
 def link_complaints(workflow: Workflow) -> Iterator[str]:
-    """Both ends of a link name it, with its type or for any, and no end names a link that is not there."""
+    """Both ends of a link name it, with its type or with any type, and no end names a missing link."""
     nodes = {node["id"]: node for node in workflow["nodes"]}
     kinds = {link[0]: link[5] for link in workflow["links"]}
     ends = {
@@ -99,7 +99,7 @@ def link_complaints(workflow: Workflow) -> Iterator[str]:
 
 
 def layout_complaints(workflow: Workflow) -> Iterator[str]:
-    """Nodes and groups stand side by side, and no node reaches over a group's border."""
+    """Nodes and groups do not overlap, and no node crosses the border of a group."""
     nodes = [(f"node {node['id']}", node_box(node)) for node in workflow["nodes"]]
     groups = [(f"group {group['title']!r}", group_box(group)) for group in workflow["groups"]]
     for boxes in (nodes, groups):
@@ -113,7 +113,7 @@ def layout_complaints(workflow: Workflow) -> Iterator[str]:
 
 
 def model_complaints(workflow: Workflow) -> Iterator[str]:
-    """What ComfyUI can offer to download: from an address that it allows, by the name that is chosen."""
+    """ComfyUI can offer each model for download: from an address that it allows, under the chosen name."""
     for node in workflow["nodes"]:
         for model in node["properties"].get("models", ()):
             address = PurePosixPath(model["url"])
@@ -124,7 +124,7 @@ def model_complaints(workflow: Workflow) -> Iterator[str]:
 
 
 def own_node_complaints(workflow: Workflow) -> Iterator[str]:
-    """What looks like one of ours is one of ours."""
+    """Nodes that claim to be from this pack exist in it."""
     for node in workflow["nodes"]:
         ours = node["type"].startswith("MoGLE") or node["properties"].get("cnr_id") == "face-mogle"
         if ours and node["type"] not in own_node_ids():
@@ -135,7 +135,7 @@ CHECKS = (id_complaints, link_complaints, layout_complaints, model_complaints, o
 
 
 def test_there_are_examples_and_nothing_else() -> None:
-    """ComfyUI takes every .json of the folder for a template, and the .jpg beside it for its picture."""
+    """ComfyUI treats every .json in the folder as a template, and the .jpg beside it as its thumbnail."""
     names = {path.stem for path in EXAMPLES}
     assert names >= {"mask_and_text"} | {f"toy_{name}" for name in TOYS}
     found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
@@ -149,7 +149,7 @@ def test_every_node_of_the_pack_is_in_an_example() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_explains_itself(path: Path) -> None:
-    """In the graph: what it shows, where its files come from, what to try; and its parts have names."""
+    """In the graph: what it shows, where its files come from, what to try, and named groups."""
     workflow = read(path)
     (note,) = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] in NOTES]
     assert note.startswith("# ") and len(note) > 500

@@ -1,11 +1,11 @@
-"""The cache against the number of images: planning, filling, opening, and a step's batch; time, memory, bytes.
+"""Measures the cache against the number of images: planning, filling, opening and a batch; time, memory, bytes.
 
     python tests/bench/cache.py [--counts 500 5000 50000] [--keep DIR]
 
-Prints a Markdown table. The items are 200 drawn faces of 32 x 32 pixels, each shifted to as many places as are
-needed, so that no two share a picture or a present class's mask. The encoders cost next to nothing: what is
-measured is the cache. Every row is measured in a process of its own; memory is what the process holds for itself
-(RssAnon), without the pages of mapped files that the system may take back.
+Prints a Markdown table. The items are 200 drawn faces of 32 x 32 pixels, each shifted to as many positions as are
+needed, so that no two have the same image or the same mask of a present class. The encoders cost almost nothing,
+so the cache is what is measured. Every row runs in a separate process. Memory is the private memory of the process
+(RssAnon), without the pages of mapped files, which the system can take back.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def line(count: int, fill: dict[str, float], train: dict[str, float]) -> str:
 
 
 def run(root: Path, count: int, part: str) -> dict[str, float]:
-    """One measurement in a process of its own."""
+    """One measurement in a separate process."""
     command = [sys.executable, __file__, "--counts", str(count), "--keep", str(root), "--part", part]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return found
 
 
 def draw(root: Path, count: int) -> None:
-    """Pictures, masks and captions of `count` faces."""
+    """Images, masks and captions of `count` faces."""
     if (root / "captions.json").exists():
         return
     faces = [draw_face(seed, SIZE) for seed in range(BASES)]
@@ -125,7 +125,7 @@ def configured(root: Path, count: int) -> TrainingConfig:
 
 
 class Peak:
-    """The largest RssAnon in MiB, looked at a hundred times a second, beyond what there was at first."""
+    """The largest RssAnon in MiB above its initial value, sampled a hundred times a second."""
 
     def __enter__(self) -> Peak:
         self.first, self.highest, self.over = anonymous(), 0.0, threading.Event()

@@ -1,9 +1,9 @@
-"""The same comparison through the real ComfyUI model and sampler, where a host is found.
+"""The same comparison with ComfyUI's real model and sampler, where a host is found.
 
     COMFYUI_PATH=~/ComfyUI python tests/bench/host.py [--size 256] [--steps 8] [--rounds 5]
 
-Whole sampling runs with random weights at the reduced geometry, all of ComfyUI's own work included; `floor` is
-plain FLUX on a picture twice as wide, for which ComfyUI is told to need as much memory as for the mask stream.
+Whole sampling runs with random weights at the reduced geometry, including all of ComfyUI's work. `floor` is plain
+FLUX on an image twice as wide. ComfyUI gets the same memory estimate for it as for the mask stream.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a step needs beside the weights: the bytes alive at once, walked through on shapes alone, and an estimate.
+"""The memory of a step without the weights: the bytes alive at once, computed from shapes, and an estimate.
 
     python tests/bench/memory.py                  FLUX.1-dev's geometry in bf16, at 512 x 512 and 1024 x 1024
-    python tests/bench/memory.py --check          the walk against the same walk on real tensors, reduced geometry
-    python tests/bench/memory.py --official CHECKOUT    the official code's step, too
+    python tests/bench/memory.py --check          compares shapes with real tensors, at the reduced geometry
+    python tests/bench/memory.py --official CHECKOUT    also the official code's step
 
-Nothing here is measured on a GPU: a library's workspaces and the allocator's rounding come on top. Attention is
-counted as a fused one, which has no (tokens, tokens).
+Nothing here is measured on a GPU. Workspaces of libraries and rounding by the allocator need additional memory.
+Attention is counted as fused, without a matrix of (tokens, tokens).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HOST_FACTOR = 3.1
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """The shape of a fused attention's result."""
+    """The shape of the result of a fused attention."""
     return q.new_empty(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
 
 
@@ -52,7 +52,7 @@ def peaks(
     device: torch.device,
     options: argparse.Namespace,
 ) -> dict[str, int]:
-    """Bytes alive at once in a step, beside weights and inputs, of each kind of step."""
+    """Bytes alive at once in a step of each kind, without weights and inputs."""
     model = random_flux(params, dtype, device)
     pairs = random_lora(model, dtype, device)
     lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}
@@ -84,7 +84,7 @@ def peak(model: Flux, x: Inputs, mask: MaskCondition | None) -> int:
 
 
 def told(side: int, batch: int, extra: float) -> float:
-    """What ComfyUI reckons with for bf16 activations with fused attention; extra: the mask's share of the area."""
+    """What ComfyUI assumes for bf16 activations with fused attention. extra: the mask's share of the area."""
     return batch * (2 * side) ** 2 * (1 + extra) * 2 * 0.01 * HOST_FACTOR * 2**20
 
 
@@ -102,7 +102,7 @@ def print_walk(params: FluxParams, options: argparse.Namespace) -> None:
 
 
 def estimate(params: FluxParams, found: dict[str, int], kept: int) -> None:
-    """Weights of the transformer and the step's activations, in GiB; text encoders and VAE are not loaded then."""
+    """Transformer weights and activations of a step, in GiB. Text encoders and VAE are not loaded at this time."""
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in Flux(params).parameters())
     for name, width in (("bf16", 2), ("fp8", 1)):

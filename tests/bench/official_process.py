@@ -1,10 +1,10 @@
-"""A step of the official code, in a process and an environment of its own; `official.py` starts it and asks.
+"""Runs steps of the official code in a separate process and environment. `official.py` starts it.
 
     PYTHON tests/bench/official_process.py CHECKOUT FILE
 
-FILE holds weights in the official layouts and the inputs of a step; of those on no device, the shapes. Each line of
-standard input is answered by a line of JSON: `step` and `network` are run and timed, `count step` is counted,
-`velocity` is what the step returns.
+FILE holds weights in the official layouts and the inputs of a step; without a device, it holds only shapes. Each
+line of standard input is answered with a line of JSON: `step` and `network` run and are timed, `count step` is
+counted, `velocity` returns the result of the step.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def read(file: str) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
 
 
 def fused(query: Tensor, *_: object, **__: object) -> Tensor:
-    """The shape of a fused attention's result: on no device torch would walk through one that is not."""
+    """The shape of the result of a fused attention. Without a device, torch would otherwise compute an unfused one."""
     return torch.empty_like(query)
 
 
 def build(settings: dict[str, Any], parts: dict[str, dict[str, Tensor]]) -> tuple[Any, Any]:
-    """Transformer with its LoRA, and network, of the official code and of what it builds on."""
+    """The official code's transformer with its LoRA, and its network."""
     from diffusers import FluxTransformer2DModel
     from peft import LoraConfig, set_peft_model_state_dict
     from src.moe.mogle import MoGLE
@@ -66,7 +66,7 @@ def build(settings: dict[str, Any], parts: dict[str, dict[str, Tensor]]) -> tupl
 
 
 def steps(flux: Any, network: Any, given: dict[str, Tensor], grid: list[int]) -> dict[str, Callable[[], Tensor]]:
-    """What the official sampler does at each step, and the network's share of it."""
+    """What the official sampler does at each step, and the network's part of it."""
     from src.flux.transformer import tranformer_forward
 
     ids = torch.zeros(*grid, 3)

@@ -1,14 +1,14 @@
-"""What a step with the mask stream costs, against plain FLUX and against FLUX with as many more image tokens.
+"""What a step with the mask stream costs, compared with plain FLUX and with FLUX with as many extra image tokens.
 
     python tests/bench/step.py                         a reduced geometry, on a CPU in some minutes
     python tests/bench/step.py --full --device cuda    FLUX.1-dev's geometry in bf16, random weights
     python tests/bench/step.py --sizes 256 512 768     time against counted operations, size by size
-    python tests/bench/step.py --compile               every row compiled by torch, too
-    python tests/bench/step.py --official CHECKOUT     the official code on the same weights, too
+    python tests/bench/step.py --compile               also every row compiled by torch
+    python tests/bench/step.py --official CHECKOUT     also the official code on the same weights
 
-Every variant runs once in each round, so that the ratios hold while the machine's speed drifts. The floor is
-plain FLUX with the mask's tokens as more image tokens: an exact third stream cannot cost less. A row of an option
-that is not the same at every step is the mean of a refreshed and the steps that reuse its keys.
+Every variant runs once in each round, so the ratios stay valid while the machine's speed drifts. The floor is plain
+FLUX with the mask tokens as extra image tokens: an exact third stream cannot cost less. The row of an option whose
+steps differ is the mean of one refreshed step and the steps that reuse its keys.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
 
 
 class Loop(nn.Module):
-    """The 20 experts as 20 modules, one after the other, as the official code runs them."""
+    """The 20 experts as 20 modules that run one after the other, as in the official code."""
 
     def __init__(self, network: MoGLE) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class Loop(nn.Module):
 
 
 def compare_experts(tokens: int, dtype: torch.dtype, device: torch.device, rounds: int) -> float:
-    """How many times as long a loop over 20 modules takes as our batch of 20, once their results agree."""
+    """How many times longer a loop over 20 modules takes than our batch of 20, after their results agree."""
     network = MoGLE().to(device, dtype).requires_grad_(False)
     loop, batch = Loop(network).to(device, dtype), network.experts
     assert batch is not None
@@ -134,7 +134,7 @@ def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rat
 
 
 def print_refresh(seconds: dict[str, list[float]]) -> None:
-    """A refreshed step keeps its keys; n - 1 reuse them."""
+    """A refreshed step stores its keys, and n - 1 steps reuse them."""
     keeps, reuses = (seconds[name] for name in ("  that keeps its keys", REUSING))
     for every in (2, 4, 8):
         mean = [(one + (every - 1) * other) / every for one, other in zip(keeps, reuses, strict=True)]
@@ -143,14 +143,14 @@ def print_refresh(seconds: dict[str, list[float]]) -> None:
 
 
 def random_models(params: FluxParams, options: argparse.Namespace) -> tuple[Flux, MoGLE, MaskLoRA, Tensor]:
-    """Transformer, network and LoRA, and a tensor of their dtype and device."""
+    """Transformer, network and LoRA, and a tensor with their dtype and device."""
     like = torch.empty(0, dtype=torch.bfloat16 if options.full else torch.float32, device=options.device)
     model = random_flux(params, like.dtype, like.device)
     return model, MoGLE().to(like).requires_grad_(False), random_lora(model, like.dtype, like.device), like
 
 
 def measure(params: FluxParams, side: int, text: int, options: argparse.Namespace) -> None:
-    """One size's tables."""
+    """The tables for one size."""
     model, network, lora, like = random_models(params, options)
     dtype, device = like.dtype, like.device
     x = Inputs.random(params, side, text, like)
@@ -175,7 +175,7 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
 
 
 def start_official(options: argparse.Namespace, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> Official:
-    """Its process, after a look whether it computes what we do."""
+    """The process of the official code, after a check that it computes what our code computes."""
     official = Official(options.official, options.official_python, model, network, lora, x)
     theirs, ours = official.velocity(), variants(model, network, lora, x)[OURS]()
     assert isinstance(ours, Tensor)
@@ -185,7 +185,7 @@ def start_official(options: argparse.Namespace, model: Flux, network: MoGLE, lor
 
 
 def print_compiled(model: Flux, runs: dict[str, Run], rounds: int, device: torch.device) -> None:
-    """The rows of a step with the transformer's forward pass compiled, and how often it broke off."""
+    """The rows of a step with the compiled forward pass of the transformer, and the number of graph breaks."""
     runs = {name: runs[name] for name in (FLOOR, PLAIN, OURS, "  at strength 0.7", REUSING)}
     model.compile(dynamic=False)
     for run in runs.values():
@@ -196,9 +196,10 @@ def print_compiled(model: Flux, runs: dict[str, Run], rounds: int, device: torch
 
 
 def compare_sizes(params: FluxParams, sizes: list[int], text: int, options: argparse.Namespace) -> None:
-    """Whether time follows the counted operations: each size's time by operation, against the round's mean.
+    """Whether time follows the counted operations: the time per operation at each size, compared with the mean of
+    the round.
 
-    All sizes run in each round: the machine's speed may drift while they do.
+    All sizes run in each round, because the machine's speed may drift meanwhile.
     """
     model, network, lora, like = random_models(params, options)
     inputs = {size: Inputs.random(params, size // 16, text, like) for size in sizes}

@@ -1,4 +1,4 @@
-"""The benchmarks still run: at their smallest, and without a look at the times."""
+"""The benchmarks still run, at their smallest size. The times are not checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_step_of_every_kind_is_in_the_table() -> None:
 
 
 @pytest.mark.slow
-def test_memory_walked_on_shapes_is_memory_counted() -> None:
+def test_memory_from_shapes_is_memory_counted() -> None:
     shapes, counted = (line.partition(" ") for line in printed("memory.py", "--check").splitlines())
     assert (shapes[0], counted[0]) == ("meta", "cpu")
     assert shapes[2] == counted[2]

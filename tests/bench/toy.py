@@ -1,9 +1,9 @@
-"""What the embedded toy world holds: its faces against their masks and words, class by class, and what is local.
+"""Measures the embedded toy world: how faces follow masks and words, class by class, and whether edits stay local.
 
     python tests/bench/toy.py [--faces 200] [--weights DIR] [--regions] [--speed]
 
-Prints Markdown tables; docs/toy_world.md has them for 200 faces, docs/speed.md what the speed options cost. About
-1 s a face on one CPU core.
+Prints Markdown tables. docs/toy_world.md has them for 200 faces, docs/speed.md for the speed options. It takes about
+1 s per face on one CPU core.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Tests in a browser need a ComfyUI, playwright, and a Chromium; without them they are skipped, and the end of
-the run says so. What needs only Node.js runs everywhere."""
+"""Browser tests need a ComfyUI, playwright and a Chromium. Without them they are skipped, and the end of the run
+says so. Tests that need only Node.js run everywhere.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 @functools.cache
 def why_not() -> str:
-    """Empty if the browser tests can run here, else what would be needed."""
+    """Empty if the browser tests can run here, otherwise what is needed."""
     if why := why_no_host():
         return why
     if importlib.util.find_spec("playwright") is None:
@@ -49,7 +50,7 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture(scope="session")
 def server_options() -> list[str]:
-    """FRONT_END_ROOT tries another frontend than the host's own."""
+    """FRONT_END_ROOT selects another frontend than the host's."""
     return ["--cpu", *(["--front-end-root", root] if (root := os.environ.get("FRONT_END_ROOT")) else [])]
 
 
@@ -68,7 +69,7 @@ def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
 
 @pytest.fixture(scope="module", params=["classic", "vue"])
 def vue(request: pytest.FixtureRequest) -> bool:
-    """Whether the page is shown by the newer renderer: a test runs in each that shows DOM widgets."""
+    """Whether the newer renderer shows the page. A test runs in each renderer that shows DOM widgets."""
     if request.param == "vue" and hosts.choose().version < (0, 8):
         pytest.skip("the frontend of this ComfyUI shows no DOM widgets in its newer renderer, painter or other")
     return request.param == "vue"
@@ -76,7 +77,7 @@ def vue(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def opened(vue: bool, visit: Callable) -> Iterator[object]:
-    """ComfyUI's page with a painter. Afterwards nothing complained."""
+    """ComfyUI's page with a painter. At the end there must be no complaints."""
     comfy = visit(vue)
     yield comfy
     comfy.leave()
@@ -84,14 +85,14 @@ def opened(vue: bool, visit: Callable) -> Iterator[object]:
 
 @pytest.fixture
 def comfy(opened) -> Iterator[object]:
-    """That page. An editor that a failing test left open does not fail the tests after it."""
+    """That page. An editor that a failing test left open does not affect the next tests."""
     yield opened
     opened.editor.leave()
 
 
 @pytest.fixture(scope="module")
 def page(visit: Callable) -> Iterator[object]:
-    """ComfyUI's page, classic, with the editor open: in a frame of its own it is the same in every renderer."""
+    """ComfyUI's page, classic, with the editor open. The editor has its own frame and is the same in each renderer."""
     comfy = visit(False)
     comfy.edit().button("Empty").click()
     yield comfy
@@ -101,6 +102,6 @@ def page(visit: Callable) -> Iterator[object]:
 
 @pytest.fixture
 def editor(page) -> object:
-    """The open editor with an empty sheet, every setting at rest."""
+    """The open editor with an empty canvas, every setting at its default."""
     page.editor.empty()
     return page.editor

@@ -1,4 +1,4 @@
-"""The page in Chinese: nodes and settings by ComfyUI's own translation, the painter's words by its own."""
+"""The page in Chinese: nodes and settings use ComfyUI's translation files, the painter its own texts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def chinese(vue: bool, visit: Callable[[bool, str], ComfyPage]) -> Iterator[Comf
 
 
 def test_every_node_input_and_output_is_named_in_chinese(chinese: ComfyPage) -> None:
-    """Only shown: what workflows keep are still the nodes' own names."""
+    """In the display only. Workflows still store the original names."""
     shown = chinese.js(
         """given.map((type) => {
         const node = LiteGraph.createNode(type);
@@ -53,7 +53,7 @@ def assert_no_english(texts: list[str]) -> None:
 
 
 def test_the_painter_speaks_chinese(chinese: ComfyPage) -> None:
-    """The card, the editor with advice, its windows, and what it says."""
+    """The card, the editor with advice, its dialogs, and its messages."""
     chinese.page.get_by_text("还没有画任何东西").first.wait_for()
     chinese.page.get_by_role("button", name="绘制：打开编辑器").first.click()
     editor = chinese.editor

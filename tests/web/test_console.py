@@ -1,4 +1,4 @@
-"""The listening itself: what a page of ours complains of is heard, and only the host's own errors are let pass."""
+"""The check for errors in the page: it catches ours, and ignores only ComfyUI's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_exception_has_its_reason() -> None:
     assert all(known.reason.endswith(".") for known in OF_THE_HOST)
 
 
-def test_errors_rejections_and_foreign_requests_are_heard(visit: Callable[[bool], ComfyPage]) -> None:
+def test_errors_rejections_and_foreign_requests_are_caught(visit: Callable[[bool], ComfyPage]) -> None:
     comfy = visit(False)
     comfy.page.route("http://elsewhere.invalid/**", lambda route: route.abort())
     comfy.do_js("console.error('said'); setTimeout(() => { throw new Error('thrown') }); Promise.reject(Error('left'))")

@@ -1,4 +1,4 @@
-"""What goes into the editor and out of it: starts, files, the photo, exports, advice, and the way back."""
+"""What enters and leaves the editor: starting points, files, the photo, exports, advice, and closing it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_start_from_a_file(editor: Editor, kind: str, tmp_path: Path) -> None:
         ("text", "the format is not recognised"),
     ],
 )
-def test_a_file_that_is_no_mask_is_complained_about(editor: Editor, tmp_path: Path, kind: str, sentence: str) -> None:
+def test_a_file_that_is_not_a_mask_is_refused(editor: Editor, tmp_path: Path, kind: str, sentence: str) -> None:
     file = tmp_path / "file.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(file)
     if kind != "photo":
@@ -99,7 +99,7 @@ def test_export(editor: Editor) -> None:
     assert np.array_equal(np.array(indexed.convert("RGB")), np.array(PALETTE, np.uint8)[editor.ids.numpy()])
 
 
-def test_advice_is_shown_and_mends(editor: Editor) -> None:
+def test_advice_is_shown_and_repairs(editor: Editor) -> None:
     editor.box(4, 5, 20, 20, 20)
     editor.box(5, 40, 20, 20, 20)
     editor.box(15, 30, 50, 3, 3)

@@ -1,4 +1,4 @@
-"""The hands on the editor: keys, mouse, pen and fingers, and what they make of the view."""
+"""Input to the editor: keys, mouse, pen and fingers, and their effect on the view."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_pen_pressure_and_the_pens_other_end(editor: Editor) -> None:
     assert not editor.ids[:, 32:].any() and editor.js("editor.pen.toolName") == "brush"
 
 
-def test_a_hand_that_rests_beside_the_pen_does_nothing(editor: Editor) -> None:
+def test_a_resting_hand_does_nothing(editor: Editor) -> None:
     editor.pointer("pointerdown", 50, 50, "touch", 9)
     editor.pointer("pointerdown", 10, 10, "pen", 7, 1)
     editor.pointer("pointerdown", 52, 54, "touch", 10)
@@ -167,7 +167,7 @@ def test_two_fingers_zoom_and_paint_nothing(editor: Editor) -> None:
 
 @pytest.mark.parametrize(("by", "pixels"), [("pen", 21), ("touch", 0)])
 def test_what_the_system_cancels(editor: Editor, by: str, pixels: int) -> None:
-    """A finger that the system takes for itself has painted nothing; a pen's stroke is never lost."""
+    """A touch that the system cancels paints nothing. A pen's stroke is never lost."""
     editor.do("editor.brush.pressure = false;")
     editor.pointer("pointerdown", 10, 10, by, 14)
     editor.pointer("pointermove", 30, 10, by, 14)

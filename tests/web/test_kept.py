@@ -1,4 +1,4 @@
-"""Nothing of a painting is lost: undo, copies, subgraphs, tabs, renderers, reloads, files and pictures keep it."""
+"""No part of a painting is lost: undo, copies, subgraphs, tabs, renderers, reloads, files and images preserve it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COPIES = "app.graph.nodes.filter((node) => node.type === 'MoGLEMaskPainter')"
 
 @pytest.fixture(autouse=True)
 def painted(comfy: ComfyPage) -> list[torch.Tensor]:
-    """A new graph whose painter was painted in two strokes; the ids after each."""
+    """A new graph whose painter has two strokes, and the ids after each."""
     comfy.lay_out()
     editor = comfy.edit()
     editor.keys("Escape")  # the window that offers a start
@@ -30,7 +30,7 @@ def painted(comfy: ComfyPage) -> list[torch.Tensor]:
 
 
 def paint_on(comfy: ComfyPage, before: list[torch.Tensor]) -> None:
-    """Opens the editor by the button that is seen; its undo goes on, and what is painted reaches the node."""
+    """Opens the editor with the visible button. Its undo continues, and the painting reaches the node."""
     value = comfy.value
     editor = comfy.edit()
     assert torch.equal(editor.ids, before[1])
@@ -46,7 +46,7 @@ def paint_on(comfy: ComfyPage, before: list[torch.Tensor]) -> None:
     assert torch.equal(comfy.ids, changed) and comfy.value != value
 
 
-def test_graph_undo_takes_one_opening_back_and_painting_goes_on(comfy: ComfyPage, painted) -> None:
+def test_graph_undo_takes_back_one_visit_and_painting_continues(comfy: ComfyPage, painted) -> None:
     value = comfy.value
     comfy.keys("Control+z")
     comfy.wait_for_value("")
@@ -59,7 +59,7 @@ def test_graph_undo_takes_one_opening_back_and_painting_goes_on(comfy: ComfyPage
     comfy.wait_for_value(value)
 
 
-def test_a_copied_node_has_a_painting_of_its_own(comfy: ComfyPage, painted) -> None:
+def test_a_copied_node_has_an_independent_painting(comfy: ComfyPage, painted) -> None:
     value = comfy.value
     comfy.click_title()
     comfy.keys("Control+c")
@@ -174,7 +174,7 @@ def test_a_saved_workflow_keeps_the_painting_and_its_undo(comfy: ComfyPage, pain
     paint_on(comfy, painted)
 
 
-def test_a_result_dropped_onto_the_page_brings_the_painting_back(comfy: ComfyPage, painted, tmp_path: Path) -> None:
+def test_a_result_dropped_onto_the_page_restores_the_painting(comfy: ComfyPage, painted, tmp_path: Path) -> None:
     value = comfy.value
     (saved,) = next(output["images"] for output in comfy.queue().values() if output.get("images"))
     (tmp_path / "result.png").write_bytes(comfy.server.picture(saved))

@@ -1,4 +1,4 @@
-"""The painter in ComfyUI's page: what is painted is what is queued, shown and named, in each renderer."""
+"""The painter in ComfyUI's page: the painting is queued, shown and named, in each renderer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDE = 512
 
 
 def stroke(ids: Tensor, a: tuple[float, float], b: tuple[float, float], size: int, class_id: int) -> None:
-    """By the definition: every pixel whose centre is at most half a brush away from the way of its middle."""
+    """By definition: every pixel whose centre is at most half a brush away from the path of the brush's centre."""
     (ax, ay), (bx, by) = ((math.floor(x) + 0.5, math.floor(y) + 0.5) for x, y in (a, b))
     y, x = torch.meshgrid(*(torch.arange(side) + 0.5 for side in ids.shape), indexing="ij")
     length = (bx - ax) ** 2 + (by - ay) ** 2
@@ -30,7 +30,7 @@ def stroke(ids: Tensor, a: tuple[float, float], b: tuple[float, float], size: in
 
 
 def test_strokes_at_every_zoom_are_the_ids_that_come_back(comfy: ComfyPage) -> None:
-    """The zoom of the graph that the editor is opened from, and of the editor's own view."""
+    """At every zoom of the graph from which the editor opens, and of the editor's view."""
     expected = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
     comfy.do_js(f"{PAINTER}.widgets[0].value = given", write_painting(expected))
     for zoom, class_id, size, start, end in (
@@ -56,8 +56,8 @@ def test_strokes_at_every_zoom_are_the_ids_that_come_back(comfy: ComfyPage) -> N
     assert comfy.value in picture.info["workflow"] and comfy.value in picture.info["prompt"]
 
 
-def test_the_view_stands_before_the_page_draws_a_frame(comfy: ComfyPage) -> None:
-    """A loaded machine lets the observer of sizes wait: what is done until then is done in the view that stays."""
+def test_the_view_is_ready_before_the_page_draws_a_frame(comfy: ComfyPage) -> None:
+    """On a loaded machine the size observer is late. What happens before it uses the view that stays."""
     comfy.do_js("window.observer = ResizeObserver; window.ResizeObserver = class { observe() {} disconnect() {} }")
     try:
         editor = comfy.edit()
@@ -172,7 +172,7 @@ def test_the_picture_in_the_node_keeps_its_height_and_lets_the_graph_move(comfy:
 
 
 def test_how_long_a_stroke_takes(comfy: ComfyPage, record_property) -> None:
-    """Reported, and held to a wide limit only: a machine that runs the tests may be busy."""
+    """Reported, with a wide limit only, because the machine may be busy."""
     comfy.do_js(f"{PAINTER}.widgets[0].value = given", write_painting(torch.zeros(1024, 1024, dtype=torch.uint8)))
     editor = comfy.edit()
     moves, whole = editor.js("""(() => {

@@ -1,4 +1,4 @@
-"""The templates in ComfyUI's page: opened by the template browser and by a dropped file, laid out, and run."""
+"""The templates in ComfyUI's page: opened from the template browser and as a dropped file, laid out, and run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHORT = EXAMPLES / "toy_paint_from_scratch.json"
 
 @pytest.fixture(scope="module")
 def stocked(server_options: list[str]) -> Iterator[Server]:
-    """A server after `mogle toy install`; with the tests' pack old hosts load the toy, too."""
+    """A server after `mogle toy install`. With the pack of the tests, old hosts also load the toy."""
     packs = {PACK: hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
     with Server(hosts.choose(), packs, server_options, 400) as server:
         install(server.base)
@@ -54,7 +54,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 
 def open_template(comfy: ComfyPage, name: str) -> None:
-    """As a user does: the browser, the pack in its list, the card."""
+    """As a user does it: the template browser, the pack in its list, the card."""
     comfy.do_js("app.graph.clear()")  # so that what is there afterwards is the template
     comfy.command("Comfy.BrowseTemplates")
     templates = comfy.page.get_by_role("dialog")  # the tabs of open workflows have the same names
@@ -64,7 +64,7 @@ def open_template(comfy: ComfyPage, name: str) -> None:
 
 
 def wait_for(comfy: ComfyPage, path: Path) -> None:
-    """Until the page shows this workflow's nodes."""
+    """Waits until the page shows the nodes of this workflow."""
     nodes, _ = read(path)
     count = len(nodes) + 1  # and its note
     last = max(nodes)
@@ -79,7 +79,7 @@ def drop(comfy: ComfyPage, path: Path) -> None:
 
 
 def assert_is(comfy: ComfyPage, path: Path, definitions: dict[str, Definition]) -> None:
-    """What the page would queue is what the file says, input by input."""
+    """The page would queue exactly what the file says, input by input."""
     queued, wanted = comfy.prompt(), as_prompt(*read(path), definitions)
     assert set(queued) == set(wanted)
     for number, node in wanted.items():
@@ -88,7 +88,7 @@ def assert_is(comfy: ComfyPage, path: Path, definitions: dict[str, Definition]) 
 
 
 def boxes(comfy: ComfyPage) -> dict[str, tuple[float, float, float, float]]:
-    """Each node as the page draws it, title and all."""
+    """Each node as the page draws it, including the title."""
     return comfy.js("""Object.fromEntries(app.graph.nodes.map((node) => {
         const shown = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
         const scale = app.canvas.ds.scale;
@@ -108,7 +108,7 @@ def overlaps(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def settled(comfy: ComfyPage) -> dict[str, Any]:
-    """The boxes once they stay as they are: nodes take some frames to find their sizes."""
+    """The boxes when they no longer change: nodes take some frames to find their sizes."""
     comfy.command("Comfy.Canvas.FitView")
     found: list[dict[str, Any]] = [{}]
 
@@ -122,7 +122,7 @@ def settled(comfy: ComfyPage) -> dict[str, Any]:
 
 
 def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
-    """With its note, and no node over another."""
+    """The note is there, and no node overlaps another."""
     assert comfy.js(f"app.graph.nodes.some((node) => {sorted(FRONTEND_ONLY)}.includes(node.type))")
     assert overlaps(settled(comfy)) == []
     if pictures := os.environ.get("TEMPLATE_PICTURES"):  # to be looked at
@@ -131,8 +131,9 @@ def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
 
 
 def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition]) -> None:
-    """By the template browser and by its dropped file, laid out; as a prompt it is what ../host/test_workflows.py runs
-    to its pictures."""
+    """From the template browser and as a dropped file, laid out. As a prompt it equals the one that
+    ../host/test_workflows.py runs.
+    """
     # The browser is the same in both renderers, and slow: one template shows that it opens in the newer one.
     if path == SHORT or not toys.js("LiteGraph.vueNodesMode"):
         open_template(toys, path.stem)
@@ -143,8 +144,8 @@ def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition
     assert_is_laid_out(toys, path)
 
 
-def test_it_runs_to_its_pictures(toys: ComfyPage) -> None:
-    """By the page's own queue, without a setting touched."""
+def test_it_runs_and_makes_its_images(toys: ComfyPage) -> None:
+    """With the page's queue button, with no setting changed."""
     drop(toys, SHORT)
     outputs = toys.queue()
     saved = [str(number) for number, node in read(SHORT)[0].items() if node["type"] == "SaveImage"]
@@ -154,8 +155,9 @@ def test_it_runs_to_its_pictures(toys: ComfyPage) -> None:
 def test_the_full_workflow_opens_and_asks_for_its_models(
     browser: Browser, stocked: Server, definitions: dict[str, Definition]
 ) -> None:
-    """Its files are not here. The page says which, and asks at their addresses how large they are: in 1.27 the tests'
-    browser lets nothing out, newer hosts forbid it."""
+    """Its files are missing here. The page names them and asks their addresses for their sizes. In 1.27 the
+    browser of the tests blocks these requests; newer hosts forbid them.
+    """
     comfy = visit(browser, stocked, False)
     stocked.upload(MASK)
     open_template(comfy, FULL.stem)

@@ -1,4 +1,4 @@
-"""Every tool of the editor: exactly which pixels it paints, over which classes, and how it is taken back."""
+"""Every tool of the editor: the exact pixels that it paints, over which classes, and how it is undone."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_undo_and_redo_by_all_their_keys(editor: Editor) -> None:
     assert torch.equal(editor.ids, painted)
 
 
-def test_escape_gives_up_what_is_begun(editor: Editor) -> None:
+def test_escape_discards_unfinished_work(editor: Editor) -> None:
     editor.page.mouse.move(*editor.at(10, 10))
     editor.page.mouse.down()
     editor.page.mouse.move(*editor.at(30, 10))
@@ -179,7 +179,7 @@ def test_escape_gives_up_what_is_begun(editor: Editor) -> None:
     assert not editor.ids.any()
 
 
-def test_undo_in_a_stroke_takes_back_that_stroke_and_redo_keeps_it(editor: Editor) -> None:
+def test_undo_during_a_stroke_discards_it_and_redo_stays(editor: Editor) -> None:
     editor.drag((5, 5), (20, 5))
     for key, pixels in (("Control+z", 16), ("Control+y", 16 + 21)):
         editor.page.mouse.move(*editor.at(10, 10))
@@ -190,7 +190,7 @@ def test_undo_in_a_stroke_takes_back_that_stroke_and_redo_keeps_it(editor: Edito
         assert editor.area(1) == pixels
 
 
-def test_what_changes_the_whole_map_keeps_what_is_begun(editor: Editor) -> None:
+def test_changes_to_the_whole_map_complete_unfinished_work(editor: Editor) -> None:
     editor.keys("p")
     for corner in ((10, 10), (30, 10), (30, 30), (10, 30)):
         editor.click(*corner)
@@ -198,7 +198,7 @@ def test_what_changes_the_whole_map_keeps_what_is_begun(editor: Editor) -> None:
     assert editor.area(1) == 400 and not editor.ids[:, : SIDE // 2].any()
 
 
-def test_another_tool_keeps_what_is_begun(editor: Editor) -> None:
+def test_another_tool_completes_unfinished_work(editor: Editor) -> None:
     editor.page.mouse.move(*editor.at(10, 10))
     editor.page.mouse.down()
     editor.page.mouse.move(*editor.at(30, 10))

@@ -1,4 +1,4 @@
-"""The painter's modules without a browser: their own tests under node, and their types."""
+"""The painter's modules without a browser: their unit tests under node, and their types."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HANDS = {
 
 
 def run(*command: str, cwd: Path, patience: float) -> str:
-    """Fails with what the command printed; also if it is not there, because nothing else checks these files."""
+    """Fails with the output of the command, also if the command is missing, because nothing else checks these files."""
     program = shutil.which(command[0])
     if program is None:
         pytest.fail(f"{command[0]} is not installed: the painter's tests need Node.js 20 or newer with npm.")
@@ -46,7 +46,7 @@ def run(*command: str, cwd: Path, patience: float) -> str:
     return done.stdout
 
 
-def test_the_modules_do_what_they_say() -> None:
+def test_the_modules_pass_their_unit_tests() -> None:
     tests = sorted(map(str, (HERE / "unit").glob("*.test.mjs")))
     assert tests
     run("node", "--test", *tests, cwd=HERE, patience=300)
@@ -54,7 +54,7 @@ def test_the_modules_do_what_they_say() -> None:
 
 @pytest.mark.slow
 def test_the_types_hold(tmp_path: Path) -> None:
-    """In the folders that ComfyUI serves, so that the imports of its scripts are found where they will be."""
+    """In the folders that ComfyUI serves, so that imports of its scripts resolve as in the page."""
     (tmp_path / "extensions").mkdir()
     (tmp_path / "extensions/ComfyUI-MoGLE").symlink_to(WEB, target_is_directory=True)
     (tmp_path / "scripts").symlink_to(HERE / "types", target_is_directory=True)
@@ -63,13 +63,13 @@ def test_the_types_hold(tmp_path: Path) -> None:
 
 
 def exported(expression: str, module: str, *names: str) -> Any:
-    """What a module of the painter says, as JSON."""
+    """An export of a painter module, as JSON."""
     program = f"import {{ {', '.join(names)} }} from './{module}'; console.log(JSON.stringify({expression}));"
     return json.loads(run("node", "--input-type=module", "--eval", program, cwd=WEB / "painter", patience=60))
 
 
 def test_every_key_and_every_hand_is_in_a_browser_test() -> None:
-    """By the literals that the browser tests press; the keys' list is also the tools' and the buttons'."""
+    """By the literals that the browser tests press. The list of keys is also that of the tools and buttons."""
     modules = [ast.parse(file.read_text("utf-8")) for file in HERE.glob("test_*.py")]
     nodes = [node for module in modules for node in ast.walk(module)]
     pressed = {
@@ -92,7 +92,7 @@ def test_every_key_and_every_hand_is_in_a_browser_test() -> None:
 
 @pytest.mark.parametrize("language", sorted({path.name for path in LOCALES.iterdir()} - {"en"}))
 def test_every_text_has_its_translation(language: str) -> None:
-    """All that goes through `t`: what is said in place, titles, and what the keys do. The words come from one table."""
+    """Every text passed to `t`: messages, titles, and what the keys do, with the translations from one table."""
     said = set(exported("ACTIONS.flatMap(({ title, group }) => [title, group])", "editor/actions.mjs", "ACTIONS"))
     said |= set(exported("MORE_KEYS.flat()", "editor/actions.mjs", "MORE_KEYS"))
     for file in (WEB / "painter").rglob("*.mjs"):
@@ -103,7 +103,7 @@ def test_every_text_has_its_translation(language: str) -> None:
 
 @pytest.mark.parametrize("language", sorted(path.name for path in LOCALES.iterdir()))
 def test_every_setting_has_its_texts(language: str) -> None:
-    """By its id, with "_" for "."; English is what the painter itself says."""
+    """Looked up by its id, with "_" for ".". English equals what the painter says."""
     own = exported("settings(() => {})", "node/settings.mjs", "settings")
     texts = json.loads((LOCALES / language / "settings.json").read_text("utf-8"))
     assert list(texts) == [setting["id"].replace(".", "_") for setting in own]
@@ -120,7 +120,7 @@ def test_every_tool_has_a_key() -> None:
 
 @pytest.mark.parametrize("file", sorted(WEB.rglob("*js")), ids=lambda file: file.name)
 def test_only_two_scripts_are_imported_and_nothing_is_read_as_html(file: Path) -> None:
-    """ComfyUI warns of all its other scripts; what comes from a file or a workflow must never become an element."""
+    """ComfyUI warns about its other scripts. Content of files and workflows must never become an element."""
     text = file.read_text("utf-8")
     imported = re.findall(r"""^(?:import|export)\b[^;]*?from ["']([^"']+)["'];""", text, re.MULTILINE)
     allowed = re.compile(r"(\./|\.\./)(\w+/)?\w+\.mjs|(\.\./){3}scripts/(app|api)\.js")
@@ -143,7 +143,7 @@ def test_classes_and_colours_are_the_cores() -> None:
 
 @pytest.mark.slow
 def test_the_gallery_is_what_the_drawer_draws() -> None:
-    """By its pixels: deflate may pack the same ones in another way elsewhere."""
+    """Compared by pixels, because deflate may pack the same pixels differently elsewhere."""
     stored = exported("STARTERS.map(({ title, painting }) => [title, painting])", "map/starters.mjs", "STARTERS")
     drawn = [(title, read_painting(text)) for title, text in starters.starters()]
     assert [title for title, _ in stored] == [title for title, _ in drawn]

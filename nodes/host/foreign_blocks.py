@@ -29,8 +29,8 @@ Key = tuple[str, int]
 def foreign_blocks(transformer: Any) -> dict[Key, str]:
     """Which blocks run another forward than FLUX's own, compiled or not, and whose."""
     kinds = (("double_block", transformer.double_blocks), ("single_block", transformer.single_blocks))
-    found = {(kind, i): owner(block) for kind, blocks in kinds for i, block in enumerate(blocks)}
-    return {key: name for key, name in found.items() if name}
+    owners = {(kind, i): owner(block) for kind, blocks in kinds for i, block in enumerate(blocks)}
+    return {key: name for key, name in owners.items() if name}
 
 
 def owner(block: Any) -> str:

@@ -27,7 +27,7 @@ def mark_prompts() -> None:
     """From now on each queued prompt says at Gated Condition whether its gates are connected.
 
     Not for the node, which sees the prompt itself, but for ComfyUI's cache: with Gate Maps added, sampling must
-    run again, and what a node's outputs lead to is no part of the node's key.
+    run again, but a node's cache key does not say where its outputs lead.
     """
     server: Any = getattr(PromptServer, "instance", None)
     if server is not None:

@@ -16,7 +16,7 @@ from .versions import ModelPatcher
 
 def refuse_other_models(model: ModelPatcher, node: str) -> None:
     """Raises ValueError for a model that is not FLUX.1, with what it is."""
-    found = type(model.model).__name__
+    kind = type(model.model).__name__
     transformer = unwrapped(getattr(model.model, "diffusion_model", None))
     advice = f"{node} works with FLUX.1 (flux1-dev in Load Diffusion Model, or its GGUF loader)"
     if "Comfy" in type(transformer).__name__ and not hasattr(transformer, "double_blocks"):
@@ -25,11 +25,11 @@ def refuse_other_models(model: ModelPatcher, node: str) -> None:
             f"blocks cannot take the mask stream. {advice}."
         )
     if not isinstance(model.model, comfy.model_base.Flux) or not hasattr(transformer, "double_blocks"):
-        raise ValueError(f"This model is {found}, not FLUX.1. {advice}.")
+        raise ValueError(f"This model is {kind}, not FLUX.1. {advice}.")
     transformer = plain_transformer(model)
     params = transformer.params
     if getattr(params, "global_modulation", False) or not hasattr(transformer.double_blocks[0], "img_mod"):
-        raise ValueError(f"This model is of FLUX.2's family ({found}): one modulation serves all its blocks. {advice}.")
+        raise ValueError(f"This model is of FLUX.2's family ({kind}): all its blocks share one modulation. {advice}.")
     channels = getattr(transformer.img_in, "in_features", 64)
     if channels != 64:
         raise ValueError(

@@ -58,8 +58,8 @@ def merge(checkpoints: Sequence[Checkpoint], sources: Sequence[Path]) -> Checkpo
     if len(networks) > 1 or len(loras) > 1:
         names = ", ".join(source.name for source in sources)
         raise WeightsError(f"The files {names} hold more than one network or more than one LoRA: give one of each.")
-    told = [c for c in checkpoints if any(key.startswith("mogle.") for key in c.metadata)]
-    recipe = told[0].recipe if told else Recipe()
+    with_notes = [c for c in checkpoints if any(key.startswith("mogle.") for key in c.metadata)]
+    recipe = with_notes[0].recipe if with_notes else Recipe()
     return Checkpoint(networks[0] if networks else None, loras[0] if loras else None, recipe, {})
 
 

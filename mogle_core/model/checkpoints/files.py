@@ -143,13 +143,13 @@ def _looks_like_network(names: Mapping[str, Any]) -> bool:
 
 def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
     if any(name.endswith(("double_blocks.0.img_attn.qkv.weight", "img_in.weight")) for name in tensors):
-        found = "a FLUX transformer (it belongs into models/diffusion_models)"
+        kind = "a FLUX transformer (it belongs into models/diffusion_models)"
     elif any(name.startswith(("encoder.", "decoder.", "first_stage_model.", "taesd_")) for name in tensors):
-        found = "a VAE (it belongs into models/vae)"
+        kind = "a VAE (it belongs into models/vae)"
     else:
-        found = f"something else: its first tensor is {next(iter(tensors), 'missing')!r}"
+        kind = f"something else: its first tensor is {next(iter(tensors), 'missing')!r}"
     return (
-        f"{path.name} is not a file of Face-MoGLE but {found}. Expected the network (mogle.pt, "
+        f"{path.name} is not a file of Face-MoGLE but {kind}. Expected the network (mogle.pt, "
         "global_local_mask_moe.pt), the LoRA (pytorch_lora_weights.safetensors) or a combined .safetensors."
     )
 
@@ -159,15 +159,15 @@ def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, s
     with torch.device("meta"):
         network = MoGLE(config)
     wanted = {name: tuple(t.shape) for name, t in to_official(network.state_dict(), config).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if missing := [name for name in wanted if name not in found]:
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if missing := [name for name in wanted if name not in shapes]:
         raise WeightsError(_listing(path, "lacks", missing, "of the MoGLE network; it was cut or renamed"))
-    if extra := [name for name in found if name not in wanted]:
+    if extra := [name for name in shapes if name not in wanted]:
         raise WeightsError(_listing(path, "has", extra, "that no MoGLE network has"))
     for name, shape in wanted.items():
-        if found[name] != shape:
+        if shapes[name] != shape:
             raise WeightsError(
-                f"{path.name}: tensor {name!r} is {found[name]}, expected {shape}. The network is for "
+                f"{path.name}: tensor {name!r} is {shapes[name]}, expected {shape}. The network is for "
                 f"{NUM_MASKS} masks of FLUX's 16-channel latents; this one was made for something else."
             )
     network.load_state_dict(from_official({n: t.float() for n, t in tensors.items()}, config), assign=True)

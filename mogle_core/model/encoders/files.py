@@ -30,12 +30,12 @@ def weight_files(path: Path, what: str) -> tuple[Path, ...]:
         if path.suffix != ".safetensors":
             raise EncodersError(f"{path}: {what} is read from .safetensors only; use such a file or a folder.")
         return (path,)
-    found = tuple(sorted(path.glob("*.safetensors"))) if path.is_dir() else ()
-    if not found:
+    files = tuple(sorted(path.glob("*.safetensors"))) if path.is_dir() else ()
+    if not files:
         raise EncodersError(f"There is nothing for {what} at {path}: expected .safetensors or a folder with some.")
     # A folder may hold the same weights in several precisions, the others marked as variants.
-    plain = tuple(file for file in found if not any(mark in file.name for mark in (".fp16.", ".bf16.", ".fp32.")))
-    return plain or found
+    plain = tuple(file for file in files if not any(mark in file.name for mark in (".fp16.", ".bf16.", ".fp32.")))
+    return plain or files
 
 
 def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
@@ -57,10 +57,10 @@ def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Raises EncodersError for a file that is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EncodersError(f"{path} cannot be read ({error}): download it again.") from error
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Weights:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Without reading a tensor."""
-        found = {}
+        shapes = {}
         with ExitStack() as stack:
             for file in self._open(stack):
                 names: Sequence[str] = file.keys()
-                found.update({name: tuple(file.get_slice(name).get_shape()) for name in names})
-        return {name: shape for name, shape in found.items() if not name.endswith((*FP8_NOTES, *FP8_SCALES))}
+                shapes.update({name: tuple(file.get_slice(name).get_shape()) for name in names})
+        return {name: shape for name, shape in shapes.items() if not name.endswith((*FP8_NOTES, *FP8_SCALES))}
 
     def tensors(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
         """Name and tensor, floats in this dtype, one after the other."""
@@ -120,6 +120,6 @@ def load_into(model: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) 
         raise EncodersError(f"{what} lacks {len(missing)} tensors (first: {missing[0]}); this is another model.")
     for name, tensor in wanted.items():
         if tensors[name].shape != tensor.shape:
-            found, expected = tuple(tensors[name].shape), tuple(tensor.shape)
-            raise EncodersError(f"{what}: {name} is {found}, expected {expected}; this is another model.")
+            shape, expected = tuple(tensors[name].shape), tuple(tensor.shape)
+            raise EncodersError(f"{what}: {name} is {shape}, expected {expected}; this is another model.")
     model.load_state_dict({name: tensors[name] for name in wanted}, assign=True)

@@ -134,12 +134,12 @@ class FluxText:
 
 def _clip_names(named: Mapping[str, Any]) -> dict[str, Any]:
     """CLIP's text side under its bare names; what else a file holds (pictures, projections) is left out."""
-    found = {}
+    weights = {}
     for name, value in named.items():
         bare = re.sub(r"^(text_encoders\.clip_l\.transformer\.|clip_l\.transformer\.)?(text_model\.)?", "", name)
         if bare.startswith(("embeddings.", "encoder.", "final_layer_norm.")) and not bare.endswith("position_ids"):
-            found[bare] = value
-    return found
+            weights[bare] = value
+    return weights
 
 
 def _check(path: Path, shapes: Mapping[str, Any], name: str, what: str) -> None:

@@ -81,8 +81,8 @@ class FluxVAE:
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Moments:
-        found = self._model.encode(pictures.to(self.device).movedim(-1, 1) * 2 - 1).latent_dist
-        return Moments((found.mean - self._shift) * self._scale, found.logvar + 2 * math.log(self._scale))
+        distribution = self._model.encode(pictures.to(self.device).movedim(-1, 1) * 2 - 1).latent_dist
+        return Moments((distribution.mean - self._shift) * self._scale, distribution.logvar + 2 * math.log(self._scale))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -96,9 +96,9 @@ class FluxVAE:
 
 def _renamed(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Whatever goes by BFL's names, or by diffusers', under diffusers'."""
-    found = dict(named)
-    blocks = 1 + max((int(m[1]) for name in found if (m := re.search(r"\bup\.(\d+)\.", name))), default=-1)
-    for name, value in found.items():
+    tensors = dict(named)
+    blocks = 1 + max((int(m[1]) for name in tensors if (m := re.search(r"\bup\.(\d+)\.", name))), default=-1)
+    for name, value in tensors.items():
         name = name.removeprefix("vae.").removeprefix("first_stage_model.")
         for pattern, replacement in _NAMES:
             name = re.sub(pattern, replacement, name)
@@ -117,7 +117,7 @@ def _widths(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...
         widths.append(shape[0])
     out = shapes.get("encoder.conv_out.weight")
     if not widths or out is None:
-        raise EncodersError(f"{path} is no VAE of FLUX.1: it has no encoder. Use ae.safetensors or a folder `vae`.")
+        raise EncodersError(f"{path} is not a VAE of FLUX.1: it has no encoder. Use ae.safetensors or a folder `vae`.")
     if out[0] != 2 * LATENT_CHANNELS:
         raise EncodersError(f"{path} is a VAE of {out[0] // 2} channels; FLUX.1's has {LATENT_CHANNELS}.")
     return tuple(widths)

@@ -86,21 +86,21 @@ def _load_in_parts(
         match = _PART.match(name)
         assert match is not None  # every tensor belongs to a module of the transformer
         parts.setdefault(match[1], {})[name[match.end() :]] = recipe
-    for part, own in parts.items():
+    for part, tensors in parts.items():
         module = model.get_submodule(part)
-        module.load_state_dict({name: recipe.make(dtype) for name, recipe in own.items()}, assign=True)
+        module.load_state_dict({name: recipe.make(dtype) for name, recipe in tensors.items()}, assign=True)
         module.requires_grad_(False)
         if settle is not None and "blocks." in part:
             settle(model, module)
     return model.requires_grad_(False).eval()
 
 
-def _without_weights(params: FluxParams, found: Mapping[str, tuple[int, ...]]) -> Flux:
+def _without_weights(params: FluxParams, shapes: Mapping[str, tuple[int, ...]]) -> Flux:
     """The transformer on the meta device, which tensors of these names and shapes fit. Raises ValueError."""
     with torch.device("meta"):
         model = Flux(params)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    missing, unexpected = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+    missing, unexpected = [n for n in wanted if n not in shapes], [n for n in shapes if n not in wanted]
     if missing or unexpected:
         raise ValueError(
             f"The file does not fit FLUX.1: {len(missing)} tensors are missing"
@@ -110,8 +110,8 @@ def _without_weights(params: FluxParams, found: Mapping[str, tuple[int, ...]]) -
             + "."
         )
     for name, shape in wanted.items():
-        if found[name] != shape:
-            raise ValueError(f"Tensor {name!r} is {found[name]}, expected {shape} from the others.")
+        if shapes[name] != shape:
+            raise ValueError(f"Tensor {name!r} is {shapes[name]}, expected {shape} from the others.")
     return model
 
 
@@ -222,15 +222,15 @@ def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:
 def _recipes(path: Path, stored: Mapping[str, _Stored]) -> dict[str, _Recipe]:
     """For each of BFL's tensors, in whatever naming the file is, how it is made."""
     prefix = next((p for p in _PREFIXES if any(f"{p}{n}.weight" in stored for n in ("img_in", "x_embedder"))), "")
-    own = {name[len(prefix) :]: tensor for name, tensor in stored.items() if name.startswith(prefix)}
-    own = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_NOTES)}
-    if any(name.startswith("double_stream_modulation_img.") for name in own):
+    weights = {name[len(prefix) :]: tensor for name, tensor in stored.items() if name.startswith(prefix)}
+    weights = {name: tensor for name, tensor in weights.items() if not name.endswith(FP8_NOTES)}
+    if any(name.startswith("double_stream_modulation_img.") for name in weights):
         raise WeightsError(
-            f"{path.name} is FLUX.2, which has no modulation of its own in its blocks; Face-MoGLE was made for "
+            f"{path.name} is FLUX.2, which has no modulation of its weights in its blocks; Face-MoGLE was made for "
             "FLUX.1. Use flux1-dev.safetensors."
         )
-    scales = {name.removesuffix(end): own[name] for name in own for end in FP8_SCALES if name.endswith(end)}
-    tensors = {name: tensor for name, tensor in own.items() if not name.endswith(FP8_SCALES)}
+    scales = {name.removesuffix(end): weights[name] for name in weights for end in FP8_SCALES if name.endswith(end)}
+    tensors = {name: tensor for name, tensor in weights.items() if not name.endswith(FP8_SCALES)}
     if packed := [name for name, tensor in tensors.items() if tensor.packed]:
         raise WeightsError(
             f"{path.name} is packed by a quantiser (integers in {packed[0]!r}), which only ComfyUI's loaders "
@@ -245,7 +245,7 @@ def _recipes(path: Path, stored: Mapping[str, _Stored]) -> dict[str, _Recipe]:
 
 
 def _from_diffusers(path: Path, tensors: Mapping[str, _Stored]) -> Iterator[tuple[str, _Recipe]]:
-    found: dict[tuple[str, str], dict[int, _Stored]] = {}
+    layers: dict[tuple[str, str], dict[int, _Stored]] = {}
     for name, tensor in tensors.items():
         module, _, kind = name.rpartition(".")
         target = from_diffusers(module)
@@ -253,8 +253,8 @@ def _from_diffusers(path: Path, tensors: Mapping[str, _Stored]) -> Iterator[tupl
             raise WeightsError(f"{path.name}: FLUX.1 has no module {module!r}; this is another model's transformer.")
         layer, part = target
         kind = "scale" if layer.endswith("_norm") else kind
-        found.setdefault((layer, kind), {})[part] = tensor
-    for (layer, kind), parts in found.items():
+        layers.setdefault((layer, kind), {})[part] = tensor
+    for (layer, kind), parts in layers.items():
         modules = to_diffusers(layer) or ()
         if absent := [module for part, module in enumerate(modules) if part not in parts]:
             raise WeightsError(f"{path.name} lacks the tensor {absent[0]}.{kind}: download it again.")

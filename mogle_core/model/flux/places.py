@@ -45,7 +45,9 @@ def _shards(folder: Path) -> list[Path]:
     else:
         files = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
     if not files:
-        raise WeightsError(f"{folder} holds no diffusion_pytorch_model*.safetensors: this is no transformer's folder.")
+        raise WeightsError(
+            f"{folder} holds no diffusion_pytorch_model*.safetensors: this is not a transformer's folder."
+        )
     if absent := [file.name for file in files if not file.is_file()]:
         raise WeightsError(
             f"{folder} lacks {len(absent)} of the {len(files)} files that its index names (first: {absent[0]}): "
@@ -58,5 +60,5 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
-        raise WeightsError(f"{path} is no valid JSON ({error}): download it again.") from error
+        raise WeightsError(f"{path} is not valid JSON ({error}): download it again.") from error
     return content if isinstance(content, dict) else {}

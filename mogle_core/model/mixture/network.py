@@ -176,7 +176,7 @@ def _reweighted(weights: Tensor, factors: Tensor) -> Tensor:
     return scaled / scaled.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
 
 
-# The official files hold one small MLP for each expert; ours holds them stacked.
+# The official files hold one small MLP for each expert; `Experts` holds their weights stacked.
 _EXPERT_LAYERS: Mapping[str, str] = {
     "weight_in": "net.0.weight",
     "bias_in": "net.0.bias",
@@ -195,17 +195,17 @@ def to_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str,
     """Tensors under our parameter names (weights or gradients) -> under the official checkpoint's names."""
     official = {name: tensor for name, tensor in tensors.items() if not name.startswith("experts.")}
     if config.has_experts:
-        for ours, theirs in _EXPERT_LAYERS.items():
-            for expert, tensor in zip(expert_names(config), tensors[f"experts.{ours}"], strict=True):
-                official[f"{expert}.{theirs}"] = tensor
+        for stacked, layer in _EXPERT_LAYERS.items():
+            for expert, tensor in zip(expert_names(config), tensors[f"experts.{stacked}"], strict=True):
+                official[f"{expert}.{layer}"] = tensor
     return official
 
 
 def from_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str, Tensor]:
     """The inverse of `to_official`. Raises KeyError for a missing tensor."""
     experts = expert_names(config)
-    ours = {name: tensor for name, tensor in tensors.items() if name.startswith("gating.")}
+    renamed = {name: tensor for name, tensor in tensors.items() if name.startswith("gating.")}
     if config.has_experts:
-        for own, theirs in _EXPERT_LAYERS.items():
-            ours[f"experts.{own}"] = torch.stack([tensors[f"{expert}.{theirs}"] for expert in experts])
-    return ours
+        for stacked, layer in _EXPERT_LAYERS.items():
+            renamed[f"experts.{stacked}"] = torch.stack([tensors[f"{expert}.{layer}"] for expert in experts])
+    return renamed

@@ -26,7 +26,7 @@ class StreamOptions:
 
     union_attention: False separates the mask stream from text and image altogether.
     independent_condition: mask tokens see only each other, the others see them.
-    add_condition_attention: in double blocks the mask's gated attention is added to the image, too.
+    add_condition_attention: in double blocks the mask's gated attention is also added to the image.
     latent_lora: the LoRA also acts on the image (and, in single blocks, the text) tokens.
     strength: log(strength) is added to the attention logits between mask and non-mask, both ways.
     """
@@ -64,46 +64,46 @@ class ByStream:
     """
 
     others: int
-    own: int
+    masks: int
     by_others: Sight
     by_mask: Sight
 
     def dense(self, like: Tensor) -> Tensor:
-        """The additive mask (S, S), for who cannot do with less."""
-        rows = ((self.by_others, self.others), (self.by_mask, self.own))
-        total = self.others + self.own
+        """The additive mask (S, S), for callers that need a dense one."""
+        rows = ((self.by_others, self.others), (self.by_mask, self.masks))
+        total = self.others + self.masks
         return torch.cat([sight.row(total, like).expand(count, -1) for sight, count in rows])
 
 
 def by_stream(attend: Plain, q: Tensor, k: Tensor, v: Tensor, mask: ByStream) -> Tensor:
     """The attention of [others | mask tokens] in one call for each stream; q may hold the others alone."""
     queries = (q[:, :, : mask.others], mask.by_others), (q[:, :, mask.others :], mask.by_mask)
-    parts = [attend(own, k[:, :, s.keys], v[:, :, s.keys], s.bias) for own, s in queries if own.shape[2]]
+    parts = [attend(part, k[:, :, s.keys], v[:, :, s.keys], s.bias) for part, s in queries if part.shape[2]]
     return torch.cat(parts, dim=1)
 
 
 def who_sees_whom(
     given: Tensor | None,
     others: int,
-    own: int,
+    masks: int,
     options: StreamOptions,
     like: Tensor,
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
 ) -> Tensor | ByStream | None:
-    """As `attention_mask`, but dense only where the host or a region's text asks for it."""
+    """As `attention_mask`, but dense only where the host's mask or a region's text needs it."""
     if given is not None or texts:
-        return attention_mask(given, others, own, options, like, texts, text)
+        return attention_mask(given, others, masks, options, like, texts, text)
     to_mask, from_mask = _levels(options)
     if to_mask == from_mask == 0:
         return None
     return ByStream(
-        others, own, _sight(to_mask, 0, others, own, like), _sight(from_mask, others, others + own, others, like)
+        others, masks, _sight(to_mask, 0, others, masks, like), _sight(from_mask, others, others + masks, others, like)
     )
 
 
 def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> Sight:
-    """Of the stream whose own keys are first:last; the `foreign` keys of the other have this level."""
+    """For the stream whose keys are first:last; the `foreign` keys of the other stream get this level."""
     if level == 0:
         return Sight(slice(None))
     if level == -math.inf:
@@ -124,7 +124,7 @@ def _levels(options: StreamOptions) -> tuple[float, float]:
 def attention_mask(
     given: Tensor | None,
     others: int,
-    own: int,
+    masks: int,
     options: StreamOptions,
     like: Tensor,
     texts: tuple[RegionText, ...] = (),
@@ -137,19 +137,19 @@ def attention_mask(
     Args:
         given: the host's mask over the others, (..., N, N), boolean (True: see) or additive; it may be without
             the regions' texts.
-        others, own: how many tokens are not the mask's, and how many are.
+        others, masks: how many tokens are not the mask's, and how many are.
         like: gives dtype and device.
         texts, text: the regions' texts, and how many tokens are text; the last of them are the regions'.
     """
     if texts:
         room = make_room(given, texts, text, others)
-        plain = attention_mask(room, others, own, options, like)
-        return add_bias(plain, text_bias(texts, text, others, own, like))
+        plain = attention_mask(room, others, masks, options, like)
+        return add_bias(plain, text_bias(texts, text, others, masks, like))
     to_mask, from_mask = _levels(options)
     if given is None and to_mask == from_mask == 0:
         return None
     lead = () if given is None else given.shape[:-2]
-    mask = like.new_zeros(*lead, others + own, others + own)
+    mask = like.new_zeros(*lead, others + masks, others + masks)
     mask[..., :others, others:] = to_mask
     mask[..., others:, :others] = from_mask
     if given is not None:

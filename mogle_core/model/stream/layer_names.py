@@ -75,28 +75,28 @@ def layer_of(name: str) -> str:
 
 def to_diffusers(name: str) -> tuple[str, ...] | None:
     """The diffusers modules that BFL's layer `name` holds, in the order of its rows; None if unknown."""
-    for ours, theirs, layers in _BLOCKS:
-        if match := re.fullmatch(rf"{ours}\.(\d+)\.(.+)", name):
+    for bfl, diffusers, layers in _BLOCKS:
+        if match := re.fullmatch(rf"{bfl}\.(\d+)\.(.+)", name):
             parts = layers.get(match[2])
-            return parts and tuple(f"{theirs}.{match[1]}.{part}" for part in parts)
+            return parts and tuple(f"{diffusers}.{match[1]}.{part}" for part in parts)
     return _TOP.get(name)
 
 
 def from_diffusers(module: str) -> tuple[str, int] | None:
     """BFL's layer that holds the diffusers `module`, and which of its parts that is; None if unknown."""
-    for ours, theirs, layers in _BLOCKS:
-        if match := re.fullmatch(rf"{theirs}\.(\d+)\.(.+)", module):
-            found = _holder(layers, match[2])
-            return found and (f"{ours}.{match[1]}.{found[0]}", found[1])
+    for bfl, diffusers, layers in _BLOCKS:
+        if match := re.fullmatch(rf"{diffusers}\.(\d+)\.(.+)", module):
+            part = _holder(layers, match[2])
+            return part and (f"{bfl}.{match[1]}.{part[0]}", part[1])
     return _holder(_TOP, module)
 
 
 def from_kohya(name: str) -> str | None:
     """BFL's name of a layer that kohya's tools write with underscores (`double_blocks_3_img_attn_qkv`)."""
-    for ours, _, layers in _BLOCKS:
-        if match := re.fullmatch(rf"{ours}_(\d+)_(.+)", name):
+    for bfl, _, layers in _BLOCKS:
+        if match := re.fullmatch(rf"{bfl}_(\d+)_(.+)", name):
             layer = _dotted(layers, match[2])
-            return layer and f"{ours}.{match[1]}.{layer}"
+            return layer and f"{bfl}.{match[1]}.{layer}"
     return _dotted(_TOP, name)
 
 

@@ -81,8 +81,8 @@ class MaskLoRA(nn.Module):
         super().__init__()
         self.rows: dict[str, tuple[tuple[int, float], ...]] = {}
         self.pairs: dict[str, nn.ParameterList] = {}
-        for name, found in parts.items():
-            ordered = sorted(found, key=lambda part: part.start)
+        for name, pairs in parts.items():
+            ordered = sorted(pairs, key=lambda part: part.start)
             self.rows[name] = tuple((part.start, part.alpha) for part in ordered)
             self.pairs[name] = nn.ParameterList(
                 [nn.Parameter(tensor) for part in ordered for tensor in (part.down, part.up)]
@@ -179,7 +179,7 @@ def parse(tensors: Mapping[str, Tensor], default_alpha: float | None = None) -> 
         value = alpha.get(module, default_alpha if default_alpha is not None else float(rank))
         parts.setdefault(name, []).append(LoRAPart(start, matrix, up[module], value))
     _refuse_overlaps(parts)
-    if len(widths := {hidden_width({name: found}) for name, found in parts.items()}) > 1:
+    if len(widths := {hidden_width({name: pairs}) for name, pairs in parts.items()}) > 1:
         raise LoRAError(f"The LoRA's pairs were made for transformers of different widths: {sorted(widths)}.")
     return MaskLoRA(parts)
 
@@ -203,10 +203,10 @@ def write(lora: MaskLoRA) -> dict[str, Tensor]:
 
 def hidden_width(parts: Mapping[str, Sequence[LoRAPart]]) -> int:
     """The transformer's hidden width, from any layer that reads or writes it."""
-    for name, found in parts.items():
+    for name, pairs in parts.items():
         if layer_of(name) in ("img_in", "img_attn.proj", "img_mlp.2", "linear2"):
-            return found[0].up.shape[0]
-        return found[0].down.shape[1]
+            return pairs[0].up.shape[0]
+        return pairs[0].down.shape[1]
     raise LoRAError("This LoRA file holds no layer at all.")
 
 
@@ -272,8 +272,8 @@ def _check_pair(module: str, down: Tensor, up: Tensor) -> None:
 
 
 def _refuse_overlaps(parts: Mapping[str, Sequence[LoRAPart]]) -> None:
-    for name, found in parts.items():
-        ordered = sorted(found, key=lambda part: part.start)
+    for name, pairs in parts.items():
+        ordered = sorted(pairs, key=lambda part: part.start)
         for first, second in zip(ordered, ordered[1:], strict=False):
             if first.stop > second.start or first.down.shape[1] != second.down.shape[1]:
                 raise LoRAError(

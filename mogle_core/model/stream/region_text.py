@@ -23,7 +23,7 @@ from ..flux_latents import pad_to_tokens
 from ..mixture.regions import check_window
 
 PROMPT_STRENGTH = 0.0
-"""How much of the global text the area of a region's text sees, unless told otherwise."""
+"""How much of the global text the area of a region's text sees, by default."""
 
 SHARE = 0.05
 """The least share of a token, of what the class covers of its fullest token, that makes it the class's."""
@@ -34,7 +34,7 @@ class RegionPrompt:
     """A prompt for one class, whatever picture it will be used on.
 
     context: the encoded prompt (1, T, C), as the transformer's `txt_in` takes it.
-    strength: log(strength) is added to the attention between this text and its area; 0 is no text at all.
+    strength: log(strength) is added to the attention between this text and its area; 0 leaves the text out.
     prompt_strength: its logarithm is added to the area's attention to the global text.
     Outside start_percent..end_percent of the sampling the text is absent.
     """
@@ -91,8 +91,8 @@ def area_of(shares: Tensor) -> Tensor:
 
 def join_context(context: Tensor, texts: Sequence[RegionText]) -> Tensor:
     """The global text (B, T, C) with the regions' behind it, (B, T + R, C)."""
-    own = [text.context.to(context).expand(len(context), -1, -1) for text in texts]
-    return torch.cat((context, *own), dim=1)
+    contexts = [text.context.to(context).expand(len(context), -1, -1) for text in texts]
+    return torch.cat((context, *contexts), dim=1)
 
 
 def make_room(given: Tensor | None, texts: Sequence[RegionText], text: int, others: int) -> Tensor | None:
@@ -111,25 +111,25 @@ def make_room(given: Tensor | None, texts: Sequence[RegionText], text: int, othe
     return grown
 
 
-def text_bias(texts: Sequence[RegionText], text: int, others: int, own: int, like: Tensor) -> Tensor:
-    """What keeps the regions' texts to their areas, to be added to attention logits: (B, 1, S, S).
+def text_bias(texts: Sequence[RegionText], text: int, others: int, masks: int, like: Tensor) -> Tensor:
+    """The addition to the attention logits (B, 1, S, S) that keeps the regions' texts to their areas.
 
     Where areas overlap, the global text is as quiet as the quietest of their texts wants it.
 
     Args:
         text: how many tokens are text; the last of them are the regions'.
-        others, own: how many tokens are not the mask's, and how many are; S is both.
+        others, masks: how many tokens are not the mask's, and how many are; S is both.
         like: gives dtype and device.
     """
     batch = max(one.area.shape[0] for one in texts)
-    bias = like.new_zeros(batch, 1, others + own, others + own)
+    bias = like.new_zeros(batch, 1, others + masks, others + masks)
     first = text - sum(one.tokens for one in texts)
     bias[..., first:text, :] = bias[..., first:text] = -math.inf
     for one in texts:
         _quieten(bias, one, text, others, first)
     for one in texts:
         level, place, last = _logarithm(one.strength), one.area.shape[1], first + one.tokens
-        seen = like.new_full((batch, 1, 1, others + own), -math.inf)
+        seen = like.new_full((batch, 1, 1, others + masks), -math.inf)
         seen[..., text : text + place] = seen[..., others : others + place] = torch.where(
             one.area.to(like.device), level, -math.inf
         )[:, None, None]

@@ -135,7 +135,7 @@ def test_released_encoders_read_their_weights_again(tmp_path: Path) -> None:
             {"encoder.conv_out.weight": (8, 64, 3, 3), "encoder.down.0.block.0.conv1.weight": (32, 32, 3, 3)},
             "4 channels",
         ),
-        ({"something.weight": (1,)}, "no VAE of FLUX.1"),
+        ({"something.weight": (1,)}, "not a VAE of FLUX.1"),
     ],
 )
 def test_another_vae_is_refused(names: dict[str, tuple[int, ...]], expected: str, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _of_row(table: Path, number: int, row: dict[str, Any], seed: int) -> Job:
         raise DatasetError(f"{where}: a job needs a name or a mask; found {row!r}.")
     try:
         own = seed_of(seed, name) if own in (None, "") else int(own)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{where}: the seed is {own!r}; expected a whole number, or none.") from error
     if not 0 <= own < 2**64:
         raise DatasetError(f"{where}: the seed is {own}; seeds run from 0 to 2^64 - 1.")

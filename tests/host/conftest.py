@@ -35,7 +35,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.USAGE_ERROR:
+        return
     if not why_no_host():
         terminalreporter.write_sep("=", f"tested in {hosts.choose().name}, {hosts.choose().path}")
     elif os.environ.get(TESTED_LATER):

@@ -34,8 +34,8 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return skipped(module_path, parent, why_not()) if needs_browser and why_not() else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if why_not() and not os.environ.get(TESTED_LATER):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if exitstatus != pytest.ExitCode.USAGE_ERROR and why_not() and not os.environ.get(TESTED_LATER):
         terminalreporter.write_sep("=", "BROWSER TESTS DID NOT RUN", red=True, bold=True)
         terminalreporter.write_line(f"{why_not()}\nOf {HERE} only test_units.py was run.", red=True)
 

@@ -66,8 +66,17 @@ def read_official(path: Path) -> tuple[dict[str, Any], tuple[Note, ...]]:
     tables: dict[str, Any] = {"data": {"layout": "mm-celeba"}}
     notes: list[Note] = []
     for key, value in _flat(found):
-        notes += [f"{key}: {note}" for note in _place(tables, key, value)]
-    _sizes(found["train"].get("dataset") or {}, notes)
+        try:
+            notes += [f"{key}: {note}" for note in _place(tables, key, value)]
+        except (TypeError, ValueError) as error:
+            raise OfficialError(f"{path}: {key} is {value!r}; expected a value as the official file has it.") from error
+    dataset = found["train"].get("dataset") or {}
+    if not isinstance(dataset, dict):
+        raise OfficialError(f"{path}: train.dataset is {dataset!r}; expected a section with its settings.")
+    _sizes(dataset, notes)
+    for key in ("batch_size", "accumulate_grad_batches"):
+        if not isinstance(found["train"].get(key, 1), int):
+            raise OfficialError(f"{path}: train.{key} is {found['train'][key]!r}; expected a whole number.")
     _batch(tables, found["train"], notes)
     return tables, tuple(notes)
 
@@ -134,8 +143,8 @@ def _targets(_tables: dict[str, Any], value: Any) -> list[Note]:
 
 
 def _optimiser(tables: dict[str, Any], value: Any) -> list[Note]:
-    _put(tables, ("optimiser", "name"), _OPTIMISERS.get(value, "prodigy"))
-    return [] if value in _OPTIMISERS else [f"{value} cannot be had; Prodigy is taken."]
+    _put(tables, ("optimiser", "name"), _OPTIMISERS.get(str(value), "prodigy"))
+    return [] if str(value) in _OPTIMISERS else [f"{value} cannot be had; Prodigy is taken."]
 
 
 def _nothing(_tables: dict[str, Any], _value: Any) -> list[Note]:

@@ -102,6 +102,7 @@ def test_a_wrong_shard_is_refused(text: str) -> None:
         ("name,prompt\na,x\na,y\n", "The name a is given twice"),
         ("name,seed\na,soon\n", "line 2: the seed is 'soon'"),
         ("name,seed\na,-1\n", "seeds run from 0"),
+        ("name,seed\na,1e999\n", "the seed is '1e999'"),
         ("prompt\nx\n", "needs a name or a mask"),
         ("name\n", "nothing to make"),
     ],
@@ -121,3 +122,10 @@ def test_no_source_is_an_error_message(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text('{"name": "a"\n')
     with pytest.raises(DatasetError, match="line 1: this is no JSON"):
         read_jobs(tmp_path / "broken.jsonl")
+
+
+def test_an_endless_seed_of_json_is_named(tmp_path: Path) -> None:
+    table = tmp_path / "jobs.jsonl"
+    table.write_text('{"name": "a", "seed": 1e999}\n')
+    with pytest.raises(DatasetError, match="line 1: the seed is inf"):
+        read_jobs(table)

@@ -15,11 +15,16 @@ TESTED_LATER = "FACE_MOGLE_HOSTS_TESTED_LATER"
 
 @functools.cache
 def why_no_host() -> str:
-    """Empty if there is a ComfyUI that this interpreter can start, otherwise what is needed."""
+    """Empty if there is a ComfyUI that this interpreter can start, otherwise what is needed.
+
+    A COMFYUI_PATH that is not a ComfyUI ends the whole run with a sentence.
+    """
     try:
         hosts.choose()
     except hosts.NoHostError as reason:
         return str(reason)
+    except ValueError as wrong:
+        pytest.exit(f"{wrong} Set it to a ComfyUI, or unset it to test without one.", pytest.ExitCode.USAGE_ERROR)
     return ""
 
 

@@ -95,6 +95,17 @@ def test_another_yaml_is_refused(found: Any, tmp_path: Path) -> None:
         read_official(write(tmp_path, found))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dataset", "a text"), ("batch_size", None), ("batch_size", "1"), ("max_steps", "many"), ("save_path", None)],
+)
+def test_a_key_of_another_kind_is_named(key: str, value: Any, tmp_path: Path) -> None:
+    found = official()
+    found["train"][key] = value
+    with pytest.raises(OfficialError, match=rf"train\.{key} is .*; expected"):
+        read_official(write(tmp_path, found))
+
+
 def test_broken_yaml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "Face-MoGLE.yaml"
     path.write_text("train: [1,\n")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import folder_paths
 from comfy_api.latest import io
 
 from ..mogle_core.model.checkpoints import files as weights
+from ..mogle_core.model.checkpoints.lora_metadata import style_of
 from . import host, sockets
+
+logger = logging.getLogger(__name__)
 
 
 class LoadMoGLE(io.ComfyNode):
@@ -46,6 +50,10 @@ class LoadMoGLE(io.ComfyNode):
         return host.file_complaint(
             host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's global_local_mask_moe.pt into models/mogle"
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, mogle_name: str = "", **others: object) -> str:
+        return host.file_state(host.MOGLE_FOLDER, mogle_name)
 
     @classmethod
     def execute(cls, mogle_name: str, gate_timestep: Literal["auto", "sampling", "training"]) -> io.NodeOutput:
@@ -90,7 +98,18 @@ class LoRAApply(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, lora_name: str = "", **others: object) -> str:
+        return host.file_state("loras", lora_name)
+
+    @classmethod
     def execute(cls, model: host.ModelPatcher, lora_name: str, strength: float) -> io.NodeOutput:
         path = folder_paths.get_full_path_or_raise("loras", lora_name)
-        lora = weights.read_lora(path).lora
-        return io.NodeOutput(host.attach_lora(model, lora, strength, path))
+        checkpoint = weights.read_lora(path)
+        if (style := style_of(checkpoint.metadata)) is not None:
+            logger.warning(
+                "LoRA Apply: the metadata of %s describes an ordinary LoRA (%s). Here it acts on the mask tokens only: "
+                "load a style with ComfyUI's Load LoRA, and give LoRA Apply Face-MoGLE's LoRA.",
+                lora_name,
+                style,
+            )
+        return io.NodeOutput(host.attach_lora(model, checkpoint.lora, strength, path))

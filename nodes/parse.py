@@ -58,6 +58,10 @@ class ParseFace(io.ComfyNode):
         return host.parser_complaint(parser_name) or True
 
     @classmethod
+    def fingerprint_inputs(cls, parser_name: str | None = None, **others: object) -> str:
+        return host.parser_state(parser_name)
+
+    @classmethod
     def execute(cls, image: Tensor, parser_name: str, fix_left_right: bool = True) -> io.NodeOutput:
         ids, undecided = host.parse(parser_name, image), tuple[str, ...]()
         if fix_left_right:
@@ -191,6 +195,10 @@ class MaskScore(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, parser_name: str | None = None) -> bool | str:
         return True  # without an image no parser is needed: `execute` says what is missing
+
+    @classmethod
+    def fingerprint_inputs(cls, parser_name: str | None = None, **others: object) -> str:
+        return host.parser_state(parser_name)
 
     @classmethod
     def execute(

@@ -51,7 +51,7 @@ def _examined(path: Path) -> Iterator[Finding]:
     if is_comfyui(path):
         yield from comfyui(path)
     elif path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.suffix in ENDINGS and file.is_file()]
+        files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in ENDINGS and file.is_file()]
         if not files:
             yield Finding(str(path), f"There are no weights (looked for {', '.join(ENDINGS)}).", "wrong")
         yield from (examined(file)[1] for file in files)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .listing import is_hidden
+
 Layout = Literal["auto", "folders", "manifest", "mm-celeba", "mm-ffhq-female", "mm-fairface"]
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -50,7 +52,14 @@ def detect(root: Path) -> Layout:
         return "folders"
     if not (root / "text.json").is_file():
         return "mm-fairface" if (root / "text").is_dir() else "folders"
-    first = next((path.stem for path in (root / "face").iterdir() if path.suffix in PICTURE_SUFFIXES), "")
+    first = next(
+        (
+            path.stem
+            for path in (root / "face").iterdir()
+            if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path.name)
+        ),
+        "",
+    )
     if not first.isdecimal():
         return "folders"
     return "mm-ffhq-female" if len(first) == 5 and first.startswith("0") else "mm-celeba"

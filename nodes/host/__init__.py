@@ -19,6 +19,7 @@ from .files import (
     LoadedMoGLE,
     batch_places,
     file_complaint,
+    file_state,
     identity,
     load_mogle,
     mask_encoder,
@@ -26,7 +27,7 @@ from .files import (
     register_models_folders,
 )
 from .gate_output import asks_for_gates, mark_prompts
-from .parsers import detected_landmarks, parse, parser_choices, parser_complaint
+from .parsers import detected_landmarks, parse, parser_choices, parser_complaint, parser_state
 from .region_texts import text_of, with_region_prompts
 from .routes import add_routes
 from .runs import MaskSettings
@@ -49,6 +50,7 @@ __all__ = [
     "detected_landmarks",
     "empty_conditioning",
     "file_complaint",
+    "file_state",
     "identity",
     "load_mogle",
     "mark_prompts",
@@ -58,6 +60,7 @@ __all__ = [
     "parse",
     "parser_choices",
     "parser_complaint",
+    "parser_state",
     "pixel_size",
     "register_models_folders",
     "text_of",

@@ -26,8 +26,8 @@ from .versions import ModelPatcher, patcher
 MOGLE_FOLDER = "mogle"
 DETECTION_FOLDER = "face_detection"
 _ENDINGS = {
-    MOGLE_FOLDER: {".pt", ".safetensors"},
-    PARSING_FOLDER: {".safetensors", ".onnx"},
+    MOGLE_FOLDER: {".pt", ".safetensors", ".sft"},
+    PARSING_FOLDER: {".safetensors", ".sft", ".onnx"},
     DETECTION_FOLDER: {".onnx"},
 }
 
@@ -90,6 +90,15 @@ def file_complaint(folder: str, name: str, remedy: str) -> bool | str:
     if not names:
         return f"models/{folder} holds no file yet. {remedy}, then press R to refresh."
     return f"models/{folder} has no file {name!r}. {remedy}, or choose one of: {', '.join(names[:10])}."
+
+
+def file_state(folder: str, name: str | None) -> str:
+    """A file's size and time of change, so that another file under the same name makes its node run again."""
+    path = folder_paths.get_full_path(folder, name) if name else None
+    if path is None or not os.path.isfile(path):
+        return ""
+    stat = os.stat(path)
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def load_mogle(path: str, gate_timestep: Literal["auto", "sampling", "training"]) -> LoadedMoGLE:

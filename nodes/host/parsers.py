@@ -16,7 +16,7 @@ from ...mogle_core.parse import yunet
 from ...mogle_core.parse.align import Landmarks
 from ...mogle_core.parse.files import FOLDER, REMEDY, parser_names, read_parser
 from ...mogle_core.parse.parser import Parser, as_levels
-from .files import DETECTION_FOLDER
+from .files import DETECTION_FOLDER, file_state
 from .versions import ModelPatcher, patcher
 
 
@@ -43,7 +43,7 @@ class LoadedParser:
 def parser_choices() -> dict[str, str]:
     """The parsers in models/face_parsing by the names that the nodes offer, and their files."""
     files = folder_paths.get_filename_list(FOLDER)
-    return parser_names(file for file in files if file.endswith(".safetensors"))
+    return parser_names(file for file in files if file.lower().endswith((".safetensors", ".sft")))
 
 
 def parser_complaint(name: str | None) -> str | None:
@@ -56,16 +56,21 @@ def parser_complaint(name: str | None) -> str | None:
     return f"models/{FOLDER} has no parser {name!r}. {REMEDY}, or choose one of: {', '.join([*names][:10])}."
 
 
+def parser_state(name: str | None) -> str:
+    """As `file_state`, of a parser by the name that the nodes offer."""
+    return file_state(FOLDER, parser_choices().get(name or ""))
+
+
 def parse(name: str | None, pictures: Tensor) -> Tensor:
     """Pictures (B, H, W, 3) in 0..1 -> ids (B, H, W) uint8 by the parser of this name. Raises ValueError."""
     if complaint := parser_complaint(name):
         raise ValueError(complaint)
     path = folder_paths.get_full_path_or_raise(FOLDER, parser_choices()[str(name)])
-    return _loaded(path, os.stat(path).st_mtime_ns).on_device()(pictures)
+    return _loaded(path, parser_state(name)).on_device()(pictures)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: str, modified: int) -> LoadedParser:
+def _loaded(path: str, state: str) -> LoadedParser:
     # Kept between runs: Parse Face and Mask Score mostly use the same one.
     parser = read_parser(path)
     return LoadedParser(parser, patcher(parser.module, (parser_patcher, (path,))))

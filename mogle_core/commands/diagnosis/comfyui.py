@@ -70,7 +70,7 @@ def _candidates(models: Path) -> Iterator[Path]:
     for folder in folders:
         for file in sorted((models / folder).rglob("*")):
             ours = folder != "loras" or "mogle" in file.name.lower() or file.name.startswith("pytorch_lora")
-            if file.suffix in ENDINGS and ours and file.is_file():
+            if file.suffix.lower() in ENDINGS and ours and file.is_file():
                 yield file
 
 

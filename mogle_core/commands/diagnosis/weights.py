@@ -18,7 +18,8 @@ Kind = Literal[
 ]  # fmt: skip
 Shapes = Mapping[str, tuple[int, ...]]
 
-ENDINGS = (".pt", ".safetensors", ".onnx", ".gguf", ".pth", ".bin", ".ckpt")
+SAFE_ENDINGS = (".safetensors", ".sft")
+ENDINGS = (".pt", *SAFE_ENDINGS, ".onnx", ".gguf", ".pth", ".bin", ".ckpt")
 
 _CLIP = ("text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight")
 _T5 = "encoder.block.0.layer.0.SelfAttention.q.weight"
@@ -48,11 +49,11 @@ def examined(file: Path) -> tuple[Kind | None, Finding]:
 
 
 def _recognised(file: Path) -> Weights:
-    if file.suffix == ".onnx":
+    if file.suffix.lower() == ".onnx":
         return _detector(file)
-    if file.suffix == ".gguf":
+    if file.suffix.lower() == ".gguf":
         return _gguf(file)
-    if file.suffix == ".safetensors":
+    if file.suffix.lower() in SAFE_ENDINGS:
         from ...model.encoders.files import Weights as Stored
 
         by_shape = _by_shapes(file, Stored((file,)).shapes())
@@ -187,6 +188,8 @@ def _ours(file: Path) -> Weights:
 
 def describe(checkpoint: Checkpoint) -> str:
     """What a checkpoint holds, in words."""
+    from ...model.checkpoints.lora_metadata import style_of
+
     parts = []
     if checkpoint.network is not None:
         config = checkpoint.network.config
@@ -197,4 +200,8 @@ def describe(checkpoint: Checkpoint) -> str:
         ranks = {part.rank for name in lora.rows for part in lora.parts(name)}
         rank = ", ".join(str(rank) for rank in sorted(ranks))
         parts.append(f"LoRA (rank {rank}, {len(lora.rows)} layers of a transformer {lora.width} wide)")
-    return f"{' and '.join(parts)}; gate timestep {checkpoint.recipe.gate_timestep}."
+    stated = "" if "mogle.gate_timestep" in checkpoint.metadata else " (assumed: the file does not say)"
+    described = f"{' and '.join(parts)}; gate timestep {checkpoint.recipe.gate_timestep}{stated}."
+    if checkpoint.lora is not None and (style := style_of(checkpoint.metadata)) is not None:
+        described += f" Its metadata describes an ordinary LoRA ({style}), which belongs in ComfyUI's Load LoRA."
+    return described

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..stream.lora import write as write_lora
 from .files import Checkpoint, read, save
 from .recipe import Recipe
 
+logger = logging.getLogger(__name__)
+
 Form = Literal["combined", "official", "safetensors"]
 
 OFFICIAL_NETWORK = "mogle.pt"
@@ -29,12 +32,16 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
     combined: one .safetensors at `target` with network, LoRA, alphas and metadata.
     official: `mogle.pt` and `pytorch_lora_weights.safetensors` in the folder `target`, with exactly the
         official keys; alpha / rank is folded into `lora_B`, since official readers take alpha for the rank.
-    safetensors: as official, but the network as `mogle.safetensors`.
+    safetensors: as official, but the network as `mogle.safetensors`, whose metadata keeps how it is to be used.
+
+    What the official form has no place for is said in a warning.
 
     Raises:
         WeightsError: a source that cannot be read, or two that hold the same part.
     """
     whole = merge([read(source) for source in sources], sources)
+    for sentence in lost_notes(whole, form):
+        logger.warning("%s", sentence)
     if form == "combined":
         if target.suffix != ".safetensors":
             raise WeightsError(f"A combined file is a .safetensors; {target.name} is not named so.")
@@ -43,7 +50,7 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     if whole.network is not None:
-        written.append(_write_network(whole.network, target, form))
+        written.append(_write_network(whole.network, whole.recipe, target, form))
     if whole.lora is not None:
         path = target / OFFICIAL_LORA
         write_safetensors(path, official_lora(whole.lora), {"format": "pt"})
@@ -75,7 +82,30 @@ def _folded(part: LoRAPart) -> LoRAPart:
     return replace(part, up=part.up.detach() * scale, down=part.down.detach(), alpha=float(part.rank))
 
 
-def _write_network(network: MoGLE, folder: Path, form: Form) -> Path:
+def lost_notes(checkpoint: Checkpoint, form: Form) -> list[str]:
+    """What the checkpoint's notes say and the form has no place for, with what to do about it."""
+    recipe, default = checkpoint.recipe, Recipe()
+    if form == "combined" or checkpoint.network is None:
+        return []
+    sentences = []
+    if recipe.gate_timestep != default.gate_timestep and form == "official":
+        sentences.append(
+            f"The official form has no place for the gate's timestep, which is {recipe.gate_timestep!r} here: choose "
+            f"gate_timestep = {recipe.gate_timestep} in Load MoGLE, or convert to safetensors or combined instead."
+        )
+    others = [
+        f"{name} = {getattr(recipe, name)}"
+        for name in ("label_space", "resolution")
+        if getattr(recipe, name) != getattr(default, name)
+    ]
+    if recipe.options != default.options:
+        others.append(f"attention {recipe.options}")
+    if others and form == "official":
+        sentences.append(f"The official form does not say how the network was trained: {', '.join(others)}.")
+    return sentences
+
+
+def _write_network(network: MoGLE, recipe: Recipe, folder: Path, form: Form) -> Path:
     official = to_official({name: t.detach() for name, t in network.named_parameters()}, network.config)
     tensors = {name: tensor.contiguous().clone() for name, tensor in official.items()}
     if form == "official":
@@ -83,5 +113,5 @@ def _write_network(network: MoGLE, folder: Path, form: Form) -> Path:
         write_torch(path, tensors)
     else:
         path = (folder / OFFICIAL_NETWORK).with_suffix(".safetensors")
-        write_safetensors(path, tensors, {"format": "pt"})
+        write_safetensors(path, tensors, {"format": "pt", **recipe.metadata()})
     return path

@@ -20,9 +20,11 @@ from ...masks.labels import NUM_MASKS
 from ...support.errors import WeightsError
 from ...support.tensor_files import write_safetensors
 from ..mixture.network import MoGLE, MoGLEConfig, from_official, to_official
-from ..stream.lora import LoRAError, MaskLoRA
+from ..stream.lora import LoRAError, MaskLoRA, finite_float
 from ..stream.lora import parse as parse_lora
 from ..stream.lora import write as write_lora
+from ..stream.lora_names import is_lora_key, shown
+from .lora_metadata import scaling_of
 from .recipe import Recipe, config_metadata, read_config
 from .tensors import read_tensors
 
@@ -61,7 +63,7 @@ def read(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     tensors, metadata = read_tensors(path)
-    lora_tensors = {name: tensor for name, tensor in tensors.items() if _is_lora(name)}
+    lora_tensors = {name: tensor for name, tensor in tensors.items() if is_lora_key(name)}
     rest = {name: tensor for name, tensor in tensors.items() if name not in lora_tensors}
     combined = any(name.startswith(NETWORK_PREFIX) for name in rest) or "mogle.has_gating" in metadata
     network_tensors = {name.removeprefix(NETWORK_PREFIX) if combined else name: t for name, t in rest.items()}
@@ -69,7 +71,7 @@ def read(path: Path | str) -> Checkpoint:
         raise WeightsError(_not_ours(path, tensors))
     if lora_tensors and network_tensors and not combined:
         raise WeightsError(
-            f"{path.name} mixes LoRA tensors with others that are not MoGLE's (first: {next(iter(rest))!r})."
+            f"{path.name} mixes LoRA tensors with others that are not MoGLE's (first: {shown(next(iter(rest)))})."
         )
     network = _network(path, network_tensors, metadata) if combined or not lora_tensors else None
     lora = _lora(path, lora_tensors, metadata) if lora_tensors else None
@@ -133,10 +135,6 @@ def combined(
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, notes
 
 
-def _is_lora(name: str) -> bool:
-    return ".lora_" in name or name.startswith("lora_") or name.endswith(".alpha")
-
-
 def _looks_like_network(names: Mapping[str, Any]) -> bool:
     return any(name.startswith(("gating.", "global_expert.", "local_experts.")) for name in names)
 
@@ -147,7 +145,7 @@ def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
     elif any(name.startswith(("encoder.", "decoder.", "first_stage_model.", "taesd_")) for name in tensors):
         kind = "a VAE (it belongs into models/vae)"
     else:
-        kind = f"something else: its first tensor is {next(iter(tensors), 'missing')!r}"
+        kind = f"something else: its first tensor is {shown(next(iter(tensors), 'missing'))}"
     return (
         f"{path.name} is not a file of Face-MoGLE but {kind}. Expected the network (mogle.pt, "
         "global_local_mask_moe.pt), the LoRA (pytorch_lora_weights.safetensors) or a combined .safetensors."
@@ -170,13 +168,17 @@ def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, s
                 f"{path.name}: tensor {name!r} is {shapes[name]}, expected {shape}. The network is for "
                 f"{NUM_MASKS} masks of FLUX's 16-channel latents; this one was made for something else."
             )
-    network.load_state_dict(from_official({n: t.float() for n, t in tensors.items()}, config), assign=True)
+    try:
+        values = {name: finite_float(name, tensor).float() for name, tensor in tensors.items()}
+    except LoRAError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    network.load_state_dict(from_official(values, config), assign=True)
     return network.requires_grad_(False).eval()
 
 
 def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MaskLoRA:
     try:
-        return parse_lora(tensors, _adapter_alpha(metadata)).requires_grad_(False).eval()
+        return parse_lora(tensors, scaling_of(metadata, path)).requires_grad_(False).eval()
     except LoRAError as error:
         raise WeightsError(f"{path.name}: {error}") from error
 
@@ -189,18 +191,6 @@ def _adapter_metadata(rank: int, alpha: float, tensors: Mapping[str, Tensor]) ->
     return json.dumps({f"transformer.{name}": value for name, value in config.items()})
 
 
-def _adapter_alpha(metadata: Mapping[str, str]) -> float | None:
-    """alpha from the adapter metadata that diffusers writes, where the file has no alpha tensors."""
-    try:
-        adapter = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except json.JSONDecodeError:
-        return None
-    if not isinstance(adapter, dict):
-        return None
-    alpha = adapter.get("transformer.lora_alpha", adapter.get("lora_alpha"))
-    return float(alpha) if isinstance(alpha, int | float) else None
-
-
 def _listing(path: Path, verb: str, names: list[str], what: str) -> str:
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{path.name} {verb} {len(names)} tensors ({shown}) {what}."
+    some = ", ".join(name[:160] for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{path.name} {verb} {len(names)} tensors ({some}) {what}."

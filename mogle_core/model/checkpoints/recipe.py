@@ -51,7 +51,7 @@ class Recipe:
         return cls(
             gate_timestep="training" if timestep == "training" else default.gate_timestep,
             label_space=metadata.get("mogle.label_space", default.label_space),
-            resolution=int(resolution) if resolution.isdecimal() else default.resolution,
+            resolution=int(resolution) if resolution.isdecimal() and len(resolution) < 7 else default.resolution,
             options=StreamOptions(
                 union_attention=flag("union_cond_attn", True),
                 independent_condition=flag("independent_condition", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import torch
@@ -11,6 +12,11 @@ from torch import Tensor
 
 from ...support.errors import WeightsError
 
+SAFE_ENDINGS = (".safetensors", ".sft")
+
+LARGER, SLACK = 2, 1 << 20
+"""How many times a file's bytes its tensors may take, and how many more."""
+
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors of a .safetensors or a pickled state dict, and the metadata; never runs pickled code."""
@@ -18,7 +24,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"There is no file {path.name} in {path.parent}.")
     if path.stat().st_size == 0:
         raise WeightsError(f"{path.name} is empty: the download or copy did not finish.")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if path.suffix.lower() in SAFE_ENDINGS:
+        return _read_safetensors(path)
+    return _read_pickle(path)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -30,9 +38,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(
             f"{path.name} is truncated or no .safetensors file ({error}): download or copy it again."
         ) from error
+    except OSError:
+        raise
+    except Exception as error:  # sizes and number formats that torch does not have fail in many ways
+        raise WeightsError(
+            f"{path.name} holds tensors of a size or number format that this torch cannot read ({error})."
+        ) from error
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    _refuse_packed(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -46,4 +61,38 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise WeightsError(f"{path.name} holds a {type(state).__name__} that is not a plain state dict.")
-    return {str(name): tensor for name, tensor in state.items()}, {}
+    tensors = {str(name): tensor for name, tensor in state.items()}
+    for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+            raise WeightsError(f"{path.name}: {name[:160]!r} is {_kind(tensor)}; a checkpoint holds plain tensors.")
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if claimed > LARGER * path.stat().st_size + SLACK:
+        raise WeightsError(
+            f"{path.name} claims {claimed:,} bytes of tensors in a file of {path.stat().st_size:,}: it was crafted, or "
+            "its tensors share their memory. Save it as .safetensors."
+        )
+    return tensors, {}
+
+
+def _refuse_packed(path: Path) -> None:
+    """A zip that unpacks to far more than its size; torch stores its files unpacked."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise WeightsError(f"{path.name} is truncated or no PyTorch file ({error}): download it again.") from error
+    if size > LARGER * path.stat().st_size + SLACK:
+        raise WeightsError(
+            f"{path.name} is packed and would unpack to {size:,} bytes; a PyTorch file is not packed, so it was not "
+            "opened."
+        )
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_meta:
+        return "without data (on the meta device)"
+    return "sparse" if "sparse" in str(tensor.layout) else f"of layout {tensor.layout}"

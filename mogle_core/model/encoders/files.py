@@ -27,7 +27,7 @@ def weight_files(path: Path, what: str) -> tuple[Path, ...]:
         EncodersError: there are none.
     """
     if path.is_file():
-        if path.suffix != ".safetensors":
+        if path.suffix.lower() not in (".safetensors", ".sft"):
             raise EncodersError(f"{path}: {what} is read from .safetensors only; use such a file or a folder.")
         return (path,)
     files = tuple(sorted(path.glob("*.safetensors"))) if path.is_dir() else ()

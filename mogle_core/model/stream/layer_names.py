@@ -100,6 +100,17 @@ def from_kohya(name: str) -> str | None:
     return _dotted(_TOP, name)
 
 
+def from_underscored(name: str) -> tuple[str, int] | None:
+    """As `from_diffusers`, for any layer of either naming that is written with underscores in place of dots."""
+    if (ours := from_kohya(name)) is not None:
+        return ours, 0
+    for ours, theirs, layers in _BLOCKS:
+        if match := re.fullmatch(rf"{theirs}_(\d+)_(.+)", name):
+            found = _underscored_holder(layers, match[2])
+            return found and (f"{ours}.{match[1]}.{found[0]}", found[1])
+    return _underscored_holder(_TOP, name)
+
+
 def is_bfl(name: str) -> bool:
     """Whether `name` is one of BFL's layers."""
     return to_diffusers(name) is not None
@@ -109,6 +120,14 @@ def _holder(layers: Mapping[str, tuple[str, ...]], module: str) -> tuple[str, in
     for layer, parts in layers.items():
         if module in parts:
             return layer, parts.index(module)
+    return None
+
+
+def _underscored_holder(layers: Mapping[str, tuple[str, ...]], module: str) -> tuple[str, int] | None:
+    for layer, parts in layers.items():
+        for index, part in enumerate(parts):
+            if part.replace(".", "_") == module:
+                return layer, index
     return None
 
 

@@ -75,7 +75,7 @@ def load_config(source: Path | str, sets: Sequence[str] = ()) -> TrainingConfig:
         ConfigError: naming the file and the key.
     """
     path = _path(source)
-    tables = _yaml(path) if path.suffix in (".yaml", ".yml") else _toml(path)
+    tables = _yaml(path) if path.suffix.lower() in (".yaml", ".yml") else _toml(path)
     for text in sets:
         _set(tables, text)
     try:
@@ -91,7 +91,7 @@ def config_toml(config: TrainingConfig) -> str:
 
 def _path(source: Path | str) -> Path:
     path = Path(source)
-    if path.suffix in (".toml", ".yaml", ".yml"):
+    if path.suffix.lower() in (".toml", ".yaml", ".yml"):
         if not path.is_file():
             raise ConfigError(f"There is no configuration {path}. Packaged recipes: {', '.join(recipe_names())}.")
         return path

@@ -14,6 +14,7 @@ from mogle_core.commands.generate import shard_of
 def test_masks_and_prompts_to_pictures(masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ["generate", str(masks), "--toy", "--size", "32", "--steps", "1", "--out", str(out), "--mode", "mask"]
+    arguments += ["--label-space", "celebamask"]
     assert main(arguments) == 0
     assert f"10 made, 0 kept, 0 failed: {out}" in capsys.readouterr().out
     (masks / "3.png").write_bytes(b"no picture")

@@ -13,6 +13,10 @@ from ..mogle_core.model.stream.region_text import RegionPrompt
 from . import host, inputs, sockets
 
 SAME_GUIDANCE = "same as image"
+MISSING = (
+    "Gated Condition needs a network and a mask: connect mogle to Load MoGLE and mask_latents to MoGLE Encode. To run "
+    "the workflow without the mask, bypass this node."
+)
 
 
 class GatedCondition(io.ComfyNode):
@@ -27,8 +31,6 @@ class GatedCondition(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="FLUX.1, for example from Load Diffusion Model."),
                 io.Conditioning.Input("positive", tooltip="The prompt, after FluxGuidance."),
-                sockets.Mogle.Input("mogle", tooltip="From Load MoGLE."),
-                sockets.MaskLatents.Input("mask_latents", tooltip="From MoGLE Encode."),
                 inputs.strength(
                     "How strongly the image follows the mask: log(strength) is added to the attention between the "
                     "two. 1 is the trained value and the fastest. 0 is plain FLUX."
@@ -45,6 +47,10 @@ class GatedCondition(io.ComfyNode):
                     tooltip="A negative prompt that should also follow the mask. If it should not, connect it to "
                     "the sampler directly. If nothing is connected, the negative output is empty.",
                 ),
+                # After the negative, and optional, so that a bypassed node passes the negative on as the negative: the
+                # page puts an output's link on the input of the same place, and required sockets before optional ones.
+                sockets.Mogle.Input("mogle", optional=True, tooltip="From Load MoGLE. Needed."),
+                sockets.MaskLatents.Input("mask_latents", optional=True, tooltip="From MoGLE Encode. Needed."),
                 sockets.Regions.Input(
                     "regions", optional=True, tooltip="From Region Control: makes single regions weaker or stronger."
                 ),
@@ -121,12 +127,12 @@ class GatedCondition(io.ComfyNode):
         cls,
         model: host.ModelPatcher,
         positive: host.Conditioning,
-        mogle: host.LoadedMoGLE,
-        mask_latents: MaskLatents,
         strength: float,
         start_percent: float,
         end_percent: float,
         negative: host.Conditioning | None = None,
+        mogle: host.LoadedMoGLE | None = None,
+        mask_latents: MaskLatents | None = None,
         regions: tuple[Region, ...] = (),
         region_prompts: tuple[RegionPrompt, ...] = (),
         mask_guidance: str = SAME_GUIDANCE,
@@ -135,6 +141,8 @@ class GatedCondition(io.ComfyNode):
         refresh_schedule: str = SCHEDULES[0],
         mask_tokens: str = MASK_TOKENS[0],
     ) -> io.NodeOutput:
+        if mogle is None or mask_latents is None:
+            raise ValueError(MISSING)
         check_window(start_percent, end_percent, "Gated Condition")
         refresh = Refresh(refresh_every, refresh_schedule)
         refresh.check(mogle.recipe.options)

@@ -33,16 +33,17 @@ class MaskPainter(io.ComfyNode):
                     tooltip="The label map. Press Paint or double-click the image to open the editor.",
                     extra_dict={"default": ""},
                 ),
+                # In the order of the outputs: a bypassed node passes the mask on as the mask.
+                io.Image.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="A label map to start from. It is the output until you paint something.",
+                ),
                 io.Image.Input(
                     "image",
                     optional=True,
                     tooltip="A photo to show under the painting, in the editor and in preview. It does not change the "
                     "mask.",
-                ),
-                io.Image.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="A label map to start from. It is the output until you paint something.",
                 ),
             ],
             outputs=[

@@ -18,7 +18,7 @@ def add_options(toy: argparse.ArgumentParser) -> None:
     command.add_argument(
         "comfyui", type=Path, help="ComfyUI's folder, or its base directory: the folder that contains models"
     )
-    command.add_argument("--link", action="store_true", help="symbolic links instead of copies")
+    command.add_argument("--link", action="store_true", help="link FLUX, VAE and parser instead of copying them")
     command.add_argument("--force", action="store_true", help="replace other files of the same names")
     command.set_defaults(action=_install)
     command = actions.add_parser("faces", help="draws a data set of pictures, masks and captions to train on")

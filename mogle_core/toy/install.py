@@ -31,7 +31,7 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
 
     Args:
         folder: where the toy's weights are.
-        link: make symbolic links instead of copies.
+        link: make symbolic links instead of copies, where a link is safe: see `_may_be_linked`.
         force: replace files of these names that hold something else. Without it, nothing is written at all.
 
     Returns:
@@ -48,8 +48,9 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
     pairs = files(comfyui, folder)
     _check(pairs, force)
     for source, target in pairs:
-        if not _same(source, target) or target.is_symlink() != link:
-            _put(source, target, link)
+        linked = link and _may_be_linked(source)
+        if not _same(source, target) or target.is_symlink() != linked:
+            _put(source, target, linked)
     return [target for _, target in pairs]
 
 
@@ -58,6 +59,15 @@ def files(comfyui: Path, folder: Path = WEIGHTS) -> list[tuple[Path, Path]]:
     models = [(folder / FILES[kind], comfyui / place / FILES[kind]) for kind, place in _PLACES]
     examples = ((EXAMPLE_MASK, INSTALLED_MASK), (EXAMPLE_PHOTO, INSTALLED_PHOTO))
     return [*models, *((source, comfyui / "input" / name) for source, name in examples)]
+
+
+def _may_be_linked(source: Path) -> bool:
+    """Not a picture: from 0.28 on ComfyUI reads none whose real place is outside of its input folder.
+
+    Nor the network: the trainer writes a file of the same name, and who copies it over a link writes through the
+    link, over the embedded weights.
+    """
+    return source.suffix != ".png" and source.name != FILES["mogle"]
 
 
 def _check(pairs: list[tuple[Path, Path]], force: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -169,3 +170,67 @@ def test_the_full_workflow_opens_and_asks_for_its_models(
     about_sizes = re.compile("|".join(["missingModelMetadata-", "fetchFileSize", *map(re.escape, addresses)]))
     assert [text for text in comfy.complaints if not about_sizes.search(text)] == []
     assert set(comfy.strangers) <= addresses
+
+
+def load(comfy: ComfyPage, path: Path) -> None:
+    """As the page itself opens a file's workflow."""
+    comfy.page.evaluate(
+        "async (workflow) => { await app.loadGraphData(workflow); }", json.loads(path.read_text("utf-8"))
+    )
+    wait_for(comfy, path)
+
+
+def in_the_old_order(path: Path, folder: Path) -> Path:
+    """The workflow as it was saved before the sockets of Gated Condition and Mask Painter were put in another order."""
+    workflow = json.loads(path.read_text("utf-8"))
+    orders = {
+        "MoGLEGatedCondition": ["model", "positive", "mogle", "mask_latents", "negative"],
+        "MoGLEMaskPainter": ["image", "mask"],
+    }
+    for node in workflow["nodes"]:
+        first = orders.get(node["type"], [])
+        node["inputs"].sort(key=lambda entry: first.index(entry["name"]) if entry["name"] in first else len(first))
+        for slot, entry in enumerate(node["inputs"]):
+            for link in workflow["links"]:
+                if link[0] == entry["link"]:
+                    link[4] = slot
+    old = folder / path.name
+    old.write_text(json.dumps(workflow), "utf-8")
+    assert any(link not in json.loads(path.read_text("utf-8"))["links"] for link in workflow["links"])
+    return old
+
+
+def test_a_workflow_of_the_old_socket_order_is_the_same_prompt(
+    toys: ComfyPage, definitions: dict[str, Definition], tmp_path: Path
+) -> None:
+    for name in ("toy_photo_to_portrait", "toy_two_faces_by_areas"):
+        load(toys, in_the_old_order(EXAMPLES / f"{name}.json", tmp_path))
+        assert_is(toys, EXAMPLES / f"{name}.json", definitions)
+
+
+def bypass(comfy: ComfyPage, kind: str) -> None:
+    comfy.do_js(f"for (const node of app.graph.nodes) if (node.type === '{kind}') node.mode = 4")
+
+
+def sources(comfy: ComfyPage, kind: str) -> dict[str, str]:
+    """Each input of the one node of this type and the type of the node that it comes from."""
+    prompt = comfy.prompt()
+    (node,) = [node for node in prompt.values() if node["class_type"] == kind]
+    return {name: prompt[link[0]]["class_type"] for name, link in node["inputs"].items() if isinstance(link, list)}
+
+
+def test_a_bypassed_node_passes_each_thing_to_its_like(toys: ComfyPage) -> None:
+    """The negative as the negative and the mask as the mask; and what is left runs."""
+    load(toys, EXAMPLES / "toy_photo_to_portrait.json")
+    before = sources(toys, "MoGLEMaskDecouple"), sources(toys, "KSampler")
+    bypass(toys, "MoGLEMaskPainter")
+    bypass(toys, "MoGLEGatedCondition")
+    assert before[0] == {"image": "MoGLEMaskPainter"} and before[1]["negative"] == "MoGLEGatedCondition"
+    assert sources(toys, "KSampler")["positive"] == "MoGLEToyPrompt"
+    assert sources(toys, "KSampler")["negative"] == "ConditioningZeroOut"
+    assert sources(toys, "MoGLEMaskScore")["mask"] == "MoGLEMaskEdit"  # what the painter was given as its mask
+    load(toys, SHORT)
+    bypass(toys, "MoGLEGatedCondition")
+    outputs = toys.queue()
+    saved = [str(number) for number, node in read(SHORT)[0].items() if node["type"] == "SaveImage"]
+    assert saved and all(outputs[number]["images"] for number in saved)

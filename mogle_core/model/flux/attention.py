@@ -13,14 +13,18 @@ from ..stream.attention import ByStream, by_stream
 
 
 def rope(ids: Tensor, axes_dim: tuple[int, ...], theta: int) -> Tensor:
-    """Position ids (B, S, axes) -> rotation matrices (B, 1, S, D/2, 2, 2), float32 from float64."""
-    parts = []
+    """Position ids (B, S, axes) -> rotation matrices (B, 1, S, D/2, 2, 2), float32 from float64.
+
+    On the CPU where the ids' device has no float64 (Apple's MPS); every device gives the same matrices.
+    """
+    parts, device = [], ids.device
+    ids = ids.cpu() if device.type == "mps" else ids
     for axis, dim in enumerate(axes_dim):
         omega = theta ** -(torch.arange(0, dim, 2, dtype=torch.float64, device=ids.device) / dim)
         angle = ids[..., axis, None].double() * omega
         matrix = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), dim=-1)
         parts.append(rearrange(matrix, "b s d (i j) -> b s d i j", i=2))
-    return torch.cat(parts, dim=-3).float()[:, None]
+    return torch.cat(parts, dim=-3).float()[:, None].to(device)
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,33 @@ def test_links_and_copies_replace_each_other_and_leave_the_sources(comfyui: Path
     source = untrained / "toy_flux.safetensors"
     held = source.read_bytes()
     install(comfyui, link=True, folder=untrained)
-    assert all((comfyui / place).is_symlink() for place in PLACES)
+    linked = {place for place in PLACES if (comfyui / place).is_symlink()}
+    assert linked == {place for place in PLACES if "toy_mogle" not in place and not place.startswith("input/")}
     assert (comfyui / PLACES[0]).resolve() == source.resolve()
     install(comfyui, link=False, folder=untrained)
     assert not any((comfyui / place).is_symlink() for place in PLACES)
     assert source.read_bytes() == (comfyui / PLACES[0]).read_bytes() == held
+
+
+def test_a_trained_file_copied_over_an_installed_one_leaves_the_source(
+    comfyui: Path, untrained: Path, tmp_path: Path
+) -> None:
+    """As a user does with what `mogle train` wrote: it has the same name."""
+    source = untrained / "toy_mogle.safetensors"
+    held, trained = source.read_bytes(), tmp_path / "toy_mogle.safetensors"
+    trained.write_bytes(b"trained")
+    install(comfyui, link=True, folder=untrained)
+    for place in ("models/mogle", "models/loras"):
+        shutil.copy(trained, comfyui / place)
+    assert source.read_bytes() == held
+
+
+def test_linked_or_not_the_pictures_are_inside_the_input_folder(comfyui: Path, untrained: Path) -> None:
+    """ComfyUI looks at their real place, and refuses others from 0.28 on."""
+    install(comfyui, link=True, folder=untrained)
+    pictures = list((comfyui / "input").iterdir())
+    assert len(pictures) == 2
+    assert all(path.resolve().parent == (comfyui / "input").resolve() for path in pictures)
 
 
 def test_another_file_in_the_way_stays_and_nothing_is_written(comfyui: Path, untrained: Path) -> None:

@@ -199,3 +199,23 @@ def test_runs_in_bfloat16() -> None:
     half = load(tensors.items(), params, torch.bfloat16)(**given, grid=GRID)
     assert half.dtype == torch.bfloat16
     assert (half.float() - exact).norm() < 0.05 * exact.norm()
+
+
+class OnMps:
+    """Position ids as they would be on a device without float64."""
+
+    device = torch.device("mps")
+
+    def __init__(self, ids: torch.Tensor) -> None:
+        self.ids = ids
+
+    def cpu(self) -> torch.Tensor:
+        return self.ids
+
+
+def test_positions_are_computed_on_the_cpu_where_the_device_has_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.rand(1, 5, 3)
+    expected, moved = rope(ids, (16, 56, 56), 10000), []
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, device: moved.append(device) or self)
+    assert torch.equal(rope(OnMps(ids), (16, 56, 56), 10000), expected)
+    assert moved == [torch.device("mps")]

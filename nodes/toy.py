@@ -67,8 +67,8 @@ def text_encoder() -> ToyText:
         tensors, metadata = read_tensors(WEIGHTS / FILES["text"])
     except WeightsError as error:
         raise WeightsError(
-            f"{error} Toy Prompt needs the toy's weights, which belong to this extension: install it again."
+            f"{error} Toy Prompt needs the toy's text encoder, which belongs to this extension: install it again."
         ) from error
     encoder = ToyText(json.loads(metadata["toy.vocabulary"]))
     encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return encoder.requires_grad_(False).eval()
+    return encoder.requires_grad_(False).train(False)

@@ -54,4 +54,4 @@ def read_judge(path: Path, tensors: Mapping[str, Tensor]) -> JudgeParser:
         raise WeightsError(
             f"{path.name} is a judge of another version of the toy world: make it anew by `mogle toy build`."
         ) from error
-    return JudgeParser(judge.requires_grad_(False).eval())
+    return JudgeParser(judge.requires_grad_(False).train(False))

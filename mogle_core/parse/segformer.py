@@ -147,7 +147,7 @@ def read_segformer(path: Path, tensors: Mapping[str, Tensor]) -> SegformerParser
         {names[name]: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in found.items()},
         assign=True,
     )
-    return SegformerParser(module.requires_grad_(False).eval(), table)
+    return SegformerParser(module.requires_grad_(False).train(False), table)
 
 
 def read_config(path: Path) -> tuple[Mapping[str, Any], tuple[int, ...]]:

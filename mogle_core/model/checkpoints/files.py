@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ...masks.labels import NUM_MASKS
 from ...support.errors import WeightsError
-from ...support.tensor_files import write_safetensors
 from ..mixture.network import MoGLE, MoGLEConfig, from_official, to_official
 from ..stream.lora import LoRAError, MaskLoRA, finite_float
 from ..stream.lora import parse as parse_lora
@@ -108,6 +107,9 @@ def save(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write one combined .safetensors: network, LoRA with its alphas, and what they mean."""
+    # Imported here: what the Registry ships for the nodes reads files and writes none.
+    from ...support.tensor_files import write_safetensors
+
     write_safetensors(Path(path), *combined(network, lora, recipe, metadata))
 
 
@@ -173,12 +175,12 @@ def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, s
     except LoRAError as error:
         raise WeightsError(f"{path.name}: {error}") from error
     network.load_state_dict(from_official(values, config), assign=True)
-    return network.requires_grad_(False).eval()
+    return network.requires_grad_(False).train(False)
 
 
 def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MaskLoRA:
     try:
-        return parse_lora(tensors, scaling_of(metadata, path)).requires_grad_(False).eval()
+        return parse_lora(tensors, scaling_of(metadata, path)).requires_grad_(False).train(False)
     except LoRAError as error:
         raise WeightsError(f"{path.name}: {error}") from error
 

@@ -1,0 +1,63 @@
+"""The archive that the Registry ships, unpacked in a folder as the Manager names it: a real server starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import hosts, shipped
+from support.comfy_server import Server
+from support.in_process import TEST_PACK
+from support.workflows import as_prompt, read
+
+from mogle_core.toy.install import install
+
+FOLDER = "face-mogle"  # not the repository's name
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With the tests' own pack, by which old hosts load the toy's FLUX."""
+    unpacked = shipped.unpack(tmp_path_factory.mktemp("archive"))
+    with Server(hosts.choose(), {FOLDER: unpacked, TEST_PACK.name: TEST_PACK}) as started:
+        yield started
+
+
+def test_every_node_and_help_page_is_there(server: Server) -> None:
+    assert "IMPORT FAILED" not in server.start_log
+    own = {name for name, node in server.get("/object_info").items() if node["category"].startswith("MoGLE")}
+    assert len(own) >= 18
+    assert {path.stem for path in (hosts.REPOSITORY / "web/docs").glob("*.md")} == own
+    for name in own:
+        page = server.fetch(f"/extensions/{FOLDER}/docs/{name}.md").decode()
+        assert page == (hosts.REPOSITORY / f"web/docs/{name}.md").read_text("utf-8")
+
+
+def test_the_painter_and_every_template_are_served(server: Server) -> None:
+    assert b"registerExtension" in server.fetch(f"/extensions/{FOLDER}/painter/painter.js")
+    examples = hosts.REPOSITORY / "example_workflows"
+    assert {path.stem for path in examples.glob("*.json")} == set(server.get("/workflow_templates")[FOLDER])
+    for path in examples.iterdir():
+        assert server.fetch(f"/api/workflow_templates/{FOLDER}/{path.name}") == path.read_bytes()
+
+
+def test_without_the_toys_models_the_server_names_them(server: Server) -> None:
+    from support.comfy_server import PromptRefusedError
+
+    prompt: dict[str, Any] = {
+        "1": {"class_type": "MoGLELoader", "inputs": {"mogle_name": "toy_mogle.safetensors", "gate_timestep": "auto"}}
+    }
+    prompt["2"] = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    with pytest.raises(PromptRefusedError, match="models/mogle"):
+        server.run(prompt)
+
+
+@pytest.mark.parametrize("name", ["toy_mask_and_text", "toy_photo_to_portrait"])
+def test_with_the_python_packages_toy_install_a_template_runs(name: str, server: Server) -> None:
+    install(server.base, force=True)
+    nodes, links = read(Path(hosts.REPOSITORY / f"example_workflows/{name}.json"))
+    outputs = server.run(as_prompt(nodes, links, server.get("/object_info")))
+    saved = [str(number) for number, node in nodes.items() if node["type"] == "SaveImage"]
+    assert saved and all(outputs[number]["images"] for number in saved)

@@ -25,7 +25,7 @@ HANDS = {
     "0 … 18": "test_classes_by_key_list_and_search",
     "Arrow keys": "test_painting_by_keys_alone",
     "Enter": "test_polygon",
-    "Esc": "test_escape_gives_up_what_is_begun",
+    "Esc": "test_escape_discards_unfinished_work",
     "Space or middle button": "test_the_hand_the_space_bar_and_the_middle_button_pan",
     "Alt+click": "test_eyedropper",
     "Shift, Alt": "test_rectangle_with_shift_and_alt",

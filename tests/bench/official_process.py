@@ -2,9 +2,9 @@
 
     PYTHON tests/bench/official_process.py CHECKOUT FILE
 
-FILE holds weights in the official layouts and the inputs of a step; without a device, it holds only shapes. Each
-line of standard input is answered with a line of JSON: `step` and `network` run and are timed, `count step` is
-counted, `velocity` returns the result of the step.
+FILE holds weights in the official layouts and the inputs of a step; of some tensors it holds only the shapes, and they
+are drawn here. Each line of standard input is answered with a line of JSON: `step` and `network` run and are timed,
+`count step` is counted, `velocity` returns the result of the step.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ def read(file: str) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
         settings = json.loads(opened.metadata()["settings"])
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (safe_open is no dict)
     dtype = getattr(torch, settings["dtype"])
-    tensors |= {name: torch.empty(shape, dtype=dtype, device="meta") for name, shape in settings["shapes"].items()}
+    tensors |= {name: drawn(shape, dtype, settings["device"]) for name, shape in settings["shapes"].items()}
     for name, tensor in tensors.items():
         part, _, own = name.partition("/")
         parts[part][own] = tensor.to(settings["device"])
     return settings, parts
+
+
+def drawn(shape: list[int], dtype: torch.dtype, device: str) -> Tensor:
+    """Random weights, where they are to be; on no device, the shape."""
+    if device == "meta":
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.randn(shape, dtype=dtype, device=device) * shape[-1] ** -0.5
 
 
 def fused(query: Tensor, *_: object, **__: object) -> Tensor:

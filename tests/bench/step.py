@@ -39,7 +39,8 @@ from mogle_core.model.stream.mask_tokens import mask_grid, resize_tokens, thin_t
 
 FLOOR, PLAIN, OURS = "floor: FLUX with as many more tokens", "plain FLUX", "mask stream"
 OFFICIAL = "official code"
-REUSING = "  a step that reuses keys"
+KEEPING, REUSING = "  that keeps its keys", "  a step that reuses keys"
+STATIC = "static masks, a step that makes its keys"
 
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
@@ -68,13 +69,16 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
     kept: Kept = {}
     run(replace(exact(), keep=kept))
     doubled, wide = torch.cat((x.image, x.image), dim=1), (x.grid[0], 2 * x.grid[1])
-    return {
+    static: dict[str, Run] = {}
+    if "static" in StreamOptions.__dataclass_fields__:  # its other steps reuse keys
+        static[STATIC] = lambda: run(replace(exact(static=True), keep={}))
+    return static | {
         FLOOR: lambda: model(doubled, *conditions, wide, x.guidance),
         PLAIN: lambda: model(x.image, *conditions, x.grid, x.guidance),
         OURS: lambda: run(exact()),
         "  without its LoRA": lambda: run(replace(exact(), lora={})),
         "  at strength 0.7": lambda: run(exact(strength=0.7)),
-        "  that keeps its keys": lambda: run(replace(exact(), keep={})),
+        KEEPING: lambda: run(replace(exact(), keep={})),
         REUSING: lambda: run(MaskCondition(x.image, x.grid, reuse=kept)),
         "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank, modulations=modulations)),
         "gate and blend alone": tokens,
@@ -135,7 +139,7 @@ def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rat
 
 def print_refresh(seconds: dict[str, list[float]]) -> None:
     """A refreshed step stores its keys, and n - 1 steps reuse them."""
-    keeps, reuses = (seconds[name] for name in ("  that keeps its keys", REUSING))
+    keeps, reuses = (seconds[name] for name in (KEEPING, REUSING))
     for every in (2, 4, 8):
         mean = [(one + (every - 1) * other) / every for one, other in zip(keeps, reuses, strict=True)]
         ratios = ratio(mean, seconds[OURS]), ratio(mean, seconds[FLOOR]), ratio(mean, seconds[PLAIN])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from typing import Any
 import pytest
 from support import hosts
 from support.comfy_server import Server
+from support.host_scene import Scene
 from support.in_process import TEST_PACK, Comfy, boot
 from support.without import TESTED_LATER, skipped, why_no_host
 
 HERE = Path(__file__).resolve().parent
-GOLDEN = HERE.parent / "data/golden"
 
 
 @functools.cache
@@ -54,13 +53,14 @@ def comfy() -> Comfy:
 
 
 @pytest.fixture(scope="session")
-def models_folder(comfy: Comfy) -> Path:
+def scene(comfy: Comfy) -> Scene:
+    return Scene(comfy)
+
+
+@pytest.fixture(scope="session")
+def models_folder(scene: Scene) -> Path:
     """The host's models folder, with the golden network and LoRA where the nodes look for them."""
-    models = comfy.base / "models"
-    for folder, name in (("mogle", "global_local_mask_moe.pt"), ("loras", "pytorch_lora_weights.safetensors")):
-        (models / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(GOLDEN / name, models / folder)
-    return models
+    return scene.models
 
 
 @pytest.fixture(scope="session")
@@ -72,39 +72,20 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def vae(comfy: Comfy) -> Any:
-    from support import tiny
-
-    return tiny.tiny_vae()
+def vae(scene: Scene) -> Any:
+    return scene.vae
 
 
 @pytest.fixture
-def latents(comfy, vae):
+def latents(scene: Scene) -> Callable[..., Any]:
     """(seed, batch, width, height) -> MOGLE_LATENTS through MoGLE Encode."""
-    from support.masked import HEIGHT, WIDTH, mask_ids
-
-    def encode(seed: int, batch: int = 1, width: int = WIDTH, height: int = HEIGHT) -> Any:
-        masks = comfy.module("mogle_core.masks.decouple").Decoupled(mask_ids(seed, width, height, batch))
-        return comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)[0]
-
-    return encode
+    return scene.latents
 
 
 @pytest.fixture
-def gated(comfy, models_folder):
+def gated(scene: Scene) -> Callable[..., tuple]:
     """(model, positive, latents, **inputs) -> model, positive, negative, gates, with LoRA and golden network."""
-
-    def patch(model: Any, positive: list, masks: Any, lora: float | None = 1.0, **inputs: Any) -> tuple:
-        (mogle,) = comfy.node("MoGLELoader")(mogle_name="global_local_mask_moe.pt")
-        if lora is not None:
-            (model,) = comfy.node("MoGLELoRAApply")(
-                model=model, lora_name="pytorch_lora_weights.safetensors", strength=lora
-            )
-        return comfy.node("MoGLEGatedCondition")(
-            model=model, positive=positive, mogle=mogle, mask_latents=masks, **inputs
-        )
-
-    return patch
+    return scene.gated
 
 
 @pytest.fixture

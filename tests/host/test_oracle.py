@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from comfy.controlnet import ControlBase
 from comfy.ldm.flux.model import Flux
 from support import tiny
 from support.small_weights import TINY, lora_weights
@@ -58,18 +57,6 @@ def as_reference(positive: list, *references: Tensor) -> list:
 
 def one_step(model: Any, positive: list, batch: int = 1) -> Tensor:
     return tiny.trajectory(model, noise(0, batch), [TIME, 0.0], positive)[-1]
-
-
-class Residuals(ControlBase):
-    """A ControlNet as the sampler sees it: fixed residuals for one double and one single block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        tokens = torch.randn(1, ROWS * COLUMNS, TINY.hidden, generator=torch.Generator().manual_seed(9))
-        self.residuals = {"input": [0.3 * tokens], "output": [None, 0.2 * tokens]}
-
-    def get_control(self, *args: Any) -> dict[str, list[Tensor | None]]:
-        return self.residuals
 
 
 def plain(model: Any) -> Any:
@@ -169,7 +156,7 @@ def test_equal_to_the_bit_with_fp8_weights(as_mask) -> None:
 
 
 def test_equal_to_the_bit_beside_a_controlnet(as_mask) -> None:
-    positive, reference = tiny.conditioning(1, control=Residuals()), noise(5)
+    positive, reference = tiny.conditioning(1, control=tiny.residuals(ROWS * COLUMNS)), noise(5)
     expected = one_step(tiny.tiny_flux(), as_reference(positive, reference))
     assert torch.equal(one_step(*as_mask(tiny.tiny_flux(), positive, reference)), expected)
     assert not torch.equal(expected, one_step(tiny.tiny_flux(), as_reference(tiny.conditioning(1), reference)))

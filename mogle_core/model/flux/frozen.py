@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .files import load_flux
+from ..stream.transformer import blocks_of
+from .files import Settle, load_flux
 from .fp8 import Fp8Linear
 from .model import Flux
 from .offload import Offloaded, recompute_activations, spread
@@ -52,22 +53,40 @@ def load_base(
             "model.offload_blocks needs model.gradient_checkpointing = true: without it the backward pass keeps "
             "the weights of all blocks on the device."
         )
+    settle = _settler(kind, device, offload_blocks)
+    flux = load_flux(path, torch.float32 if kind == "float32" else torch.bfloat16, settle=settle)
+    return _ready(flux, device, offload_blocks, recompute)
+
+
+def prepare_base(
+    flux: Flux, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
+) -> Flux:
+    """As `load_base`, of a transformer that is in memory already."""
+    settle = _settler(kind, device, offload_blocks)
+    for block in blocks_of(flux).values():
+        settle(flux, block)
+    return _ready(flux, device, offload_blocks, recompute)
+
+
+def _settler(kind: BaseDtype, device: torch.device, offload_blocks: int) -> Settle:
+    """Narrows a block and brings it to its place; one at a time, for the wide model need not fit anywhere."""
     narrow = _narrower(kind)
 
     def settle(flux: Flux, block: nn.Module) -> None:
-        # One block at a time: the wide model need not fit anywhere.
         if narrow is not None:
             narrow(block.to(device))
         block.to("cpu" if offload_blocks and block in spread(flux, offload_blocks) else device)
 
-    flux = load_flux(path, torch.float32 if kind == "float32" else torch.bfloat16, settle=settle)
-    waiting = spread(flux, offload_blocks) if offload_blocks else []
+    return settle
+
+
+def _ready(flux: Flux, device: torch.device, offload_blocks: int, recompute: bool) -> Flux:
     for name, module in flux.named_children():
         if name not in ("double_blocks", "single_blocks"):
             module.to(device)
     flux.requires_grad_(False).eval()
-    if waiting:
-        Offloaded(waiting, device)
+    if offload_blocks:
+        Offloaded(spread(flux, offload_blocks), device)
     if recompute:
         recompute_activations(flux)
     return flux

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.golden import CASES, SETTINGS, read_lora, read_network, read_transformer, reference_frequencies
+from support.golden import (
+    CASES,
+    SETTINGS,
+    STEPS,
+    VARIANTS,
+    read_lora,
+    read_network,
+    read_transformer,
+    reference_frequencies,
+    stream_options,
+)
 from torch import Tensor
 
 from mogle_core.model.flux import model as flux
@@ -12,18 +22,7 @@ from mogle_core.model.mixture import network
 from mogle_core.model.mixture.network import MoGLEConfig
 from mogle_core.model.sampling import sigmas as sampling
 from mogle_core.model.stream import lora
-from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.condition import MaskCondition
-
-VARIANTS = {
-    "ablation_scalar_gating": MoGLEConfig(gate="scalar"),
-    "ablation_no_gating": MoGLEConfig(gate="none"),
-    "ablation_no_experts": MoGLEConfig(has_experts=False),
-    "ablation_neither": MoGLEConfig(has_experts=False, gate="none"),
-}
-
-
-STEPS = sorted(set(CASES) - {"euler4", "training_step"})
 
 
 @pytest.fixture(autouse=True)
@@ -35,17 +34,6 @@ def as_the_reference_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def transformer() -> flux.Flux:
     return read_transformer()
-
-
-def options(case: str) -> StreamOptions:
-    official = SETTINGS[case]["model_config"]
-    return StreamOptions(
-        union_attention=official["union_cond_attn"],
-        independent_condition=official.get("independent_condition", False),
-        add_condition_attention=official["add_cond_attn"],
-        latent_lora=official["latent_lora"],
-        strength=SETTINGS[case].get("condition_scale", 1.0),
-    )
 
 
 def difference(ours: Tensor, reference: Tensor) -> float:
@@ -82,7 +70,7 @@ def test_velocity(case: str, autograd: bool, transformer: flux.Flux) -> None:
         timestep = torch.full((batch,), settings["gate_timestep"])
         mogle = read_network(VARIANTS.get(case))
         tokens = mogle(tensors["condition_latents"], tensors["noise_latents"], timestep)
-        mask = MaskCondition(tokens, grid, read_lora().low_rank(), options(case))
+        mask = MaskCondition(tokens, grid, read_lora().low_rank(), stream_options(case))
         velocity = transformer(
             tensors["noise_latents"],
             tensors["context"],
@@ -103,7 +91,7 @@ def test_trajectory(transformer: flux.Flux) -> None:
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
         tokens = mogle.blend(outputs, mogle.gate_weights(full_mask, x, sigma * 1000))
-        mask = MaskCondition(tokens, grid, low_rank, options("euler4"))
+        mask = MaskCondition(tokens, grid, low_rank, stream_options("euler4"))
         guidance = torch.full_like(sigma, settings["guidance"])
         return transformer(x, tensors["context"], sigma, tensors["pooled"], grid, guidance, mask)
 
@@ -121,7 +109,7 @@ def test_training_step(transformer: flux.Flux) -> None:
     t, x0, noise = tensors["t"], tensors["x0"], tensors["noise"]
     noisy = torch.lerp(x0, noise, t[:, None, None])
     tokens = mogle(tensors["condition_latents"], noisy, t)
-    mask = MaskCondition(tokens, grid, mask_lora.low_rank(), options("training_step"))
+    mask = MaskCondition(tokens, grid, mask_lora.low_rank(), stream_options("training_step"))
     velocity = transformer(
         noisy, tensors["context"], t, tensors["pooled"], grid, torch.full_like(t, settings["guidance"]), mask
     )

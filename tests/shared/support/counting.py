@@ -116,13 +116,17 @@ def allocated(run: Run, device: torch.device) -> int:
 
 
 def timed(run: Run, device: torch.device) -> float:
-    """Seconds of one call, including the device's work."""
+    """Seconds of one call, including the device's work: on a GPU, between two of its events."""
     if device.type == "cuda":
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize()
+        first.record()  # type: ignore[no-untyped-call]
+        run()
+        last.record()  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+        return float(first.elapsed_time(last)) / 1000  # type: ignore[no-untyped-call]
     start = time.perf_counter()
     run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -140,8 +144,19 @@ def ratio(times: list[float], to: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(times, to, strict=True))
 
 
-def matrix_rate(dtype: torch.dtype, device: torch.device, width: int) -> float:
+def matrix_rate(dtype: torch.dtype, device: torch.device, width: int, rows: int = 2048) -> float:
     """Floating-point operations per second that this machine reaches in a large product of this dtype."""
-    a, b = (torch.randn(2048, width, device=device, dtype=dtype) for _ in range(2))
+    a, b = (torch.randn(rows, width, device=device, dtype=dtype) for _ in range(2))
+    for _ in range(3):
+        a @ b.T
     seconds = statistics.median(timed(lambda: a @ b.T, device) for _ in range(10))
-    return 2 * 2048 * 2048 * width / seconds
+    return 2 * rows * rows * width / seconds
+
+
+def bandwidth(device: torch.device, count: int) -> float:
+    """Bytes a second, read and written together, in a copy of so many bytes."""
+    source = torch.randint(256, (count,), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    for _ in range(3):
+        target.copy_(source)
+    return 2 * count / statistics.median(timed(lambda: target.copy_(source), device) for _ in range(10))

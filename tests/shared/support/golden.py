@@ -15,6 +15,7 @@ from mogle_core.model.flux.files import load, read_params
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.mixture import network
 from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.lora import MaskLoRA, parse
 from support.places import DATA
 
@@ -35,6 +36,25 @@ def read_cases() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Tensor]
 
 
 SETTINGS, CASES = read_cases()
+STEPS = sorted(set(CASES) - {"euler4", "training_step"})
+VARIANTS = {
+    "ablation_scalar_gating": MoGLEConfig(gate="scalar"),
+    "ablation_no_gating": MoGLEConfig(gate="none"),
+    "ablation_no_experts": MoGLEConfig(has_experts=False),
+    "ablation_neither": MoGLEConfig(has_experts=False, gate="none"),
+}
+
+
+def stream_options(case: str) -> StreamOptions:
+    """Ours for the official options of a case."""
+    official = SETTINGS[case]["model_config"]
+    return StreamOptions(
+        union_attention=official["union_cond_attn"],
+        independent_condition=official.get("independent_condition", False),
+        add_condition_attention=official["add_cond_attn"],
+        latent_lora=official["latent_lora"],
+        strength=SETTINGS[case].get("condition_scale", 1.0),
+    )
 
 
 def read_transformer() -> Flux:

@@ -10,7 +10,7 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -73,29 +73,35 @@ class Comfy:
         return partial(_execute, nodes.NODE_CLASS_MAPPINGS[node_id])
 
 
-def boot(host: Host) -> Comfy:
-    """Imports the ComfyUI at `host` into this process. This works once per process, for one host."""
+def boot(host: Host, options: Mapping[str, Any] | None = None, extras: bool = True) -> Comfy:
+    """Imports the ComfyUI at `host` into this process. This works once per process, for one host.
+
+    options: ComfyUI's command line, by the names in `comfy.cli_args`; None is `--cpu`.
+    extras: whether to load ComfyUI's further nodes and the tests' own pack.
+    """
     base = Path(tempfile.mkdtemp(prefix="face-mogle-host-"))
     atexit.register(shutil.rmtree, base, ignore_errors=True)
     for folder in ("custom_nodes", "models", "input", "output", "temp", "user"):
         (base / folder).mkdir()
-    _import_comfy(host, base)
+    _import_comfy(host, base, {"cpu": True} if options is None else options)
     import nodes
 
     with _without_pytest_arguments():
-        asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
-        if failure := _load(TEST_PACK):
-            raise RuntimeError(f"{host.name} could not load the tests' own pack:\n{failure}")
+        if extras:
+            asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+            if failure := _load(TEST_PACK):
+                raise RuntimeError(f"{host.name} could not load the tests' own pack:\n{failure}")
         return Comfy(host, base, _load(REPOSITORY))
 
 
-def _import_comfy(host: Host, base: Path) -> None:
+def _import_comfy(host: Host, base: Path, options: Mapping[str, Any]) -> None:
     # In front of everything: this repository has a package `nodes`, and it may be the current directory.
     sys.path.insert(0, str(host.path))
     import comfy.cli_args
 
     # Before comfy.model_management and folder_paths, which decide at import.
-    comfy.cli_args.args.cpu = True
+    for name, value in options.items():
+        setattr(comfy.cli_args.args, name, value)
     comfy.cli_args.args.base_directory = str(base)
     # Before nodes, which makes another `utils` come first.
     import utils.extra_config

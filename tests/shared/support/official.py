@@ -29,14 +29,23 @@ class Official:
     """The other process, in the environment of a checkout. `python` replaces its .venv's interpreter."""
 
     def __init__(
-        self, checkout: Path, python: Path | None, model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs
+        self,
+        checkout: Path,
+        python: Path | None,
+        model: Flux,
+        network: MoGLE,
+        lora: MaskLoRA,
+        x: Inputs,
+        random: bool = False,
     ) -> None:
+        """random: it draws a transformer of its own of these shapes, as 24 GB take long on their way."""
         python = python or checkout / ".venv" / "bin" / "python"
         given = tensors(model, network, lora, x)
-        stored = {name: tensor.cpu().contiguous() for name, tensor in given.items() if not tensor.is_meta}
+        drawn = {name for name, tensor in given.items() if tensor.is_meta or (random and name.startswith("flux/"))}
+        stored = {name: tensor.cpu().contiguous() for name, tensor in given.items() if name not in drawn}
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "weights.safetensors"
-            shapes = {name: list(tensor.shape) for name, tensor in given.items() if tensor.is_meta}
+            shapes = {name: list(tensor.shape) for name, tensor in given.items() if name in drawn}
             save_file(stored, file, {"settings": json.dumps({**settings(model, x), "shapes": shapes})})
             self._process = subprocess.Popen(
                 [python, PROCESS, checkout, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

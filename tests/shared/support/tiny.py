@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import comfy.controlnet
+import comfy.model_management
 import comfy.model_patcher
 import comfy.sample
 import comfy.samplers
@@ -31,34 +33,44 @@ def tiny_flux(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     compute: torch.dtype | None = None,
+    device: torch.device | None = None,
 ) -> Any:
     """A FLUX.1 as a loader node returns it (a ModelPatcher), of any size, on any host.
 
     weights: state dict in the single-file naming; random from `sizes` and `seed` if left out.
     compute: the dtype to which weights are cast for use, as with fp8 weights; None computes in `dtype`.
+    device: where the model is sampled; None is the device that the host chose.
     """
     if weights is None:
         weights = flux_weights(sizes or TINY, seed)
-    outline = comfy.supported_models.Flux(_outline(sizes or sizes_of(weights)))
-    outline.set_inference_dtype(dtype, compute)
-    model = outline.get_model({}, "").eval()
-    model.load_model_weights(dict(weights), "")
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    cpu = torch.device("cpu")
-    return patcher(model, load_device=cpu, offload_device=cpu)
+    outlined = comfy.supported_models.Flux(outline(sizes or sizes_of(weights)))
+    outlined.set_inference_dtype(dtype, compute)
+    model = outlined.get_model({}, "").eval()
+    made = patcher(model, device)
+    # As core's loaders: DynamicVRAM's patcher comes before the weights, which it takes as they are.
+    dynamic = hasattr(made, "is_dynamic") and made.is_dynamic()
+    model.load_model_weights(dict(weights), "", **({"assign": True} if dynamic else {}))
+    return made
 
 
-def _outline(sizes: FluxSizes) -> dict[str, Any]:
+def patcher(model: Any, device: torch.device | None = None) -> Any:
+    """The model under ComfyUI's memory management."""
+    kind = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    own, waiting = comfy.model_management.get_torch_device(), torch.device("cpu")
+    return kind(model, load_device=own if device is None else device, offload_device=waiting)
+
+
+def outline(sizes: FluxSizes) -> dict[str, Any]:
     """The configuration of the model as ComfyUI's detection would write it."""
-    outline = {
+    found = {
         "image_model": "flux", "in_channels": 16, "out_channels": 16, "patch_size": 2, "mlp_ratio": 4.0,
         "theta": 10000, "qkv_bias": True, "guidance_embed": sizes.guidance, "hidden_size": sizes.hidden,
         "num_heads": sizes.heads, "axes_dim": list(sizes.axes), "depth": sizes.double,
         "depth_single_blocks": sizes.single, "context_in_dim": sizes.context, "vec_in_dim": sizes.pooled,
     }  # fmt: skip
     if "txt_ids_dims" in FluxParams.__dataclass_fields__:
-        outline["txt_ids_dims"] = []
-    return outline
+        found["txt_ids_dims"] = []
+    return found
 
 
 def golden_flux(**options: Any) -> Any:
@@ -84,6 +96,21 @@ def conditioning(
     context = torch.randn(1, tokens, sizes.context, generator=generator)
     pooled = torch.randn(1, sizes.pooled, generator=generator)
     return [[context, {"pooled_output": pooled, "guidance": guidance, **more}]]
+
+
+class _Residuals(comfy.controlnet.ControlBase):
+    def __init__(self, own: dict[str, list[Tensor | None]]) -> None:
+        super().__init__()
+        self.residuals = own
+
+    def get_control(self, x: Tensor, *args: Any) -> dict[str, list[Tensor | None]]:
+        return {name: [one if one is None else one.to(x) for one in own] for name, own in self.residuals.items()}
+
+
+def residuals(tokens: int, width: int = TINY.hidden) -> comfy.controlnet.ControlBase:
+    """A ControlNet as the sampler sees one: fixed residuals for one double and one single block."""
+    drawn = torch.randn(1, tokens, width, generator=torch.Generator().manual_seed(9))
+    return _Residuals({"input": [0.3 * drawn], "output": [None, 0.2 * drawn]})
 
 
 def empty_latent(height: int = 64, width: int = 64, batch: int = 1) -> dict[str, Tensor]:

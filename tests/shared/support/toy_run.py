@@ -35,26 +35,33 @@ CPU = torch.device("cpu")
 class NoiseSamples:
     """Pairs of noise instead of latents. What the loop does with them does not depend on their content."""
 
-    def __init__(self, pairs: int = 6, grid: tuple[int, int] = (2, 3)) -> None:
+    def __init__(
+        self,
+        pairs: int = 6,
+        grid: tuple[int, int] = (2, 3),
+        text: int = SLOTS,
+        context: int = CONTEXT_WIDTH,
+        pooled: int = POOLED_WIDTH,
+    ) -> None:
+        """text: tokens of a text, `context` wide."""
         self.grids: list[tuple[int, int]] = [grid] * pairs
+        self.texts = ((text, context), (pooled,))
         self.fingerprint = f"{pairs} pairs of {grid}"
 
     def batch(self, picks: Sequence[Pick], device: torch.device) -> Batch:
         rows, columns = self.grids[picks[0].pair]
-        each = [_pair(pick.pair, rows * columns) for pick in picks]
+        each = [self._pair(pick.pair, rows * columns) for pick in picks]
         x0, masks, context, pooled = (torch.stack(part).to(device) for part in zip(*each, strict=True))
         return Batch(x0, masks, context, pooled, (rows, columns))
 
     def blanks(self, grid: tuple[int, int], device: torch.device) -> Blanks:
-        tokens = grid[0] * grid[1]
-        parts = (torch.zeros(tokens, TOKEN_WIDTH), torch.zeros(SLOTS, CONTEXT_WIDTH), torch.zeros(POOLED_WIDTH))
-        return Blanks(*(part.to(device) for part in parts))
+        shapes = ((grid[0] * grid[1], TOKEN_WIDTH), *self.texts)
+        return Blanks(*(torch.zeros(shape).to(device) for shape in shapes))
 
-
-def _pair(number: int, tokens: int) -> tuple[Tensor, ...]:
-    rng = generator(0, "pair", number)
-    shapes = ((tokens, TOKEN_WIDTH), (NUM_MASKS, tokens, TOKEN_WIDTH), (SLOTS, CONTEXT_WIDTH), (POOLED_WIDTH,))
-    return tuple(torch.randn(shape, generator=rng) for shape in shapes)
+    def _pair(self, number: int, tokens: int) -> tuple[Tensor, ...]:
+        rng = generator(0, "pair", number)
+        shapes = ((tokens, TOKEN_WIDTH), (NUM_MASKS, tokens, TOKEN_WIDTH), *self.texts)
+        return tuple(torch.randn(shape, generator=rng) for shape in shapes)
 
 
 class Listener:

@@ -1,0 +1,1 @@
+"""The parts of `gpu.py`, one a file: `run(rows)` writes what it finds."""

@@ -1,0 +1,104 @@
+"""What a step costs at FLUX.1-dev's size, in time by the device's events, and how much of the card it uses."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import step
+import torch
+from support.counting import Counted, Run, bandwidth, count, in_rounds, matrix_rate, ratio
+from support.rows import Rows
+
+from gpu_parts.sizes import GIB, inputs, like, models, params_of, pixels
+from mogle_core.model.stream.kept_keys import Refresh
+
+ROUNDS = 10
+STEPS = 28
+"""Of a whole picture."""
+GRAPHS = (step.FLOOR, step.PLAIN, step.OURS, step.REUSING)
+
+
+def run(rows: Rows, kind: str) -> None:
+    """kind: how the transformer's weights are held, `bf16` or `fp8`."""
+    with torch.inference_mode():
+        rate, speed = _card(rows)
+        params = params_of(rows)
+        with rows.attempt("the models"):
+            made = models(rows, params, kind)
+        for size in pixels(rows):
+            with rows.attempt(f"{size} px"):
+                x = inputs(rows, params, size, like(rows))
+                runs = step.variants(*made, x)
+                seconds = _measured(rows, runs, f"{size} px, {kind}", rate, speed)
+                _refreshed(rows, seconds, f"{size} px, {kind}")
+            with rows.attempt(f"{size} px, CUDA graphs"):
+                _graphs(rows, runs, f"{size} px, {kind}, CUDA graph", seconds)
+
+
+def _card(rows: Rows) -> tuple[float, float]:
+    """Its own rate in bf16 products and its bandwidth, against which the rows are held."""
+    width, size = (256, 1 << 20) if rows.small else (8192, 4 * GIB)
+    rate = matrix_rate(torch.bfloat16, rows.device, width, width)
+    speed = bandwidth(rows.device, size)
+    rows.tell("the card's rate in bf16 products", rate / 1e12, "TFLOP/s")
+    rows.tell("the card's bandwidth, read and written", speed / 1e12, "TB/s")
+    return rate, speed
+
+
+def _measured(rows: Rows, runs: dict[str, Run], where: str, rate: float, speed: float) -> dict[str, list[float]]:
+    counted: dict[str, Counted] = {name: count(run, rows.device) for name, run in runs.items()}  # and warm
+    seconds = in_rounds(runs, 2 if rows.small else ROUNDS, rows.device)
+    for name, times in seconds.items():
+        middle, found = statistics.median(times), counted[name]
+        rows.tell(
+            f"{where}: {name.strip()}", 1000 * middle, "ms", of_floor=ratio(times, seconds[step.FLOOR]),
+            of_plain=ratio(times, seconds[step.PLAIN]), of_rate=found.operations / middle / rate,
+            of_bandwidth=found.moved / middle / speed, peak_gib=found.peak / GIB,
+            spread=(max(times) - min(times)) / middle,
+        )  # fmt: skip
+    return seconds
+
+
+def _refreshed(rows: Rows, seconds: dict[str, list[float]], where: str) -> None:
+    """Of steps that keep keys and steps that reuse them, what a whole run takes a step."""
+    keeps, reuses = seconds[step.KEEPING], seconds[step.REUSING]
+    ways = {"refresh_every 4": 1 / 4}
+    if exists(lambda: Refresh(0)):
+        ways[f"refresh_every 0, keys once in {STEPS} steps"] = 1 / STEPS
+    else:
+        rows.skip(f"{where}: refresh_every 0, keys once a run", "this version has no such option")
+    for name, share in ways.items():
+        mean = [share * one + (1 - share) * other for one, other in zip(keeps, reuses, strict=True)]
+        of = {"of_exact": step.OURS, "of_floor": step.FLOOR, "of_plain": step.PLAIN}
+        rows.tell(f"{where}: {name}", 1000 * statistics.median(mean), "ms",
+                  **{key: ratio(mean, seconds[other]) for key, other in of.items()})  # fmt: skip
+    if step.STATIC not in seconds:
+        rows.skip(f"{where}: {step.STATIC}", "this version has no such weights")
+
+
+def exists(make: Callable[[], object]) -> bool:
+    """Whether this version has an option."""
+    try:
+        make()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _graphs(rows: Rows, runs: dict[str, Run], where: str, eager: dict[str, list[float]]) -> None:
+    """The same steps captured once and replayed: what is left when the host launches nothing."""
+    if not rows.cuda:
+        rows.skip(where, "this device has no graphs")
+        return
+    replays: dict[str, Run] = {}
+    for name in GRAPHS:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            runs[name]()
+        replays[name] = graph.replay
+    for replay in replays.values():
+        replay()
+    for name, times in in_rounds(replays, ROUNDS, rows.device).items():
+        rows.tell(f"{where}: {name.strip()}", 1000 * statistics.median(times), "ms",
+                  of_eager=statistics.median(times) / statistics.median(eager[name]))  # fmt: skip

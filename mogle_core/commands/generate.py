@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from ..support.arguments import number, real
 from ..support.sentences import counted
+from .cluster_options import add_cluster_options, cluster_of
 
 if TYPE_CHECKING:  # the command's help must not wait for torch
     from ..generation.backend import Backend
     from ..generation.models import Sources
     from ..generation.run import Output
     from ..generation.settings import Settings
+    from ..support.cluster import Cluster
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -28,6 +30,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument_group("or running ComfyUI servers; --transformer and the others then name models there")
     )
     _add_output(command.add_argument_group("output"))
+    add_cluster_options(command)
+    command.add_argument(
+        "--write-there", action="store_true", help="with --cluster: workers write the pictures into a shared folder"
+    )
 
 
 def _add_jobs(group: argparse._ArgumentGroup) -> None:
@@ -157,6 +163,13 @@ def shard_of(given: str | None, environment: Mapping[str, str]) -> tuple[int, in
 def backend_of(options: argparse.Namespace) -> Backend:
     if options.batch < 1:
         raise ValueError(f"--batch is {options.batch}: choose 1 or more.")
+    if options.cluster is not None and options.server:
+        raise ValueError("--cluster and --server are two ways to make pictures: choose one.")
+    cluster = cluster_of(options)
+    if cluster is not None:
+        return _clustered(options, cluster)
+    if options.write_there:
+        raise ValueError("--write-there needs --cluster.")
     return _servers(options) if options.server else _local(options)
 
 
@@ -169,6 +182,12 @@ def _servers(options: argparse.Namespace) -> Backend:
     files = TOY_FILES if options.toy else ComfyFiles()
     given = {name: getattr(options, name) for name in ("transformer", "vae", "clip_l", "t5xxl", "mogle", "lora")}
     return ServerBackend(options.server, replace(files, **{name: file for name, file in given.items() if file}))
+
+
+def _clustered(options: argparse.Namespace, cluster: Cluster) -> Backend:
+    from ..generation.cluster import ClusterBackend
+
+    return ClusterBackend(cluster, sources_of(options), options.batch, options.one_pass, options.write_there)
 
 
 def _local(options: argparse.Namespace) -> Backend:

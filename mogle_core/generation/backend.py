@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
 
 from .jobs import Job
 from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a picture is to be written, for backends that write themselves. quality: of JPEG."""
+
+    file: Path
+    digest: str
+    quality: int
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,16 @@ class Order:
     job: Job
     ids: Tensor | None
     noise: Tensor | None = None
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """The picture is in its file already."""
+
+
+Made: TypeAlias = "Tensor | Written | Exception"
+"""A picture (H, W, 3) uint8, or what went wrong with it."""
 
 
 class BackendError(Exception):
@@ -38,8 +58,8 @@ class Backend(Protocol):
         """Called once, before the first picture, with all prompts: text encoders can then be freed."""
         ...
 
-    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
-        """Each order with its picture (H, W, 3) uint8, or with what went wrong, in any sequence.
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Made]]:
+        """Each order with its picture, or with what went wrong, in any sequence.
 
         Orders are taken from the iterable as they are needed, so that only a few are in memory at once.
         Raises BackendError where nothing more can be made.

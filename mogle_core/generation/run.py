@@ -15,7 +15,7 @@ from ..dataset.errors import DatasetError
 from ..dataset.reading import read_mask
 from ..masks.decouple import resize
 from ..support.sentences import counted
-from .backend import Backend, BackendError, Order
+from .backend import Backend, BackendError, Made, Order, Target, Written
 from .jobs import Job, shard
 from .manifest import Outcome, append, manifest_name, outcomes
 from .official import noises
@@ -23,6 +23,11 @@ from .settings import Settings, digest
 from .writing import Format, Notes, read_digest, write_picture
 
 logger = logging.getLogger(__name__)
+
+_UNSHARED = (
+    "A worker has written it, but it is not in {folder} here: --write-there needs a folder that all machines share. "
+    "Leave the option out and pictures come back to this machine."
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, outp
     unread: list[Outcome] = []
     with tqdm(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:
         try:
-            for order, picture in backend.make(_ordered(pending, settings, unread), settings):
+            for order, picture in backend.make(_ordered(pending, settings, output, unread), settings):
                 yield _written(picture, order, left.pop(order.job.name), settings, backend, output)
                 progress.update()
         except BackendError as error:
@@ -145,12 +150,13 @@ def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, outp
     yield from unread
 
 
-def _ordered(pending: Sequence[Pending], settings: Settings, unread: list[Outcome]) -> Iterator[Order]:
+def _ordered(pending: Sequence[Pending], settings: Settings, output: Output, unread: list[Outcome]) -> Iterator[Order]:
     """unread: is given the jobs whose masks cannot be read any more."""
     stream, drawn = enumerate(noises(settings)), -1
     for each in pending:
         try:
-            order = Order(each.job, read_ids(each.job, settings))
+            target = Target(output.file(each.job), each.digest, output.quality)
+            order = Order(each.job, read_ids(each.job, settings), target=target)
         except (DatasetError, OSError) as error:
             unread.append(Outcome.of(each.job, "failed", error=str(error)))
             continue
@@ -161,14 +167,17 @@ def _ordered(pending: Sequence[Pending], settings: Settings, unread: list[Outcom
 
 
 def _written(
-    picture: Tensor | Exception, order: Order, pending: Pending, settings: Settings, backend: Backend, output: Output
+    picture: Made, order: Order, pending: Pending, settings: Settings, backend: Backend, output: Output
 ) -> Outcome:
     if isinstance(picture, Exception):
         return Outcome.of(pending.job, "failed", error=str(picture) or type(picture).__name__)
     file = output.file(pending.job)
     notes = Notes(pending.job, settings, pending.digest, backend.prompt(order, settings))
     try:
-        write_picture(picture, file, notes, output.quality)
+        if not isinstance(picture, Written):
+            write_picture(picture, file, notes, output.quality)
+        elif not file.is_file():
+            return Outcome.of(pending.job, "failed", error=_UNSHARED.format(folder=output.folder))
     except OSError as error:
         return Outcome.of(pending.job, "failed", error=_unwritten(file, error))
     return Outcome.of(pending.job, "made", file.relative_to(output.folder).as_posix(), pending.digest)

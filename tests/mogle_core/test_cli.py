@@ -305,6 +305,7 @@ WORDS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arguments=st.lists(WORDS, max_size=6))
 def test_no_command_line_ends_in_a_traceback(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from mogle_core.generation.run import Output, generate
 from mogle_core.generation.server import ServerBackend
 from mogle_core.generation.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 JOBS = 3
 
 

@@ -41,6 +41,7 @@ def gradient(flux: Flux, kind: str) -> Tensor:
     return torch.cat(trainables.gradients())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["float32", "bf16", "fp8"])
 def test_recomputing_and_offloading_change_no_bit(kind: str) -> None:
     plain = gradient(load_base(TOY, kind, CPU), kind)

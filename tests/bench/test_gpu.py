@@ -28,6 +28,7 @@ def ran(out: Path, *options: str) -> tuple[int, list[dict[str, Any]], str]:
     return run.returncode, json.loads((out / "gpu.json").read_text())["rows"], run.stdout
 
 
+@pytest.mark.slow
 def test_all_parts_run_small(tmp_path: Path) -> None:
     """Those that need a ComfyUI say so where there is none; `tests/host/test_gpu_parts.py` runs them."""
     status, rows, printed = ran(tmp_path)
@@ -42,6 +43,7 @@ def test_all_parts_run_small(tmp_path: Path) -> None:
     assert sorted(map(str, lines)) == sorted(map(str, rows))
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_stops_no_other_and_is_in_the_status(tmp_path: Path) -> None:
     parts = ("lowvram", "dynamicvram", "official")
     status, rows, printed = ran(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..support.records import append_record, read_records
 from .jobs import Job
 
 logger = logging.getLogger(__name__)
@@ -45,19 +45,18 @@ def manifest_name(index: int, count: int) -> str:
 def append(path: Path, outcome: Outcome) -> None:
     """Raises nothing: a record that cannot be written must not lose the pictures."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
+        append_record(path, asdict(outcome))
     except OSError as error:
         logger.warning("%s: %s cannot be recorded (%s).", path.name, outcome.name, error)
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
-    """The last outcome of each job; a line that was cut off by a kill is passed over."""
+    """The last outcome of each job; a line that was cut is passed over, wherever the cut is."""
     last: dict[str, Outcome] = {}
-    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+    for record in read_records(path):
         try:
-            outcome = Outcome(**json.loads(line))
-        except (ValueError, TypeError):
+            outcome = Outcome(**record)
+        except TypeError:
             continue
         last[outcome.name] = outcome
     yield from last.values()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import trange
 
+from ...support.records import append_record
 from ...support.tensor_files import write_torch
 from ...training.data.draws import generator
 from ...training.ema import decay_at, follow
@@ -62,7 +62,7 @@ def fit(
     stream = name if rank == 0 else f"{name}/{rank}"
     first = _restore(resume, trained, average, optimiser) if resume.exists() else 0
     saved, recent = time.monotonic(), 0.0
-    with log.open("a") as lines, trange(first, plan.steps, initial=first, total=plan.steps, desc=name) as bar:
+    with trange(first, plan.steps, initial=first, total=plan.steps, desc=name) as bar:
         for step in bar:
             for group in optimiser.param_groups:
                 group["lr"] = plan.lr * schedule(step, plan)
@@ -77,8 +77,7 @@ def fit(
             if rank > 0:
                 continue
             if step % 50 == 0 or step + 1 == plan.steps:
-                lines.write(json.dumps({"step": step, "loss": round(recent, 6)}) + "\n")
-                lines.flush()
+                append_record(log, {"step": step, "loss": round(recent, 6)})
                 bar.set_postfix(loss=f"{recent:.4f}", refresh=False)
             if time.monotonic() - saved > plan.save_seconds or step + 1 == plan.steps:
                 _keep(resume, trained, average, optimiser, step + 1)

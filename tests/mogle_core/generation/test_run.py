@@ -149,6 +149,20 @@ def test_when_nothing_more_can_be_made_the_rest_has_failed(masks: Path, tmp_path
     assert list(statuses(output).values()) == ["made"] * 5 + ["failed"] * 5
 
 
+def test_a_manifest_cut_inside_a_letter_costs_its_last_record_alone(
+    masks: Path, tmp_path: Path, small: Settings
+) -> None:
+    jobs = [replace(job, prompt="Zoë 李雷") for job in read_jobs(masks)]
+    output = Output(tmp_path / "out")
+    list(generate(jobs[:3], small, Painter(), output))
+    content = output.manifest.read_bytes()
+    cut = content.rindex("雷".encode()) + 1
+    output.manifest.write_bytes(content[:cut])
+    assert [outcome.name for outcome in outcomes(output.manifest)] == ["0", "1"]
+    list(generate(jobs, small, Painter(), output))
+    assert {outcome.name for outcome in outcomes(output.manifest)} == {str(number) for number in range(10)}
+
+
 def test_a_truncated_manifest_line_is_ignored(masks: Path, tmp_path: Path, small: Settings) -> None:
     jobs, output = read_jobs(masks), Output(tmp_path / "out")
     list(generate(jobs[:2], small, Painter(), output))

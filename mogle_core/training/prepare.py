@@ -19,7 +19,7 @@ from ..model.encoders import Encoders
 from ..model.flux_latents import TOKEN_PIXELS
 from ..support.sentences import counted
 from .config.sections import Data, TrainingConfig
-from .data.cache import DiskStore, Plan, check_space, fill, kept_plan, sole_writer
+from .data.cache import DiskStore, Plan, check_space, fill, keep_plan, kept_plan, make_plan, sole_writer
 from .data.items import find_items, split_items
 from .data.rows import DTYPES
 from .data.samples import open_encoders_of
@@ -98,20 +98,23 @@ def _cached(config: TrainingConfig, action: Action, device: str | None) -> Itera
     encoders = open_encoders_of(config.model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     items = find_items(config.data)
     split_items(len(items), config.validation)
-    plan = kept_plan(config, items, encoders)
     store, dtype = DiskStore(config.cache.folder, config.cache.shard_bytes), DTYPES[config.cache.dtype]
-    missing = plan.missing(store)
-    yield from _told(plan, missing, encoders, dtype)
-    if action == "plan":
-        yield _duration(missing, encoders)
-        return
+    plan = kept_plan(config, items, encoders)
+    if plan is None:
+        plan = make_plan(config, items, encoders)
     with sole_writer(config.cache.folder):
+        keep_plan(plan, config, items, encoders)
+        missing = plan.missing(store)
+        yield from _described(plan, missing, encoders, dtype)
+        if action == "plan":
+            yield _duration(missing, encoders)
+            return
         check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
         fill(missing, items, encoders, store, config.data, dtype)
     yield f"The cache in {config.cache.folder} is complete."
 
 
-def _told(plan: Plan, missing: Plan, encoders: Encoders, dtype: torch.dtype) -> Iterator[str]:
+def _described(plan: Plan, missing: Plan, encoders: Encoders, dtype: torch.dtype) -> Iterator[str]:
     whole, lacking = plan.bytes(encoders, dtype), missing.bytes(encoders, dtype)
     for kind, count in plan.counts().items():
         if count:

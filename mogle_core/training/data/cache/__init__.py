@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .fill import fill
-from .opening import check_space, kept_plan, open_cache, open_store
+from .opening import check_space, keep_plan, kept_plan, open_cache, open_store
 from .plan import Needs, Plan, make_plan, needs_of, read_all
 from .shards import CacheError, DiskStore, MemoryStore, Store, sole_writer
 
@@ -20,6 +20,7 @@ __all__ = [
     "Store",
     "check_space",
     "fill",
+    "keep_plan",
     "kept_plan",
     "make_plan",
     "needs_of",

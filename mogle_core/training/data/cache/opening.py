@@ -53,21 +53,37 @@ def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoder
         plan = make_plan(config, items, encoders)
         fill(plan.missing(store), items, encoders, store, config.data, dtype)
         return plan
-    plan = kept_plan(config, items, encoders)
-    if not plan.is_in(store):
-        with sole_writer(config.cache.folder):
-            missing = plan.missing(store)  # another process may have been faster
-            check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
-            fill(missing, items, encoders, store, config.data, dtype)
+    kept = kept_plan(config, items, encoders)
+    if kept is not None and kept.is_in(store):
+        return kept
+    plan = make_plan(config, items, encoders) if kept is None else kept
+    with sole_writer(config.cache.folder):
+        keep_plan(plan, config, items, encoders)
+        missing = plan.missing(store)  # another process may have been faster
+        check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
+        fill(missing, items, encoders, store, config.data, dtype)
     return plan
 
 
-def kept_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> Plan:
-    """The plan for these files and settings, from the cache's folder if it was made before."""
-    path = config.cache.folder / "plans" / f"{plan_fingerprint(config, items, encoders)}.safetensors"
-    if not path.is_file():
-        make_plan(config, items, encoders).save(path)
-    return Plan.load(path)
+def kept_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> Plan | None:
+    """The plan for these files and settings from the cache's folder; None if it was not made before, or is damaged."""
+    path = _plan_path(config, items, encoders)
+    try:
+        return Plan.load(path) if path.is_file() else None
+    except CacheError as error:
+        logger.warning("%s", error)
+        return None
+
+
+def keep_plan(plan: Plan, config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> None:
+    """Write the plan for the next run; only for the cache's sole writer."""
+    path = _plan_path(config, items, encoders)
+    if not path.is_file() or kept_plan(config, items, encoders) is None:
+        plan.save(path)
+
+
+def _plan_path(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> Path:
+    return config.cache.folder / "plans" / f"{plan_fingerprint(config, items, encoders)}.safetensors"
 
 
 def check_space(folder: Path, needed: int) -> None:

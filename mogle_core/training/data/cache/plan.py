@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from tqdm import tqdm
 
 from ....masks.labels import NUM_MASKS
@@ -27,7 +26,7 @@ from ...config.sections import TrainingConfig
 from ..items import Item, readable_ids, split_items
 from ..schedule import Schedule, choose
 from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
-from .shards import Store
+from .shards import Store, checksum, read_checked
 
 _AT_ONCE = 1 << 16
 
@@ -120,14 +119,16 @@ class Plan:
         }
 
     def save(self, path: Path) -> None:
-        write_safetensors(path, {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)})
+        tensors = {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)}
+        write_safetensors(path, tensors, {"checksum": checksum(tensors)})
 
     @classmethod
     def load(cls, path: Path) -> Plan:
-        with safe_open(path, "pt") as file:
-            found = {f.name: file.get_tensor(f.name).numpy() for f in fields(cls)}
+        """Raises CacheError for a file that is damaged."""
+        stored = read_checked(path)
         integers = ("grids", "offsets")
-        return cls(**{name: part if name in integers else part.view(np.uint64) for name, part in found.items()})
+        parts: dict[str, Any] = {f.name: stored[f.name].numpy() for f in fields(cls)}
+        return cls(**{name: part if name in integers else part.view(np.uint64) for name, part in parts.items()})
 
 
 def _first_of_each(flat: Keys) -> NDArray[np.bool_]:

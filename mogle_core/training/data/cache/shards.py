@@ -1,13 +1,15 @@
 """Where encoded things are kept: in memory, or in safetensors files that are written aside, synced and renamed.
 
-A file holds rows of one kind and shape, with their keys and a checksum: it says by itself what it is, so there is
-no index that could disagree with the files. A file that is there is whole.
+A file holds rows of one kind and shape, with their keys and their digests: it says by itself what it is, so there
+is no index that could disagree with the files. A file that is there is whole, and a row is checked whenever it is
+read. Files from before rows had digests are read unchecked; `mogle prepare --verify` checks these, too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
+from ....support.locks import LockedError, sole_owner
 from ....support.tensor_files import write_safetensors
 from ....support.whole_files import remove_partials
 from ..rows import Row
@@ -26,6 +30,10 @@ from .keys import Keys, stacked
 Finder = Callable[[Keys], NDArray[np.int64]]
 """Keys (N, 2) -> where they are, (N,); -1 for those that are not there."""
 
+KEYS = "keys"
+"""The name of the tensor that is not a part of rows."""
+
+_DIGEST = 8  # bytes of a row's
 _ROW_BITS = 32
 _OPEN_FILES = 64
 
@@ -82,7 +90,7 @@ class DiskStore:
         self.folder, self.shard_bytes = folder / "shards", shard_bytes
         self._pending: dict[tuple[Any, ...], list[tuple[bytes, Row]]] = {}
         self._pending_bytes: dict[tuple[Any, ...], int] = {}
-        self._open = lru_cache(maxsize=_OPEN_FILES)(_open)
+        self._open = lru_cache(maxsize=_OPEN_FILES)(_with_digests)
         self._files: list[Path] = []
 
     def finder(self) -> Finder:
@@ -101,12 +109,15 @@ class DiskStore:
     def read(self, place: int) -> Row:
         path = self._files[place >> _ROW_BITS]
         row = place & (2**_ROW_BITS - 1)
-        file = self._open(path)
+        file, digests = self._open(path)
         try:
-            names = [name for name in file.keys() if name != "keys"]  # noqa: SIM118
-            return {name: file.get_slice(name)[row : row + 1][0] for name in names}
+            names = [name for name in file.keys() if name != KEYS]  # noqa: SIM118
+            found = {name: file.get_slice(name)[row : row + 1][0] for name in names}
         except SafetensorError as error:
             raise _broken(path, error) from error
+        if digests is not None and digests[row * _DIGEST : (row + 1) * _DIGEST] != row_digest(found):
+            raise _broken(path, f"row {row} does not have its digest")
+        return found
 
     def add(self, kind: str, key: bytes, row: Row) -> None:
         group = (kind, *((name, tuple(tensor.shape)) for name, tensor in sorted(row.items())))
@@ -125,9 +136,11 @@ class DiskStore:
         self._pending_bytes.pop(group)
         keys = stacked([key for key, _ in rows])
         tensors = {name: torch.stack([row[name] for _, row in rows]) for name in rows[0][1]}
-        tensors["keys"] = torch.from_numpy(keys.view(np.int64).copy())
+        tensors[KEYS] = torch.from_numpy(keys.view(np.int64).copy())
         name = hashlib.blake2b(keys.tobytes(), digest_size=8).hexdigest()
-        write_safetensors(self.folder / f"{group[0]}-{name}.safetensors", tensors, {"checksum": checksum(tensors)})
+        write_safetensors(
+            self.folder / f"{group[0]}-{name}.safetensors", tensors, _notes(tensors, [row for _, row in rows])
+        )
 
     def _index(self) -> tuple[Keys, NDArray[np.int64]]:
         """All keys in the files, sorted, and their places."""
@@ -135,7 +148,7 @@ class DiskStore:
         found, places = [], []
         for number, path in enumerate(self._files):
             with _opened(path) as file:
-                keys = file.get_tensor("keys").numpy().view(np.uint64)
+                keys = _keys_of(path, file)
             found.append(keys)
             places.append((np.int64(number) << _ROW_BITS) + np.arange(len(keys)))
         if not found:
@@ -151,11 +164,51 @@ class DiskStore:
             CacheError: the first that is not.
         """
         for path in sorted(self.folder.glob("*.safetensors")):
-            with _opened(path) as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                if file.metadata().get("checksum") != checksum(tensors):
-                    raise _broken(path, "its checksum is another")
+            read_checked(path)
             yield path
+
+
+def read_checked(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, compared with its checksum.
+
+    Raises:
+        CacheError: it is damaged.
+    """
+    with _opened(path) as file:
+        try:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise _broken(path, error) from error
+        if (file.metadata() or {}).get("checksum") != checksum(tensors):
+            raise _broken(path, "its checksum is another")
+    return tensors
+
+
+def row_digest(row: Row) -> bytes:
+    """Of a row's names, types, shapes and numbers."""
+    digest = hashlib.blake2b(digest_size=_DIGEST)
+    for name in sorted(row):
+        tensor = row[name].cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.view(torch.uint8).numpy().data if tensor.ndim else tensor.numpy().tobytes())
+    return digest.digest()
+
+
+def _notes(tensors: Row, rows: Sequence[Row]) -> dict[str, str]:
+    """The metadata. checksum: of everything. keys: of the keys. rows: of each row, one after the other."""
+    digests = b64encode(b"".join(row_digest(row) for row in rows)).decode()
+    return {"checksum": checksum(tensors), "keys": checksum({KEYS: tensors[KEYS]}), "rows": digests}
+
+
+def _keys_of(path: Path, file: Any) -> Keys:
+    try:
+        keys = file.get_tensor(KEYS)
+    except SafetensorError as error:
+        raise _broken(path, error) from error
+    if (file.metadata() or {}).get("keys", "") not in ("", checksum({KEYS: keys})):
+        raise _broken(path, "its keys do not have their digest")
+    found: Keys = keys.numpy().view(np.uint64)
+    return found
 
 
 def checksum(tensors: Row) -> str:
@@ -169,30 +222,39 @@ def checksum(tensors: Row) -> str:
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Keep others from filling this cache meanwhile, and clear away what a killed process left half-written.
+    """Keep other processes from filling this cache, and remove what a killed process left half-written.
 
     Raises:
-        CacheError: another process is filling it.
+        CacheError: another process is filling it; the message says which.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            import fcntl  # not on Windows, where two are on their own
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError as error:
-            raise CacheError(f"Another process is filling the cache {folder}: wait for it, or use another.") from error
-        for part in folder.glob("*/"):
-            remove_partials(part)
-        yield
+    try:
+        with sole_owner(folder / "lock"):
+            for part in folder.glob("*/"):
+                remove_partials(part)
+            yield
+    except LockedError as error:
+        raise CacheError(
+            f"Another process is filling the cache {folder} ({error}): wait for it, or set another cache.folder."
+        ) from error
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     with _open(path) as file:
         yield file
+
+
+def _with_digests(path: Path) -> tuple[Any, bytes | None]:
+    """An open file, and its rows' digests; None in files from before rows had them."""
+    file = _open(path)
+    notes = file.metadata() or {}
+    try:
+        digests = b64decode(notes["rows"], validate=True) if "rows" in notes else None
+    except ValueError as error:
+        raise _broken(path, error) from error
+    if digests is None and "keys" in notes:
+        raise _broken(path, "the digests of its rows are missing")
+    return file, digests
 
 
 def _open(path: Path) -> Any:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from support.places import REPOSITORY, TESTS
 from support.small_sets import PlainText, PlainVAE, config, plain_encoders, write_set
 
@@ -231,6 +232,65 @@ def test_a_damaged_file_is_named_and_deleting_it_is_enough(tmp_path: Path) -> No
     path.unlink()
     assert counted(settings)[0] > 0
     assert len(list(store.verify())) == len(shards(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["faces", "masks", "texts", "weights"])
+def test_every_flipped_bit_of_a_shard_is_noticed(kind: str, tmp_path: Path) -> None:
+    """One bit in each of 100 places: an error names the file, or what is read is what was written."""
+    settings = config(
+        write_set(tmp_path), data={"flip": True, "loss_weights": {"hair": 2.0}}, loop={"steps": 30},
+        cache={"shard_bytes": SMALL},
+    )  # fmt: skip
+    counted(settings)
+    path = shards(tmp_path, f"{kind}*")[0]
+    with safe_open(path, "pt") as file:
+        keys = file.get_tensor("keys").numpy().view(np.uint64)
+    rows = rows_of(settings, keys)
+    assert len(rows) > 1 or kind == "weights"
+    whole, read = path.read_bytes(), 0
+    for number in range(100):
+        damaged = bytearray(whole)
+        damaged[number * len(whole) // 100] ^= 1 << number % 8
+        path.write_bytes(damaged)
+        try:
+            found = rows_of(settings, keys)
+        except CacheError as error:
+            assert path.name in str(error)
+            continue
+        read += 1
+        for before, now in zip(rows, found, strict=True):
+            assert now is None or all(torch.equal(now[name], before[name]) for name in before)
+    assert read < 50
+
+
+def rows_of(settings: TrainingConfig, keys: np.ndarray) -> list[Row | None]:
+    """What a store that is opened anew has under these keys."""
+    store = DiskStore(settings.cache.folder, settings.cache.shard_bytes)
+    return [store.read(int(place)) if place >= 0 else None for place in store.finder()(keys)]
+
+
+def test_shards_from_before_rows_had_digests_are_read(tmp_path: Path) -> None:
+    settings = config(write_set(tmp_path), loop={"steps": 30})
+    counted(settings)
+    for path in shards(tmp_path):
+        with safe_open(path, "pt") as file:
+            notes = {"checksum": file.metadata()["checksum"]}
+        save_file(load_file(path), path, notes)
+    assert counted(settings) == (0, [])
+    store = DiskStore(settings.cache.folder, settings.cache.shard_bytes)
+    assert len(list(store.verify())) == len(shards(tmp_path))
+
+
+def test_a_damaged_plan_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = config(write_set(tmp_path), loop={"steps": 30})
+    counted(settings)
+    (path,) = (tmp_path / "cache/plans").iterdir()
+    damaged = bytearray(path.read_bytes())
+    damaged[-5] ^= 1
+    path.write_bytes(damaged)
+    assert counted(settings) == (0, [])
+    assert f"{path.name} is damaged" in caplog.text
+    Plan.load(path)
 
 
 def test_two_processes_do_not_fill_one_cache(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ The paper's MM-FFHQ-Female was made so: masks by a parser, and those below 0.8 r
 from __future__ import annotations
 
 import csv
+import filecmp
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -117,8 +119,20 @@ def _write_table(path: Path, agreements: Sequence[Agreement]) -> None:
 def _write_repair(out: Path, photo: Path, each: Agreement, comfyui: Path | None) -> None:
     """A workflow that opens the mask in the painter, over its photo."""
     file = out / "repair" / f"{each.name}.json"
-    placed = f"mogle_repair/{photo.name}"
-    if comfyui is not None:
-        copy_whole(photo, comfyui / "input" / placed)
+    placed = f"mogle_repair/{photo.name}" if comfyui is None else _place(photo, comfyui / "input")
     mask = out / "mask" / f"{each.name}.png"
     write_whole(file, json.dumps(repair_workflow(placed, mask, each.accuracy), indent=1))
+
+
+def _place(photo: Path, inputs: Path) -> str:
+    """Copy the photo into ComfyUI's inputs, never over another file; its name there."""
+    digest = hashlib.sha256(photo.read_bytes()).hexdigest()[:8]
+    for name in (photo.name, f"{photo.stem}-{digest}{photo.suffix}"):
+        target = inputs / "mogle_repair" / name
+        if not target.exists():
+            copy_whole(photo, target)
+        if filecmp.cmp(photo, target, shallow=False):
+            return f"mogle_repair/{name}"
+    raise DatasetError(
+        f"{target} is another picture than {photo}: move it away, so that the photo can be copied there."
+    )

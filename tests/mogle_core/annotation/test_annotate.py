@@ -99,3 +99,17 @@ def test_the_command(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.strip() == f"3 masks in {tmp_path / 'out/mask'}", "a parser agrees with itself"
     assert main(["annotate", str(tmp_path / "gone"), "--parser", "toy", "--out", str(tmp_path / "out")]) == 1
     assert "There is no folder" in capsys.readouterr().err
+
+
+def test_another_folder_s_photo_and_a_file_of_the_user_are_never_written_over(photos: Path, tmp_path: Path) -> None:
+    comfyui = tmp_path / "comfyui"
+    theirs = comfyui / "input/mogle_repair/b.png"
+    theirs.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(theirs)
+    before = theirs.read_bytes()
+    for _ in range(2):
+        annotate(photos, tmp_path / "out", PARSERS, comfyui=comfyui)
+        assert theirs.read_bytes() == before
+    (copy,) = (path for path in theirs.parent.iterdir() if path != theirs)
+    assert copy.read_bytes() == (photos / "b.png").read_bytes()
+    assert f"mogle_repair/{copy.name}" in (tmp_path / "out/repair/b.json").read_text()

@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.full_disk import room_for
 
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.flux.files import load_flux
 from mogle_core.parse.files import read_parser
 from mogle_core.parse.judge import JudgeParser
+from mogle_core.support.whole_files import DiskFullError
 from mogle_core.toy.drawer.faces import draw_label_map, draw_portrait
 from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.drawer.photo import draw_photo
 from mogle_core.toy.install import EXAMPLE_MASK, EXAMPLE_PHOTO, InstallError, install
+from mogle_core.toy.places import FILES
+from mogle_core.training.config.reading import load_config
 
 PLACES = (
     "models/diffusion_models/toy_flux.safetensors",
@@ -140,3 +144,30 @@ def test_the_example_photo_is_a_drawn_one() -> None:
     """Equal up to the rounding of different versions of OpenCV."""
     stored = np.array(Image.open(EXAMPLE_PHOTO)).astype(int)
     assert np.abs(stored - draw_photo()).mean() < 1
+
+
+def test_interrupted_it_leaves_nothing_that_blocks_the_next(
+    comfyui: Path, untrained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            install(comfyui, folder=untrained)
+    assert not [path for path in comfyui.rglob("*") if path.is_file()]
+    assert all(path.is_file() for path in install(comfyui, folder=untrained))
+
+
+def test_on_a_full_disk_it_leaves_whole_files_only(comfyui: Path, untrained: Path) -> None:
+    with room_for(10_000), pytest.raises(DiskFullError, match="toy_flux.safetensors was not written"):
+        install(comfyui, folder=untrained)
+    assert not [path for path in comfyui.rglob("*") if path.is_file()]
+    install(comfyui, folder=untrained)
+
+
+def test_the_recipe_s_result_does_not_have_the_embedded_file_s_name() -> None:
+    """Copied over a link to the embedded file, it would be written into the package."""
+    assert f"{load_config('toy').output.name}.safetensors" not in FILES.values()

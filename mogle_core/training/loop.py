@@ -7,6 +7,7 @@ over other processes, takes the same steps.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ..model.flux.model import Flux
 from ..support.versions import versions
+from ..support.whole_files import DiskFullError
 from . import checkpoints
 from .checkpoints import State
 from .config.reading import TrainingConfig, config_toml
@@ -27,6 +29,7 @@ from .data.schedule import Pick, Schedule
 from .ema import decay_at, follow, fresh_average
 from .optimisers import careful_step, make_optimiser, set_rate, share_of_rate, step_size
 from .processes import Processes, StopRequest
+from .resuming import check_resumable
 from .step import Batch, Blanks, step_loss
 from .trainables import Trainables
 
@@ -72,7 +75,7 @@ class Trainer:
         self.average = fresh_average(trainables.vectors) if config.optimiser.ema > 0 else {}
         self.schedule = Schedule([samples.grids[pair] for pair in pairs], config.loop.batch, config.loop.seed)
         self.loss_of: Callable[..., Tensor] = torch.compile(step_loss) if config.model.compile else step_loss
-        self.step = 0
+        self.step, self.parent = 0, ""
         self.skipped = torch.zeros((), dtype=torch.long, device=self.processes.device)
         self.rates = _rates(config, overfit)
         self.times = Times(config.timesteps.sampling, config.loop.batch if config.timesteps.stratified else 1)
@@ -132,14 +135,17 @@ class Trainer:
             config=config_toml(self.config),
             fingerprint=self.samples.fingerprint,
             versions=versions(),
+            trains=self.trainables.description(),
+            parent=self.parent,
         )
 
     def restore(self, state: State) -> None:
         """Go on from a checkpoint.
 
         Raises:
-            CheckpointError: it was made with other data, or trains other tensors.
+            CheckpointError: it was made with other data or another configuration, or trains other tensors.
         """
+        check_resumable(state, self.config, self.trainables.description())
         if state.fingerprint != self.samples.fingerprint:
             raise checkpoints.CheckpointError(
                 "The data set is not the one that this run began with: its files, or the [data] section, have "
@@ -156,7 +162,7 @@ class Trainer:
             group["full_lr"] = rate  # a changed configuration counts
         for name, average in self.average.items():
             average.copy_(state.average.get(name, state.trained[name]))
-        self.step = state.step
+        self.step, self.parent = state.step, state.digest
         self.skipped.fill_(state.skipped)
 
 
@@ -195,21 +201,26 @@ def fit(trainer: Trainer, due: Due, watcher: Watcher, stop: StopRequest | None =
     return True
 
 
-def save(trainer: Trainer, folder: Path, watcher: Watcher) -> None:
-    """A checkpoint by the first process; the others wait for it."""
+def save(trainer: Trainer, folder: Path, watcher: Watcher) -> bool:
+    """A checkpoint by the first process, for which the others wait; whether it is on the disk."""
+    written = True
     if trainer.processes.first:
         state = trainer.state()
-        fitting = checkpoints.fits(folder, checkpoints.bytes_of(state))
-        if fitting < 2:
-            _complain_of_space(folder, fitting, watcher)
-        if fitting >= 1:
+        if 1 <= checkpoints.fits(folder, checkpoints.bytes_of(state)) < 2:
+            _complain_of_space(folder, "is the last that fits", watcher)
+        try:
             path = checkpoints.write(folder, state, trainer.config.loop.keep)
+        except DiskFullError:
+            written = False
+            _complain_of_space(folder, "was not written: there is no room", watcher)
+        else:
+            trainer.parent = checkpoints.digest_of(path)
             watcher.event("checkpoint", step=trainer.step, path=str(path))
     trainer.processes.wait()
+    return written
 
 
-def _complain_of_space(folder: Path, fitting: float, watcher: Watcher) -> None:
-    what = "was not written: there is no room" if fitting < 1 else "is the last that fits"
+def _complain_of_space(folder: Path, what: str, watcher: Watcher) -> None:
     sentence = (
         f"The disk of {folder} is full: this checkpoint {what}. Free some space, lower loop.keep, or set "
         "output.folder to another disk and resume."
@@ -226,22 +237,24 @@ class _Meter:
         self.restart()
 
     def restart(self) -> None:
-        self.loss = torch.zeros((), device=self.trainer.processes.device)
-        self.norm = torch.zeros_like(self.loss)
+        # The sum of the finite losses, and how many were not finite.
+        self.loss = torch.zeros(2, device=self.trainer.processes.device)
+        self.norm = torch.zeros((), device=self.trainer.processes.device)
         self.count, self.since = 0, time.monotonic()
 
     def add(self, loss: Tensor, norm: Tensor) -> None:
         self.count += 1
-        self.loss += loss.nan_to_num(0.0, 0.0, 0.0)
+        self.loss += torch.stack((loss.nan_to_num(0.0, 0.0, 0.0), (~loss.isfinite()).to(loss)))
         self.norm = norm
 
     def read(self, watcher: Watcher) -> None:
         trainer = self.trainer
         trainer.processes.add([self.loss])
         skipped = int(trainer.skipped) - self.skipped
-        learnt = max(1, self.count - skipped)
+        total, broken = self.loss.tolist()
+        finite = self.count - min(self.count, int(broken))
         values = {
-            "loss": float(self.loss) / learnt,
+            "loss": total / finite if finite else math.nan,
             "norm": float(self.norm),
             "rate": step_size(trainer.optimiser),
             "seconds_per_step": (time.monotonic() - self.since) / max(1, self.count),

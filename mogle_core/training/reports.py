@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..support.records import append_record
 from .config.reading import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -24,18 +25,19 @@ _PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
 class Reports:
-    """Told by the loop; only the first process of a run has one that says anything."""
+    """What the loop reports to, in the first process of a run. The others have a `Silence`."""
 
     def __init__(self, folder: Path, config: TrainingConfig, step: int = 0) -> None:
         """step: how many are already taken."""
         folder.mkdir(parents=True, exist_ok=True)
         self.steps = config.loop.steps
-        self.lines = (folder / "events.jsonl").open("a", encoding="utf-8")
+        self.events = folder / "events.jsonl"
         self.bar = tqdm(total=self.steps, initial=step, desc="train", unit="step", disable=None)
         self._cleanup = ExitStack()
         if not self.bar.disable:
             self._cleanup.enter_context(logging_redirect_tqdm())  # log lines above the bar, not through it
         self.trackers = _trackers(folder, config)
+        self._warned = False
         self.event("started", step=step)
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
@@ -55,20 +57,30 @@ class Reports:
         logger.info("step %d: validation loss %.4f, gate entropy %.3f", step, values["loss"], values["gate_entropy"])
 
     def event(self, kind: str, **values: object) -> None:
-        """One line of events.jsonl."""
-        self.lines.write(json.dumps({"time": round(time.time(), 3), "event": kind, **values}) + "\n")
-        self.lines.flush()
+        """One line of events.jsonl; numbers that are not finite are null. A full disk does not end the run."""
+        record = {name: _finite(value) for name, value in values.items()}
+        try:
+            append_record(self.events, {"time": round(time.time(), 3), "event": kind, **record})
+        except OSError as error:
+            if not self._warned:
+                logger.warning("Events are not recorded, because %s cannot be written (%s).", self.events, error)
+            self._warned = True
+        else:
+            self._warned = False
 
     def close(self) -> None:
         self.bar.close()
         self._cleanup.close()
-        self.lines.close()
         if self.trackers is not None:
             self.trackers.end_training()
 
     def _track(self, step: int, values: Mapping[str, float]) -> None:
-        if self.trackers is not None:
+        if self.trackers is None:
+            return
+        try:
             self.trackers.log(dict(values), step=step)
+        except OSError as error:
+            logger.warning("The numbers of step %d did not reach the trackers (%s).", step, error)
 
 
 class Silence:
@@ -125,7 +137,13 @@ def _trackers(folder: Path, config: TrainingConfig) -> Any:
 
 def _words(values: Mapping[str, float]) -> list[str]:
     forms = {"loss": "loss {:.4f}", "seconds_per_step": "{:.2f} s/step", "memory_mib": "{:,.0f} MiB"}
-    return [form.format(values[name]) for name, form in forms.items() if name in values]
+    words = [form.format(values[name]) for name, form in forms.items() if name in values]
+    return words if math.isfinite(values.get("loss", 0.0)) else ["loss not finite", *words[1:]]
+
+
+def _finite(value: object) -> object:
+    """JSON has no word for what is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _short(value: float) -> float:

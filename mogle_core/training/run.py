@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..masks.decouple import colours, flip
@@ -19,8 +20,9 @@ from ..model.flux.frozen import load_base
 from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import MaskLoRA
+from ..support.locks import LockedError, sole_owner
 from ..support.memory import is_out_of_memory
-from ..support.whole_files import write_whole
+from ..support.whole_files import DiskFullError, write_whole
 from . import checkpoints
 from .checkpoints import State
 from .config.reading import TrainingConfig, config_toml
@@ -58,6 +60,10 @@ class Folder:
         return self.root / "config.toml"
 
     @property
+    def lock(self) -> Path:
+        return self.root.with_name(f".{self.name}.lock")
+
+    @property
     def result(self) -> Path:
         return self.root / f"{self.name}.safetensors"
 
@@ -75,8 +81,8 @@ def train(config: TrainingConfig, overfit: int = 0) -> Path | None:
     check_trackers(config)
     processes = join_processes()
     folder = Folder(config.output.folder / config.output.name, config.output.name)
-    state = _state(config, folder)
-    with _told_of_memory(config):
+    with _sole_trainer(folder, processes), _told_of_memory(config):
+        state = _state(config, folder)
         encoders = open_encoders_of(config.model, processes.device)
         samples = _samples(config, encoders, processes)
         encoders.release()
@@ -88,6 +94,25 @@ def train(config: TrainingConfig, overfit: int = 0) -> Path | None:
         if state is not None:
             trainer.restore(state)
         return _run(trainer, samples, encoders, folder)
+
+
+@contextmanager
+def _sole_trainer(folder: Folder, processes: Processes) -> Iterator[None]:
+    """Hold the run's folder, by the first of its processes.
+
+    Raises:
+        ValueError: another run trains there; the message says whose.
+    """
+    if not processes.first:
+        yield
+        return
+    try:
+        with sole_owner(folder.lock):
+            yield
+    except LockedError as error:
+        raise ValueError(
+            f"{folder.root} is in use by {error}: wait until it ends, or set another output.name."
+        ) from error
 
 
 def models(config: TrainingConfig, device: torch.device) -> tuple[Flux, Trainables]:
@@ -128,7 +153,7 @@ def _run(trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: 
     config, processes = trainer.config, trainer.processes
     reports = Reports(folder.root, config, trainer.step) if processes.first else Silence()
     if processes.first:
-        write_whole(folder.config, config_toml(config))
+        _write_or_warn(folder.config, config_toml(config))
     due = Due(folder.checkpoints, _validation(trainer, samples, encoders, folder, reports), config.validation.every)
     try:
         with stoppable() as stop:
@@ -137,13 +162,44 @@ def _run(trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: 
             logger.info("Stopped after step %d; go on by: mogle train … --resume auto", trainer.step)
             return None
         if processes.first:
-            network, lora = leaving(trainer)
-            write_result(folder.result, network, lora, config, trainer.step, samples.fingerprint)
+            _leave_result(trainer, samples.fingerprint, folder)
             reports.event("finished", step=trainer.step, path=str(folder.result))
         processes.wait()
         return folder.result
     finally:
         reports.close()
+
+
+def _write_or_warn(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
+    except DiskFullError as error:
+        logger.warning("%s", error)
+
+
+def _leave_result(trainer: Trainer, fingerprint: str, folder: Folder) -> None:
+    """Write the result; on a full disk older checkpoints make room, and the newest stays.
+
+    Raises:
+        ValueError: there is no room for the result beside the newest checkpoint.
+    """
+    network, lora = leaving(trainer)
+    while True:
+        try:
+            write_result(folder.result, network, lora, trainer.config, trainer.step, fingerprint)
+            return
+        except DiskFullError as error:
+            if checkpoints.make_room(folder.checkpoints):
+                continue
+            raise ValueError(
+                f"{error} The newest checkpoint is {_newest_name(folder)}: once there is room, `mogle train … --resume "
+                "auto` goes on from it and writes the result."
+            ) from error
+
+
+def _newest_name(folder: Folder) -> str:
+    written = checkpoints.steps_of(folder.checkpoints)
+    return str(written[-1]) if written else "missing"
 
 
 def leaving(trainer: Trainer) -> tuple[MoGLE, MaskLoRA]:
@@ -172,10 +228,19 @@ def _validation(
             arguments = (settings.seed, settings.steps, settings.guidance, device, encoders.vae.decode, show)
             sheet = contact_sheet(now, trainer.samples, held, *arguments)
             encoders.vae.release()
-            reports.validated(step, values, write_sheet(sheet, folder.pictures, step))
+            reports.validated(step, values, _written(sheet, folder.pictures, step))
         trainer.processes.wait()
 
     return validate
+
+
+def _written(sheet: Image.Image, folder: Path, step: int) -> Path | None:
+    """The sheet's path, or None where the disk is full: a run does not end for a picture."""
+    try:
+        return write_sheet(sheet, folder, step)
+    except DiskFullError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _state(config: TrainingConfig, folder: Folder) -> State | None:

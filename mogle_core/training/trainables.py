@@ -7,11 +7,13 @@ what is done to all of them (optimiser, clipping, averaging, the sum over proces
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from ..model.checkpoints.recipe import config_metadata
 from ..model.mixture.network import MoGLE
 from ..model.stream.lora import LoRAPart, MaskLoRA
 
@@ -31,6 +33,15 @@ class Trainables:
         for group, module in (("network", self.network), ("lora", self.lora)):
             for name, parameter in module.named_parameters():
                 yield f"{group}.{name}", parameter
+
+    def description(self) -> dict[str, str]:
+        """What a checkpoint must have in common with this: the network's variant, and the LoRA's layers."""
+        digest = hashlib.sha256()
+        for name in sorted(self.lora.rows):
+            for part in self.lora.parts(name):
+                digest.update(f"{name} {part.start} {part.rank} {part.alpha:g}\n".encode())
+        variant = ", ".join(f"{key} {value}" for key, value in sorted(config_metadata(self.network.config).items()))
+        return {"network": variant.replace("mogle.", ""), "layout of the LoRA": digest.hexdigest()[:16]}
 
     def gradients(self) -> list[Tensor]:
         """One for each vector."""

@@ -49,6 +49,7 @@ __all__ = [
     "config_toml",
     "load_config",
     "recipe_names",
+    "tomllib",
 ]
 
 logger = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
+from support.full_disk import small_disk
 
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.checkpoints.convert import convert
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
+from mogle_core.support.locks import sole_owner
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training import checkpoints
 from mogle_core.training.config.reading import TrainingConfig
@@ -59,12 +62,12 @@ def train(faces: Path, out: Path, *options: str, **sets: object) -> int:
 def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     assert train(faces, out, optimiser__ema=0.9) == 0
-    return out / "toy_mogle"
+    return out / "my_toy_mogle"
 
 
 def test_files_of_a_run(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == {
-        "checkpoints", "config.toml", "events.jsonl", "toy_mogle.safetensors", "validation"
+        "checkpoints", "config.toml", "events.jsonl", "my_toy_mogle.safetensors", "validation"
     }  # fmt: skip
     assert [path.name for path in (run / "validation").iterdir()] == ["step_00000002.png", "step_00000004.png"]
     assert Image.open(run / "validation/step_00000004.png").size == (3 * 32, 32)
@@ -81,7 +84,7 @@ def test_files_of_a_run(run: Path) -> None:
 
 
 def test_the_file_describes_itself(run: Path) -> None:
-    path = run / "toy_mogle.safetensors"
+    path = run / "my_toy_mogle.safetensors"
     found = weights.read(path)
     assert found.network is not None and found.lora is not None
     assert found.recipe.gate_timestep == "training" and found.recipe.resolution == 32
@@ -99,18 +102,79 @@ def test_the_file_describes_itself(run: Path) -> None:
 
 
 def test_a_run_resumes_and_never_overwrites_another(run: Path, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (run / "toy_mogle.safetensors").read_bytes()
+    before = (run / "my_toy_mogle.safetensors").read_bytes()
     assert train(faces, run.parent, optimiser__ema=0.9) == 1
     assert "go on with --resume auto" in capsys.readouterr().err
-    assert (run / "toy_mogle.safetensors").read_bytes() == before
+    assert (run / "my_toy_mogle.safetensors").read_bytes() == before
     assert train(faces, run.parent, "--resume", "auto", optimiser__ema=0.9, loop__steps=5) == 0
     assert checkpoints.newest(run / "checkpoints").step == 5
 
 
+@pytest.mark.parametrize("room", [2.4, 1.4])
+def test_with_room_for_one_more_checkpoint_a_run_ends_with_its_newest_state(
+    room: float, run: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk for 2.4 checkpoints, of which a run would keep 3; and one for 1.4, which the second does not fit on."""
+    size = checkpoints.steps_of(run / "checkpoints")[-1].stat().st_size
+    with small_disk(tmp_path / "disk", int(room * size)) as disk:
+        status = train(faces, disk, optimiser__ema=0.9, loop__checkpoint_every=1)
+        folder = disk / "my_toy_mogle"
+        found = checkpoints.newest(folder / "checkpoints")
+        assert not list(folder.rglob("*.partial"))
+        assert found is not None and found.step == (4 if room > 2 else 1)
+        assert status == 0
+        ended = load_file(folder / "my_toy_mogle.safetensors")
+    whole = load_file(run / "my_toy_mogle.safetensors")
+    assert ended.keys() == whole.keys()
+    assert not [name for name in whole if not torch.equal(whole[name], ended[name])]
+
+
+def test_without_room_for_the_result_a_sentence_names_the_checkpoint(
+    run: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = checkpoints.steps_of(run / "checkpoints")[-1].stat().st_size
+    with small_disk(tmp_path / "disk", size + 32 * 4096) as disk:
+        assert train(faces, disk, optimiser__ema=0.9, validation__every=0) == 1
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        assert "The newest checkpoint is" in said and "step_00000004.pt" in said
+        folder = disk / "my_toy_mogle"
+        assert not (folder / "my_toy_mogle.safetensors").exists()
+        assert checkpoints.newest(folder / "checkpoints").step == 4
+
+
+def test_two_trainers_do_not_share_a_folder(run: Path, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sole_owner(run.with_name(".my_toy_mogle.lock")):
+        assert train(faces, run.parent, "--resume", "auto", optimiser__ema=0.9) == 1
+    said = capsys.readouterr().err
+    assert f"is in use by process {os.getpid()} of " in said
+    assert "set another output.name" in said
+
+
+@pytest.mark.parametrize(
+    ("sets", "sentence"),
+    [
+        ({"optimiser__name": "prodigy"}, "optimiser.name was 'adamw' and is now 'prodigy'"),
+        ({"optimiser__betas": "[0.8, 0.9]"}, "optimiser.betas was [0.9, 0.999] and is now [0.8, 0.9]"),
+        ({"model__network__gate": "static"}, "model.network.gate was 'matrix' and is now 'static'"),
+        ({"loop__batch": 3}, "loop.batch was 2 and is now 3"),
+        ({"lora__rank": 4}, "lora.rank was 8 and is now 4"),
+        ({"data__flip": "true"}, "data.flip was False and is now True"),
+    ],
+)
+def test_what_a_resumed_run_may_not_change(
+    sets: dict[str, object], sentence: str, run: Path, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert train(faces, run.parent, "--resume", "auto", **{"optimiser__ema": 0.9, **sets}) == 1
+    assert sentence in capsys.readouterr().err
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == before
+
+
 def test_a_run_starts_from_a_finished_file(run: Path, faces: Path, tmp_path: Path) -> None:
-    start = run / "toy_mogle.safetensors"
+    start = run / "my_toy_mogle.safetensors"
     assert train(faces, tmp_path, model__init=start, optimiser__lr=1e-12, validation__every=0) == 0
-    began, ended = (load_file(path) for path in (start, tmp_path / "toy_mogle/toy_mogle.safetensors"))
+    began, ended = (load_file(path) for path in (start, tmp_path / "my_toy_mogle/my_toy_mogle.safetensors"))
     assert all(torch.allclose(began[name], ended[name], atol=1e-6) for name in began)
 
 
@@ -121,10 +185,10 @@ def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
         faces, tmp_path, "--overfit", "4", data__resolution=64, loop__batch=4, loop__steps=110,
         optimiser__lr=2e-3, lora__rank=16,
     ) == 0  # fmt: skip
-    events = [json.loads(line) for line in (tmp_path / "toy_mogle/events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (tmp_path / "my_toy_mogle/events.jsonl").read_text().splitlines()]
     losses = [event["loss"] for event in events if event["event"] == "step"]
     assert losses[-1] < losses[0] / 10
-    assert not (tmp_path / "toy_mogle/validation").exists()
+    assert not (tmp_path / "my_toy_mogle/validation").exists()
 
 
 @pytest.mark.slow
@@ -152,7 +216,7 @@ def test_sentences(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert train(faces, tmp_path, **sets) == 1
     assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "toy_mogle").exists()
+    assert not (tmp_path / "my_toy_mogle").exists()
 
 
 @pytest.mark.slow

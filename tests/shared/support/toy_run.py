@@ -117,15 +117,15 @@ def everything(run: Trainer) -> dict[str, Tensor]:
     return found
 
 
-def main(folder: Path, optimiser: str, steps: int, dies: str = "never") -> None:
-    """Trains in `folder` to the end of the run, from the newest checkpoint if there is one.
+def main(folder: Path, optimiser: str, steps: int, dies: str = "never", resume: str = "newest") -> None:
+    """Trains in `folder` to the end of the run, from the newest checkpoint if there is one, or from that of a path.
 
     dies: `in step 21` between its backward pass and the optimiser, `in writing 20` with half of the checkpoint on
         the disk. Both by SIGKILL, which a process cannot catch.
     """
     torch.set_num_threads(1)
     run = trainer(config(optimiser={"name": optimiser}, loop={"steps": steps}), join_processes())
-    if state := checkpoints.newest(folder):
+    if state := checkpoints.newest(folder) if resume == "newest" else checkpoints.read(Path(resume)):
         run.restore(state)
     print("step", run.step, flush=True)
     if dies == "in step 21":

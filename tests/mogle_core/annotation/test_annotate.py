@@ -60,7 +60,9 @@ def test_masks_table_and_repairs(photos: Path, tmp_path: Path) -> None:
     ids = decode_image(Image.open(out / "mask/a.png")).ids
     assert torch.equal(ids[0, 0], (torch.from_numpy(np.linspace(0, 255, 64).astype(np.uint8)) > 127).to(torch.uint8))
     rows = {row["name"]: float(row["accuracy"]) for row in csv.DictReader((out / "agreement.csv").open())}
-    assert rows["c"] == 1 and 0.9 < rows["a"] < 1 and rows["b"] < 0.8
+    assert rows["c"] == 1
+    assert 0.9 < rows["a"] < 1
+    assert rows["b"] < 0.8
     assert [path.name for path in (out / "repair").iterdir()] == ["b.json"]
     assert (comfyui / "input/mogle_repair/b.png").read_bytes() == (photos / "b.png").read_bytes()
 
@@ -76,19 +78,23 @@ def test_a_repair_holds_the_mask_and_the_photo(photos: Path, tmp_path: Path) -> 
     by_id = {node["id"]: node for node in workflow["nodes"]}
     for number, source, output, target, entry, kind in workflow["links"]:
         assert number in by_id[source]["outputs"][output]["links"]
-        assert by_id[target]["inputs"][entry]["link"] == number and by_id[target]["inputs"][entry]["type"] == kind
+        assert by_id[target]["inputs"][entry]["link"] == number
+        assert by_id[target]["inputs"][entry]["type"] == kind
 
 
 def test_one_parser_gives_no_agreement(photos: Path, tmp_path: Path) -> None:
     result = annotate(photos, tmp_path / "out", PARSERS[:1])
-    assert result.count == 3 and result.agreements == []
-    assert not (tmp_path / "out/agreement.csv").exists() and not (tmp_path / "out/repair").exists()
+    assert result.count == 3
+    assert result.agreements == []
+    assert not (tmp_path / "out/agreement.csv").exists()
+    assert not (tmp_path / "out/repair").exists()
 
 
 def test_a_damaged_photo(photos: Path, tmp_path: Path) -> None:
     (photos / "a.png").write_bytes((photos / "a.png").read_bytes()[:80])
     result = annotate(photos, tmp_path / "out", PARSERS)
-    assert result.count == 2 and [name for name, _ in result.failed] == ["a"]
+    assert result.count == 2
+    assert [name for name, _ in result.failed] == ["a"]
     with pytest.raises(DatasetError, match="a.png: the picture cannot be read"):
         annotate(photos, tmp_path / "strict", PARSERS, strict=True)
 

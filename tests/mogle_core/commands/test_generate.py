@@ -20,9 +20,11 @@ def test_masks_and_prompts_to_pictures(masks: Path, tmp_path: Path, capsys: pyte
     (masks / "3.png").write_bytes(b"no picture")
     assert main(arguments) == 1
     said = capsys.readouterr()
-    assert "0 made, 9 kept, 1 failed" in said.out and "manifest.jsonl says why" in said.err
+    assert "0 made, 9 kept, 1 failed" in said.out
+    assert "manifest.jsonl says why" in said.err
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-    assert len(rows) == 11 and "3.png" in rows[-1]["error"]
+    assert len(rows) == 11
+    assert "3.png" in rows[-1]["error"]
 
 
 @pytest.mark.parametrize(

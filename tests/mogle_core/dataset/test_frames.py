@@ -34,8 +34,10 @@ def test_a_square_is_the_resolution_itself() -> None:
 def test_the_box_is_central_inside_the_mask_and_of_the_frames_aspect(width: int, height: int, buckets: bool) -> None:
     found = frame(width, height, 256, buckets)
     left, top, right, bottom = found.box
-    assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    assert abs(left - (width - right)) <= 1 and abs(top - (height - bottom)) <= 1
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert abs(left - (width - right)) <= 1
+    assert abs(top - (height - bottom)) <= 1
     assert left == 0 or top == 0  # as large as can be
     assert abs((right - left) / (bottom - top) / (found.width / found.height) - 1) < 0.03
 
@@ -50,7 +52,8 @@ def test_picture_and_mask_show_the_same_part(factor: int, buckets: bool) -> None
     cut = frame(200, 120, 96, buckets)
     label_map = cut_ids(torch.from_numpy(ids)[None], cut)[0]
     picture = cut_picture(Image.fromarray(painted), (200, 120), cut, "picture")
-    assert picture.shape == (cut.height, cut.width, 3) and label_map.shape == picture.shape[:2]
+    assert picture.shape == (cut.height, cut.width, 3)
+    assert label_map.shape == picture.shape[:2]
     expected = torch.tensor(PALETTE)[label_map.long()] / 255
     wrong = ((picture - expected).abs().amax(-1) > 0.5).float().mean()
     assert float(wrong) < 0.02  # edges alone

@@ -51,7 +51,9 @@ def test_mm_celeba_has_its_captions_and_its_split(tmp_path: Path) -> None:
     assert detect(root) == "mm-celeba"
     assert [pair.name for pair in find_pairs(root, split="train")] == ["0", "2", "10"]
     (test,) = find_pairs(root, split="test")
-    assert test.name == "27000" and test.captions[0] == "Caption 0 of 27000." and len(test.captions) == 10
+    assert test.name == "27000"
+    assert test.captions[0] == "Caption 0 of 27000."
+    assert len(test.captions) == 10
     assert len(find_pairs(root)) == 4
 
 
@@ -78,7 +80,8 @@ def test_plain_folders_pair_by_stem_in_sub_folders_too(tmp_path: Path) -> None:
     (tmp_path / "captions/a/1.txt").write_text("Of a.")
     found = find_pairs(tmp_path)
     assert [(pair.name, pair.captions) for pair in found] == [("a/1", ("Of a.",)), ("b/1", ())]
-    assert found[0].face == tmp_path / "images/a/1.webp" and found[0].mask == tmp_path / "masks/a/1.png"
+    assert found[0].face == tmp_path / "images/a/1.webp"
+    assert found[0].mask == tmp_path / "masks/a/1.png"
 
 
 def test_places_can_be_named(tmp_path: Path) -> None:

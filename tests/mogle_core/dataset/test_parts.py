@@ -28,7 +28,8 @@ def test_later_parts_lie_over_earlier_ones(tmp_path: Path) -> None:
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
     ids = read_mask(tmp_path / "mask/2001.png").ids[0]
     assert [CLASS_NAMES[number] for number in ids[0, : len(ORDER)].tolist()] == list(ORDER)
-    assert int(ids[0, -1]) == CLASS_NAMES.index("cloth") and int(ids[20].max()) == 0
+    assert int(ids[0, -1]) == CLASS_NAMES.index("cloth")
+    assert int(ids[20].max()) == 0
 
 
 def test_it_resumes_where_it_stopped(tmp_path: Path) -> None:

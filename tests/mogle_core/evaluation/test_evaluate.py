@@ -120,7 +120,8 @@ def test_a_users_extractor(faces: Path, tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "my_metrics.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     own = load_extractor("inception", "my_metrics:mean_colour")
-    assert own.source == "my_metrics:mean_colour" and own.sha256 is None
+    assert own.source == "my_metrics:mean_colour"
+    assert own.sha256 is None
     paths = list(list_pictures(faces / "face").values())
     assert torch.equal(features(own.network, paths, batch=4), features(mean_colour, paths, batch=1))
     with pytest.raises(ValueError, match=r"no.module:name cannot be imported"):
@@ -138,10 +139,12 @@ def test_the_command_writes_the_report(
     assert main([*common, "--toy", "--out", str(out), "--detection", str(tmp_path / "scores.csv")]) == 0
     said = capsys.readouterr().out
     assert "| paper: mask and text | 22.24 | 10.87 | 0.477 | 2.44 | 26.32 | 0.7014 |" in said
-    assert "| **masked** |" in said and "–" not in said.split("**masked**")[1].split("\n")[0]
+    assert "| **masked** |" in said
+    assert "–" not in said.split("**masked**")[1].split("\n")[0]
     result = read_json(out / "result.json")
     assert result.figures["auc"] == 1
-    assert result.setup["pictures"] == 2 * FACES and result.setup["sizes"] == ["128x128"]
+    assert result.setup["pictures"] == 2 * FACES
+    assert result.setup["sizes"] == ["128x128"]
     assert len(result.setup["extractors"]["inception"]["sha256"]) == 64
     assert {"torch", "numpy"} <= set(result.setup["versions"])
     assert (out / "table.md").read_text() == markdown({"masked": result})

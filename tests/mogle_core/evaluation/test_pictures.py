@@ -28,7 +28,8 @@ def test_pairs_match_by_name_without_extension_and_seed(tmp_path: Path) -> None:
         "10@1": "10.jpg",
         "9@0": "9.jpg",
     }
-    assert subject("a@b@12") == "a@b" and subject("a@") == "a@"
+    assert subject("a@b@12") == "a@b"
+    assert subject("a@") == "a@"
 
 
 def test_what_has_no_partner_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,8 @@ from mogle_core.generation.jobs import Job, read_jobs, read_shard, seed_of, shar
 def test_seeds_depend_on_base_and_name_only() -> None:
     names = [str(number) for number in range(2000)]
     seeds = [seed_of(0, name) for name in names]
-    assert len(set(seeds)) == 2000 and all(0 <= seed < 2**53 for seed in seeds)
+    assert len(set(seeds)) == 2000
+    assert all(0 <= seed < 2**53 for seed in seeds)
     assert seed_of(1, "0") != seeds[0] == seed_of(0, "0")
 
 
@@ -53,7 +54,8 @@ def test_a_data_set_brings_its_captions(masks: Path, tmp_path: Path) -> None:
     assert [job.prompt for job in jobs] == [f"face {number}" for number in range(10)]
     assert {job.prompt for job in read_jobs(root, mode="mask")} == {""}
     text = read_jobs(root, mode="text")
-    assert {job.mask for job in text} == {None} and [job.seed for job in text] == [job.seed for job in jobs]
+    assert {job.mask for job in text} == {None}
+    assert [job.seed for job in text] == [job.seed for job in jobs]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])

@@ -89,7 +89,8 @@ def test_strength_0_is_the_base_model(backend: LocalBackend, orders: list[Order]
 def test_text_encoders_are_freed_before_the_transformer_loads(orders: list[Order]) -> None:
     backend = LocalBackend(toy_sources())
     backend.prepare([each.job.prompt for each in orders])
-    assert "_model" not in vars(backend.disk.text) and "models" not in vars(backend.disk)
+    assert "_model" not in vars(backend.disk.text)
+    assert "models" not in vars(backend.disk)
     stored = backend.texts.of(orders[0].job.prompt)
     assert "_model" not in vars(backend.disk.text), "kept from before"
     expected = load_world().text.encode([orders[0].job.prompt])

@@ -51,7 +51,8 @@ def test_existing_pictures_stay(masks: Path, tmp_path: Path, small: Settings) ->
     assert painter.made == [job.name for job in jobs[4:]]
     assert [outcome.status for outcome in found] == ["kept"] * 4 + ["made"] * 6
     assert before.items() <= pictures(output.folder).items()
-    assert painter.closed and len(list(outcomes(output.manifest))) == 10
+    assert painter.closed
+    assert len(list(outcomes(output.manifest))) == 10
 
 
 def test_pictures_of_other_settings_are_not_overwritten_unasked(masks: Path, tmp_path: Path, small: Settings) -> None:
@@ -102,7 +103,8 @@ def test_a_failure_is_recorded_and_the_rest_continues(masks: Path, tmp_path: Pat
     found = {outcome.name: outcome for outcome in outcomes(output.manifest)}
     assert {name for name, outcome in found.items() if outcome.status == "failed"} == {"1", "4", "8"}
     assert found["1"].error == "the brush broke"
-    assert "cannot be read" in (found["4"].error or "") and "8.png" in (found["8"].error or "")
+    assert "cannot be read" in (found["4"].error or "")
+    assert "8.png" in (found["8"].error or "")
     list(generate([jobs[1]], small, Painter(), output))
     assert statuses(output)["1"] == "made", "the last outcome counts"
 
@@ -112,7 +114,8 @@ def test_strict_stops_at_the_first(masks: Path, tmp_path: Path, small: Settings)
     painter = Painter(batch=1, broken=["3"])
     with pytest.raises(ValueError, match="3: the brush broke"):
         list(generate(jobs, small, painter, output))
-    assert painter.made == ["0", "1", "2", "3"] and painter.closed
+    assert painter.made == ["0", "1", "2", "3"]
+    assert painter.closed
     assert statuses(output) == {"0": "made", "1": "made", "2": "made", "3": "failed"}
 
 

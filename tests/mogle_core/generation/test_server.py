@@ -49,7 +49,8 @@ def test_a_mask_is_uploaded_once_in_the_palettes_colours(masks: Path, tmp_path: 
         (masks / f"{number}.png").write_bytes((masks / "0.png").read_bytes())
     with FakeComfy(noise) as server:
         made([server.url], masks, tmp_path / "out", small)
-        assert len(server.prompts) == 10 and len(server.uploads) == 1
+        assert len(server.prompts) == 10
+        assert len(server.uploads) == 1
         stored = server.uploads[0].split(b"\r\n\r\n")[-1].split(b"\r\n--")[0]
         assert {p["image"]["inputs"]["image"].startswith("mogle/") for p in server.prompts} == {True}
     (tmp_path / "mask.png").write_bytes(stored)
@@ -102,7 +103,8 @@ def test_without_a_mask_it_is_plain_flux() -> None:
     prompt = comfy_prompt(Job("a", "A face.", 3), Settings(), ComfyFiles(), None)
     assert not any(node["class_type"].startswith("MoGLE") for node in prompt.values())
     assert prompt["shift"]["inputs"]["model"] == ["unet", 0]
-    assert prompt["text"]["class_type"] == "FluxGuidance" and prompt["text"]["inputs"]["guidance"] == 3.5
+    assert prompt["text"]["class_type"] == "FluxGuidance"
+    assert prompt["text"]["inputs"]["guidance"] == 3.5
 
 
 def test_every_link_leads_to_a_node() -> None:
@@ -110,4 +112,5 @@ def test_every_link_leads_to_a_node() -> None:
         prompt = comfy_prompt(Job("a", "A face.", 3), Settings(), files, "a.png")
         links = [v for node in prompt.values() for v in node["inputs"].values() if isinstance(v, list)]
         assert all(source in prompt for source, _ in links)
-        assert prompt["gated"]["inputs"]["strength"] == 1.0 and prompt["sampler"]["inputs"]["seed"] == 3
+        assert prompt["gated"]["inputs"]["strength"] == 1.0
+        assert prompt["sampler"]["inputs"]["seed"] == 3

@@ -27,9 +27,11 @@ def test_png_holds_the_pixels_and_all_metadata(tmp_path: Path) -> None:
         assert json.loads(image.info["prompt"]) == {"3": {"class_type": "KSampler"}}, "what ComfyUI opens"
         prompt, settings = image.info["parameters"].split("\n")
         assert prompt == "Ein Gesicht, größer."
-        assert settings.startswith("Steps: 28, Sampler: Euler") and "Seed: 7, Size: 512x512" in settings
+        assert settings.startswith("Steps: 28, Sampler: Euler")
+        assert "Seed: 7, Size: 512x512" in settings
         whole = json.loads(image.info["mogle"])
-        assert whole["job"]["seed"] == 7 and whole["settings"]["guidance"] == 3.5
+        assert whole["job"]["seed"] == 7
+        assert whole["settings"]["guidance"] == 3.5
         assert "generated" in image.info["Software"]
         assert "trainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
     assert read_digest(tmp_path / "a.png") == "abc"

@@ -53,7 +53,8 @@ def test_the_judge_parses_its_native_size_unchanged(judge: Path) -> None:
 def test_any_size_is_parsed_at_its_size_and_each_picture_by_itself(judge: Path, size: tuple[int, int]) -> None:
     parser, photos = read_parser(judge), pictures(2, *size)
     found = parser(photos)
-    assert found.shape == (2, *size) and found.dtype == torch.uint8
+    assert found.shape == (2, *size)
+    assert found.dtype == torch.uint8
     assert torch.equal(found[1:], parser(photos[1:]))
     opaque = torch.cat((photos, torch.ones(2, *size, 1)), -1)
     assert torch.equal(parser(opaque), found)

@@ -13,7 +13,8 @@ def test_heat_rises_in_lightness_from_dark_to_light() -> None:
     shown = heat(torch.linspace(0, 1, 101)).double()
     lightness = shown @ torch.tensor([0.2126, 0.7152, 0.0722], dtype=torch.float64)
     assert (lightness.diff() > 0).all()
-    assert lightness[0] < 30 and lightness[-1] > 230
+    assert lightness[0] < 30
+    assert lightness[-1] > 230
 
 
 def test_a_scale_runs_from_0_at_the_bottom_up() -> None:
@@ -40,4 +41,5 @@ def test_words_are_written_and_wrapped() -> None:
     wrapped = label("", "one word after another until the line is full", (120, 100))
     assert ink(wrapped.crop((0, 30, 120, 100))) > 0
     titles = heads(["a", "b"], 50, 80)
-    assert titles.width == 210 and ink(titles.crop((0, 0, 50, titles.height))) == 0
+    assert titles.width == 210
+    assert ink(titles.crop((0, 0, 50, titles.height))) == 0

@@ -152,7 +152,8 @@ def _halfway(path: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW, str(path)], env=environment, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None and process.stdout.readline() == "half\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
     return process
 
 

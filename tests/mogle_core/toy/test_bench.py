@@ -45,12 +45,14 @@ def test_region_colour_counts_what_was_asked(world: World, held: FaceSet, monkey
 def test_recoloured_captions_change_one_word(held: FaceSet) -> None:
     for before, after in zip(held.captions, bench.recoloured(held, ["pink"] * len(held)), strict=True):
         words = [(a, b) for a, b in zip(before.split(), after.split(), strict=True) if a != b]
-        assert [b for _, b in words] == ["pink"] and "pink hair" in after
+        assert [b for _, b in words] == ["pink"]
+        assert "pink hair" in after
 
 
 def test_region_colour_runs(world: World, held: FaceSet) -> None:
     scores = bench.region_colour(world, held.first(1), options=SamplingOptions(1))
-    assert 0 <= scores["asked"] <= 1 and scores["there"] > 0
+    assert 0 <= scores["asked"] <= 1
+    assert scores["there"] > 0
 
 
 def test_region_control_at_strength_one_is_no_control(world: World, held: FaceSet) -> None:

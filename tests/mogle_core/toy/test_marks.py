@@ -55,7 +55,8 @@ def test_faces_follow_their_mask(masked: dict[str, float], unmasked: dict[str, f
 
 
 def test_words_keep_the_colour(masked: dict[str, float], unmasked: dict[str, float]) -> None:
-    assert masked["hair"] >= 0.75 and unmasked["hair"] >= 0.75
+    assert masked["hair"] >= 0.75
+    assert unmasked["hair"] >= 0.75
 
 
 def test_what_is_repainted_changes(world: World, held: FaceSet) -> None:

@@ -32,7 +32,8 @@ def test_latents_are_what_comfyui_s_format_makes_of_the_file() -> None:
     raw = vae.taesd_encoder(pictures)
     vae.normalise(vae.encode(pictures))
     latents = vae.encode(pictures)
-    assert abs(latents.mean()) < 1e-5 and abs(latents.std() - 1) < 1e-5
+    assert abs(latents.mean()) < 1e-5
+    assert abs(latents.std() - 1) < 1e-5
     comfy = raw / vae.vae_scale + vae.vae_shift
     assert torch.allclose(latents, (comfy - FLUX_SHIFT) * FLUX_SCALE)
     assert torch.allclose(vae.decode(latents), vae.taesd_decoder(raw), atol=1e-4)
@@ -41,7 +42,8 @@ def test_latents_are_what_comfyui_s_format_makes_of_the_file() -> None:
 def test_vae_file_names_are_taesd_s() -> None:
     names = set(ToyVAE().state_dict())
     assert {"vae_scale", "vae_shift", "taesd_encoder.14.weight", "taesd_decoder.1.weight"} <= names
-    assert "taesd_decoder.18.conv.4.bias" in names and "taesd_encoder.2.bias" not in names
+    assert "taesd_decoder.18.conv.4.bias" in names
+    assert "taesd_encoder.2.bias" not in names
     assert len(names) == 2 + 2 * 10 * 6 + (2 + 3 + 2) + (2 + 3 + 2)
 
 
@@ -50,7 +52,9 @@ def test_words() -> None:
     vocabulary = collect_vocabulary(["The hair.", "a hair"])
     assert vocabulary == ("<pad>", "<unk>", "a", "hair", "the")
     tokens = ToyText(vocabulary).tokenise(["The hair, dragon", "", "a " * 100])
-    assert tokens[0, :4].tolist() == [4, 3, 1, 0] and not tokens[1].any() and tokens.shape == (3, MAX_WORDS)
+    assert tokens[0, :4].tolist() == [4, 3, 1, 0]
+    assert not tokens[1].any()
+    assert tokens.shape == (3, MAX_WORDS)
 
 
 @torch.no_grad()
@@ -62,7 +66,8 @@ def test_a_prompt_s_context_depends_on_its_words_and_their_order_only() -> None:
     assert torch.allclose(alone[0], together[1], atol=1e-6)
     assert not torch.allclose(alone, text.encode(["blue hair red"])[0], atol=1e-3)
     assert torch.equal(text.encode(["dragon hair"])[0], text.encode(["unicorn hair"])[0])
-    assert alone.shape == (1, 16, 96) and pooled.shape == (1, 64)
+    assert alone.shape == (1, 16, 96)
+    assert pooled.shape == (1, 64)
 
 
 def test_the_judge_takes_any_size_and_any_batch() -> None:
@@ -70,11 +75,14 @@ def test_the_judge_takes_any_size_and_any_batch() -> None:
     judge = Judge().eval()
     pictures = torch.randint(256, (3, 32, 48, 3), dtype=torch.uint8)
     ids = parse(judge, pictures, batch=2)
-    assert ids.shape == (3, 32, 48) and ids.dtype == torch.uint8
+    assert ids.shape == (3, 32, 48)
+    assert ids.dtype == torch.uint8
     assert torch.allclose(describe(judge, pictures, batch=2), describe(judge, pictures), atol=1e-5)
 
 
 def test_a_set_of_faces_is_the_same_however_it_is_drawn() -> None:
     alone, both = draw_faces([5], size=32), draw_faces([4, 5], size=32, workers=2)
-    assert (both.pictures[1] == alone.pictures[0]).all() and both.captions[1] == alone.captions[0]
-    assert both.attributes[1] == alone.attributes[0] and (both.ids[1] == alone.ids[0]).all()
+    assert (both.pictures[1] == alone.pictures[0]).all()
+    assert both.captions[1] == alone.captions[0]
+    assert both.attributes[1] == alone.attributes[0]
+    assert (both.ids[1] == alone.ids[0]).all()

@@ -64,7 +64,8 @@ def test_moments(world: World, held: FaceSet) -> None:
     assert [moment.step for moment in moments] == [0, 1, 2]
     assert moments[0].sigma == 1 > moments[1].sigma > moments[2].sigma > 0
     for moment in moments:
-        assert moment.gates is not None and moment.gates.shape == (1, 64, 20)
+        assert moment.gates is not None
+        assert moment.gates.shape == (1, 64, 20)
         assert torch.allclose(moment.gates.sum(-1), torch.ones(1, 64))
 
 

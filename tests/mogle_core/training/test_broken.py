@@ -171,7 +171,8 @@ def test_a_broken_set_is_reported_before_anything_is_encoded(
     encoders = Encoders(PlainVAE(), PlainText())
     with pytest.raises(ValueError, match=expected):
         open_samples(settings, encoders)
-    assert encoders.vae.encoded == 0 and encoders.text.encoded == []  # type: ignore[attr-defined]
+    assert encoders.vae.encoded == 0
+    assert encoders.text.encoded == []  # type: ignore[attr-defined]
     assert not [path for path in (root / "cache").rglob("*") if path.is_file()]
 
 
@@ -185,7 +186,8 @@ def test_the_check_reports_the_same_of_a_set(
     path.write_text(config_toml(config(root)))
     assert main(["prepare", str(path), "--check"]) == 1
     told = capsys.readouterr()
-    assert re.search(f"error: .*{expected}", told.out) and "errors were found in" in told.err
+    assert re.search(f"error: .*{expected}", told.out)
+    assert "errors were found in" in told.err
 
 
 CONFIGURATIONS: list[tuple[str, str]] = [

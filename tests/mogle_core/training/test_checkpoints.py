@@ -38,7 +38,8 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         checkpoints.write(tmp_path, state(2), keep=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["newest.json", "step_00000001.pt"]
     found = checkpoints.newest(tmp_path)
-    assert found is not None and found.step == 1
+    assert found is not None
+    assert found.step == 1
 
 
 def test_the_newest_that_can_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -48,7 +49,8 @@ def test_the_newest_that_can_be_read(tmp_path: Path, caplog: pytest.LogCaptureFi
     cut.write_bytes(cut.read_bytes()[:-100])
     (tmp_path / "step_00000003.pt.partial").write_bytes(b"half")
     found = checkpoints.newest(tmp_path)
-    assert found is not None and found.step == 1
+    assert found is not None
+    assert found.step == 1
     assert "step_00000002.pt is cut" in caplog.text
     assert not list(tmp_path.glob("*.partial"))
     assert checkpoints.newest(tmp_path / "empty") is None

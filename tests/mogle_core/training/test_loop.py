@@ -129,7 +129,8 @@ def test_the_network_can_have_another_learning_rate() -> None:
 
 
 def test_the_learning_rate_over_the_steps() -> None:
-    assert share_of_rate(0, 100, 10, "constant") == 0.1 and share_of_rate(50, 100, 10, "constant") == 1
+    assert share_of_rate(0, 100, 10, "constant") == 0.1
+    assert share_of_rate(50, 100, 10, "constant") == 1
     for course in ("cosine", "linear"):
         assert share_of_rate(0, 100, 0, course) == 1
         assert share_of_rate(100, 100, 0, course) == pytest.approx(0.01)
@@ -139,7 +140,8 @@ def test_distributions_of_t() -> None:
     normal = torch.randn(4000, generator=generator(0, "normal", 0))
     assert torch.equal(timesteps(normal, 64, Times()), normal.sigmoid())
     uniform = timesteps(normal, 64, Times("uniform"))
-    assert abs(uniform.mean() - 0.5) < 0.02 and abs(uniform.var() - 1 / 12) < 0.005
+    assert abs(uniform.mean() - 0.5) < 0.02
+    assert abs(uniform.var() - 1 / 12) < 0.005
     # FLUX's shift of 1024 tokens multiplies the odds by exp(0.63).
     shifted = timesteps(normal, 1024, Times("flux_shift"))
     torch.testing.assert_close(shifted.logit() - normal, torch.full_like(normal, 0.63), atol=1e-3, rtol=0)
@@ -155,7 +157,9 @@ def test_dropping_all_masks_is_drawn_after_everything_else() -> None:
     from mogle_core.training.data.draws import DropRates
 
     without, with_ = (draw(generator(0, "x", 0), 64, 4, DropRates(all_masks=rate)) for rate in (0.0, 0.5))
-    assert torch.equal(without.noise, with_.noise) and torch.equal(without.drop_text, with_.drop_text)
+    assert torch.equal(without.noise, with_.noise)
+    assert torch.equal(without.drop_text, with_.drop_text)
     black = with_.drop_masks[:, 0]
-    assert with_.drop_masks[black].all() and 0.2 < black.float().mean() < 0.8
+    assert with_.drop_masks[black].all()
+    assert 0.2 < black.float().mean() < 0.8
     assert torch.equal(with_.drop_masks[~black], without.drop_masks[~black])

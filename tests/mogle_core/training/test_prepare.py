@@ -58,7 +58,8 @@ def test_training_reads_what_it_made(run: Path, capsys: pytest.CaptureFixture[st
     printed(capsys, str(run))
     samples = open_samples(load_config(run))
     batch = samples.batch([Pick(0, 0), Pick(2, 1)], torch.device("cpu"))
-    assert batch.x0.shape == (2, 16, 64) and batch.masks.shape == (2, 20, 16, 64)
+    assert batch.x0.shape == (2, 16, 64)
+    assert batch.masks.shape == (2, 20, 16, 64)
 
 
 def test_nothing_is_prepared_without_a_cache(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +82,8 @@ def test_part_masks_are_merged_first(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "run.toml"
     path.write_text(config_toml(config(root)))
     told = printed(capsys, str(path), "--check")
-    assert "2 label maps were merged" in told and "2 pairs in layout folders" in told
+    assert "2 label maps were merged" in told
+    assert "2 pairs in layout folders" in told
     ids = read_mask(root / "mask/0.png").ids[0]
     assert [int(ids[row, 30]) for row in (15, 40, 62)] == [13, 1, 0]
     assert "merged" not in printed(capsys, str(path), "--check")
@@ -94,7 +96,8 @@ def test_toy_faces_are_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [pair.name for pair in pairs] == ["00000", "00001", "00002"]
     for number, pair in enumerate(pairs):
         face = draw_face(7 + number, 64)
-        assert np.array_equal(read_picture(pair.face), face.picture) and pair.captions == (face.caption,)
+        assert np.array_equal(read_picture(pair.face), face.picture)
+        assert pair.captions == (face.caption,)
         assert np.array_equal(read_mask(pair.mask).ids[0].numpy(), face.ids)
     (out / "mine.txt").write_text("hello")
     assert main(["toy", "faces", str(out)]) == 1

@@ -35,7 +35,8 @@ def test_a_loss_that_is_not_finite_is_said_to_be_so(
     reports.measured(1, {"loss": loss, "seconds_per_step": 2.0})
     reports.close()
     event = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
-    assert event["loss"] is None and event["seconds_per_step"] == 2.0
+    assert event["loss"] is None
+    assert event["seconds_per_step"] == 2.0
     assert "loss not finite  2.00 s/step" in caplog.text
 
 

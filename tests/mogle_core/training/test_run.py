@@ -86,9 +86,12 @@ def test_files_of_a_run(run: Path) -> None:
 def test_the_file_describes_itself(run: Path) -> None:
     path = run / "my_toy_mogle.safetensors"
     found = weights.read(path)
-    assert found.network is not None and found.lora is not None
-    assert found.recipe.gate_timestep == "training" and found.recipe.resolution == 32
-    assert found.metadata["ss_steps"] == "4" and found.metadata["ss_network_dim"] == "8"
+    assert found.network is not None
+    assert found.lora is not None
+    assert found.recipe.gate_timestep == "training"
+    assert found.recipe.resolution == 32
+    assert found.metadata["ss_steps"] == "4"
+    assert found.metadata["ss_network_dim"] == "8"
     whole = path.read_bytes()
     after_header = whole[8 + int.from_bytes(whole[:8], "little") :]
     assert found.metadata["modelspec.hash_sha256"] == f"0x{hashlib.sha256(after_header).hexdigest()}"
@@ -121,7 +124,8 @@ def test_with_room_for_one_more_checkpoint_a_run_ends_with_its_newest_state(
         folder = disk / "my_toy_mogle"
         found = checkpoints.newest(folder / "checkpoints")
         assert not list(folder.rglob("*.partial"))
-        assert found is not None and found.step == (4 if room > 2 else 1)
+        assert found is not None
+        assert found.step == (4 if room > 2 else 1)
         assert status == 0
         ended = load_file(folder / "my_toy_mogle.safetensors")
     whole = load_file(run / "my_toy_mogle.safetensors")
@@ -137,7 +141,8 @@ def test_without_room_for_the_result_a_sentence_names_the_checkpoint(
         assert train(faces, disk, optimiser__ema=0.9, validation__every=0) == 1
         said = capsys.readouterr().err
         assert "Traceback" not in said
-        assert "The newest checkpoint is" in said and "step_00000004.pt" in said
+        assert "The newest checkpoint is" in said
+        assert "step_00000004.pt" in said
         folder = disk / "my_toy_mogle"
         assert not (folder / "my_toy_mogle.safetensors").exists()
         assert checkpoints.newest(folder / "checkpoints").step == 4
@@ -196,7 +201,8 @@ def test_a_dry_run_loads_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "paper", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "11,901,408,320 numbers in bf16" in said  # FLUX.1-dev's
-    assert "101,780 trainable numbers" in said and "14,487,808 trainable numbers in 343 pairs" in said
+    assert "101,780 trainable numbers" in said
+    assert "14,487,808 trainable numbers in 343 pairs" in said
     assert "no data set to count" in said
 
 
@@ -228,7 +234,8 @@ def test_at_flux_s_size_the_converted_pair_is_the_official_one(tmp_path: Path) -
     path = write_result(tmp_path / "face.safetensors", network, lora, TrainingConfig(), 4000, "data")
     pair, low_rank = convert([path], tmp_path, "official")
     tensors = torch.load(pair, weights_only=True)
-    assert len(tensors) == 90 and sum(tensor.numel() for tensor in tensors.values()) == 101_780
+    assert len(tensors) == 90
+    assert sum(tensor.numel() for tensor in tensors.values()) == 101_780
     with safe_open(low_rank, "pt") as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     modules = {"x_embedder"}
@@ -238,6 +245,7 @@ def test_at_flux_s_size_the_converted_pair_is_the_official_one(tmp_path: Path) -
     ):
         modules |= {f"{container}.{i}.{layer}" for i in range(count) for layer in layers.split()}
     assert set(shapes) == {f"transformer.{module}.lora_{letter}.weight" for module in modules for letter in "AB"}
-    assert len(shapes) == 686 and sum(a * b for a, b in shapes.values()) == 14_487_808
+    assert len(shapes) == 686
+    assert sum(a * b for a, b in shapes.values()) == 14_487_808
     assert shapes["transformer.transformer_blocks.3.ff.net.2.lora_A.weight"] == (4, 12288)
     assert shapes["transformer.single_transformer_blocks.9.proj_out.lora_B.weight"] == (3072, 4)

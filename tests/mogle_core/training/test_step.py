@@ -71,7 +71,8 @@ def test_trainables_stay_float32_under_autocast(
     with torch.autocast("cpu", torch.bfloat16):
         loss = step_loss(transformer, mogle, mask_lora, batch, draws, blanks)
     loss.backward()
-    assert loss.dtype == torch.float32 and abs(loss / exact - 1) < 0.02
+    assert loss.dtype == torch.float32
+    assert abs(loss / exact - 1) < 0.02
     assert {parameter.grad.dtype for parameter in mogle.parameters()} == {torch.float32}
 
 
@@ -83,8 +84,10 @@ def test_dropped_conditions_become_blanks_and_nothing_else_changes() -> None:
     assert torch.equal(changed.masks[0, 3], blanks.black)
     others = ~drop_masks
     assert torch.equal(changed.masks[others], batch.masks[others])
-    assert torch.equal(changed.context[0], batch.context[0]) and torch.equal(changed.context[1], blanks.context)
-    assert torch.equal(changed.pooled[1], blanks.pooled) and torch.equal(changed.x0, batch.x0)
+    assert torch.equal(changed.context[0], batch.context[0])
+    assert torch.equal(changed.context[1], blanks.context)
+    assert torch.equal(changed.pooled[1], blanks.pooled)
+    assert torch.equal(changed.x0, batch.x0)
 
 
 def test_the_full_mask_is_never_dropped_and_rates_hold() -> None:
@@ -94,7 +97,8 @@ def test_the_full_mask_is_never_dropped_and_rates_hold() -> None:
     assert abs(draws.drop_text.float().mean() - 0.1) < 0.02
     # t is a logistic-normal: its logit has mean 0 and deviation 1.
     logit = draws.t.logit()
-    assert abs(logit.mean()) < 0.06 and abs(logit.std() - 1) < 0.05
+    assert abs(logit.mean()) < 0.06
+    assert abs(logit.std() - 1) < 0.05
 
 
 def test_a_sample_s_draws_depend_on_its_number_only() -> None:
@@ -111,4 +115,5 @@ def test_a_fresh_lora_has_the_official_layers_and_changes_nothing(transformer: f
     official = set(load_file(GOLDEN / "pytorch_lora_weights.safetensors"))
     assert {name for name in lora.write(fresh) if not name.endswith(".alpha")} == official
     for update in fresh.low_rank().values():
-        assert not update.up.any() and update.down.any()
+        assert not update.up.any()
+        assert update.down.any()

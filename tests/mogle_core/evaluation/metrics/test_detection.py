@@ -55,7 +55,8 @@ def test_a_score_file(tmp_path: Path) -> None:
     file = tmp_path / "scores.csv"
     file.write_text("name,label,score\na,1,0.5\nb,0,-2e-1\n")
     scores, labels = read_scores(file)
-    assert scores.tolist() == [0.5, -0.2] and labels.tolist() == [1, 0]
+    assert scores.tolist() == [0.5, -0.2]
+    assert labels.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_clip_reads_pictures_and_captions(clip_folder: Path) -> None:
     with torch.no_grad():
         pictures, texts = network(PICTURES), network.texts(["a face", "another face " * 40])
         torch.testing.assert_close(network(PICTURES[1:2]), pictures[1:2], atol=1e-5, rtol=0)
-    assert pictures.shape == (3, 8) and texts.shape == (2, 8)
+    assert pictures.shape == (3, 8)
+    assert texts.shape == (2, 8)
     assert not torch.allclose(texts[0], texts[1])
 
 
@@ -134,7 +135,8 @@ def test_splices_preprocessing(dino_folder: Path) -> None:
 
 def test_a_folders_checksum_is_of_names_and_contents(dino_folder: Path, clip_folder: Path) -> None:
     first = load_extractor("dino", str(dino_folder))
-    assert first.sha256 is not None and first.sha256 == load_extractor("dino", str(dino_folder)).sha256
+    assert first.sha256 is not None
+    assert first.sha256 == load_extractor("dino", str(dino_folder)).sha256
     assert load_extractor("clip", str(clip_folder)).sha256 != first.sha256
     with pytest.raises(ValueError, match="expected 'clip'"):
         load_extractor("clip", str(dino_folder))
@@ -147,7 +149,8 @@ def test_image_reward_is_asked_for_each_pair(tmp_path: Path, monkeypatch: pytest
 
     class Package:
         def load(self, name: str, device: str, med_config: str) -> Package:
-            assert Path(name).name == "ImageReward.pt" and Path(med_config).is_file()
+            assert Path(name).name == "ImageReward.pt"
+            assert Path(med_config).is_file()
             return self
 
         def score(self, prompt: str, picture: Image.Image) -> float:

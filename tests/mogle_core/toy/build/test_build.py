@@ -49,7 +49,8 @@ def test_a_stopped_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 def test_the_schedule_rises_and_falls() -> None:
     rates = [schedule(step, PLAN) for step in range(PLAN.steps)]
-    assert rates[0] < rates[1] < rates[2] and rates[3:] == sorted(rates[3:], reverse=True)
+    assert rates[0] < rates[1] < rates[2]
+    assert rates[3:] == sorted(rates[3:], reverse=True)
     assert 0 < rates[-1] < 0.05
 
 
@@ -68,15 +69,18 @@ def test_mask_latents_are_those_of_the_exact_path() -> None:
     found = tokens[rows].float()
     assert (found - packed).abs().max() < 0.03 * packed.abs().max()  # bfloat16 against float32
     absent = [number for number in range(19) if not (faces.ids[0] == number).any()]
-    assert absent and not rows[0, [1 + number for number in absent]].any()
+    assert absent
+    assert not rows[0, [1 + number for number in absent]].any()
 
 
 def test_a_face_set_survives_its_file(tmp_path: Path) -> None:
     faces = draw_faces(range(2), size=32)
     write_faces(tmp_path / "faces.safetensors", faces)
     read = read_faces(tmp_path / "faces.safetensors")
-    assert (read.ids == faces.ids).all() and (read.pictures == faces.pictures).all()
-    assert read.captions == faces.captions and read.attributes == faces.attributes
+    assert (read.ids == faces.ids).all()
+    assert (read.pictures == faces.pictures).all()
+    assert read.captions == faces.captions
+    assert read.attributes == faces.attributes
 
 
 def test_an_unknown_stage_is_named() -> None:

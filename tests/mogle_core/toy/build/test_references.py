@@ -17,7 +17,8 @@ def chances(seed: int = 0) -> torch.Generator:
 
 def test_greys_rise_with_the_brightness() -> None:
     shown = greys(pictures(), chances())
-    assert shown.min() >= 0 and shown.max() <= 1
+    assert shown.min() >= 0
+    assert shown.max() <= 1
     assert torch.equal(shown[:, 0], shown[:, 2])
     for picture, grey in zip(pictures().mean(1).flatten(1), shown[:, 0].flatten(1), strict=True):
         assert (grey[picture.argsort()].diff() >= -1e-6).all()

@@ -34,9 +34,12 @@ def test_ids_are_those_of_the_label_table() -> None:
 
 def test_shapes_and_types(faces: list[Face]) -> None:
     for face in faces[:5]:
-        assert face.ids.shape == (128, 128) and face.ids.dtype == np.uint8
-        assert face.picture.shape == (128, 128, 3) and face.picture.dtype == np.uint8
-        assert face.ids.flags.c_contiguous and face.picture.flags.c_contiguous
+        assert face.ids.shape == (128, 128)
+        assert face.ids.dtype == np.uint8
+        assert face.picture.shape == (128, 128, 3)
+        assert face.picture.dtype == np.uint8
+        assert face.ids.flags.c_contiguous
+        assert face.picture.flags.c_contiguous
 
 
 SOMETIMES = {"eye_g", "mouth", "hat", "ear_r", "neck_l"}
@@ -112,7 +115,8 @@ def test_a_turned_head_shifts_its_features_and_hides_the_far_ear(faces: list[Fac
 
 def test_eyes_lie_where_aligned_portraits_have_them(faces: list[Face]) -> None:
     rows = [np.nonzero((face.ids == 4) | (face.ids == 5))[0].mean() / 128 for face in faces]
-    assert abs(np.mean(rows) - 0.465) < 0.02 and max(np.abs(np.array(rows) - 0.465)) < 0.05
+    assert abs(np.mean(rows) - 0.465) < 0.02
+    assert max(np.abs(np.array(rows) - 0.465)) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,8 @@ def test_the_caption_states_the_colours(faces: list[Face]) -> None:
         assert said.lipstick is None or f"{said.lipstick} lipstick" in caption
         assert said.hat is None or f"{said.hat_colour} {said.hat}" in caption
         assert ("is not smiling" in caption) != said.smiling
-        assert " a orange" not in caption and caption.endswith(".")
+        assert " a orange" not in caption
+        assert caption.endswith(".")
 
 
 def test_the_hairs_mean_colour_is_the_stated_one(faces: list[Face]) -> None:

@@ -57,9 +57,11 @@ def test_its_settings_are_the_training_settings(tmp_path: Path) -> None:
     for section in ("optimiser", "timesteps", "drop", "loop"):
         ours = getattr(config, section).model_dump(exclude={"checkpoint_every"})
         assert ours == getattr(paper, section).model_dump(exclude={"checkpoint_every"})
-    assert config.loop.checkpoint_every == 1000 and config.validation.every == 100
+    assert config.loop.checkpoint_every == 1000
+    assert config.validation.every == 100
     assert (config.lora.rank, config.lora.alpha) == (4, 4)
-    assert str(config.data.root) == "data/mmcelebahq" and config.data.resolution == (512,)
+    assert str(config.data.root) == "data/mmcelebahq"
+    assert config.data.resolution == (512,)
     assert config.model.t5xxl == "checkpoints/FLUX.1-dev/text_encoder_2"
     assert (str(config.output.folder), config.output.name) == ("runs", "face-mogle")
 

@@ -38,7 +38,9 @@ def test_changes_on_top_are_toml_values_or_plain_strings() -> None:
     sets = ["loop.steps=20", "output.name=mine", "data.resolution=[256, 512]", "data.flip=true", "data.root=/x/y z"]
     config = load_config("toy", [*sets, "data.loss_weights.hair=2", "model.init = a=b.safetensors"])
     assert (config.loop.steps, config.output.name, config.data.resolution) == (20, "mine", (256, 512))
-    assert config.data.flip and str(config.data.root) == "/x/y z" and config.data.loss_weights == {"hair": 2.0}
+    assert config.data.flip
+    assert str(config.data.root) == "/x/y z"
+    assert config.data.loss_weights == {"hair": 2.0}
     assert str(config.model.init) == "a=b.safetensors"
 
 

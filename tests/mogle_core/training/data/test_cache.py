@@ -80,7 +80,9 @@ def counted(settings: TrainingConfig) -> tuple[int, list[str]]:
 def test_everything_is_encoded_once_and_never_again(tmp_path: Path) -> None:
     settings = config(write_set(tmp_path), loop={"steps": 30})
     pictures, texts = counted(settings)
-    assert pictures > 6 and len(texts) == len(set(texts)) and "" in texts
+    assert pictures > 6
+    assert len(texts) == len(set(texts))
+    assert "" in texts
     assert texts.count("A face.") == 1  # six pictures share it
     assert counted(settings) == (0, [])
 
@@ -97,7 +99,8 @@ def test_the_plan_is_what_is_encoded_and_its_bytes_are_the_files(tmp_path: Path)
         with safe_open(path, "pt") as file:
             tensors = [file.get_tensor(name) for name in file.keys() if name != "keys"]  # noqa: SIM118
         stored[path.name.split("-")[0]] += sum(tensor.nbytes for tensor in tensors)
-    assert stored == sizes and all(stored.values())
+    assert stored == sizes
+    assert all(stored.values())
 
 
 def test_only_what_the_run_shows_is_planned(tmp_path: Path) -> None:
@@ -124,7 +127,9 @@ def test_held_out_pairs_are_planned_whole(tmp_path: Path) -> None:
         write_set(tmp_path), data={"flip": True}, loop={"steps": 1, "batch": 1}, validation={"every": 1, "pairs": 2}
     )
     needs = needs_of(settings, find_items(settings.data))
-    assert needs.sides[[1, 4]].all() and needs.texts[3:6].all() and needs.texts[12:15].all()
+    assert needs.sides[[1, 4]].all()
+    assert needs.texts[3:6].all()
+    assert needs.texts[12:15].all()
 
 
 def test_a_longer_run_adds_only_its_new_samples(tmp_path: Path) -> None:
@@ -132,7 +137,8 @@ def test_a_longer_run_adds_only_its_new_samples(tmp_path: Path) -> None:
     first = counted(config(root, loop={"steps": 1}))
     more = counted(config(root, loop={"steps": 200}))
     whole = counted(config(write_set(tmp_path / "other", 8), loop={"steps": 200}))
-    assert 0 < first[0] < whole[0] and first[0] + more[0] == whole[0]
+    assert 0 < first[0] < whole[0]
+    assert first[0] + more[0] == whole[0]
     assert sorted(first[1] + more[1]) == sorted(whole[1])
 
 
@@ -151,7 +157,8 @@ def test_another_encoder_or_picture_has_another_key_and_a_moved_set_the_same(tmp
     counted(settings)
     other = Encoders(PlainVAE(fingerprint="another"), PlainText())
     open_samples(settings, other)
-    assert other.vae.encoded > 0 and not other.text.encoded  # type: ignore[attr-defined]
+    assert other.vae.encoded > 0
+    assert not other.text.encoded  # type: ignore[attr-defined]
     moved = root.rename(tmp_path / "b")
     assert counted(config(moved, loop={"steps": 30})) == (0, [])
     (moved / "images/3.png").write_bytes((moved / "images/2.png").read_bytes())
@@ -168,7 +175,8 @@ def test_an_encoder_that_fails_costs_only_its_own_batch(fails_after: int, tmp_pa
     with pytest.raises(RuntimeError, match="the encoder failed"):
         open_samples(settings, failing)
     kept = sum(len(safe_open(path, "pt").get_slice("keys")[:]) for path in shards(tmp_path))
-    assert kept <= fails_after and kept > fails_after - 8  # a batch is 8
+    assert kept <= fails_after
+    assert kept > fails_after - 8  # a batch is 8
     assert not [path for path in shards(tmp_path) if path.suffix != ".safetensors"]
     pictures, texts = counted(settings)
     assert (pictures + kept, sorted(texts)) == (whole[0], sorted(whole[1]))
@@ -211,7 +219,8 @@ def test_a_killed_process_leaves_whole_files_and_the_next_goes_on(tmp_path: Path
     before = sum(1 for path in store.verify())  # each against its checksum
     pictures, _ = counted(settings)
     whole, _ = counted(config(write_set(tmp_path / "other", 30), loop={"steps": 200}))
-    assert before >= 3 and 0 < pictures < whole
+    assert before >= 3
+    assert 0 < pictures < whole
     assert not list((root / "cache/shards").glob("*.partial"))
     assert counted(settings) == (0, [])
 
@@ -314,7 +323,9 @@ def test_a_store_gives_back_what_it_was_given(where: str, tmp_path: Path) -> Non
         store.add("faces", name, row)
     store.flush()
     places = store.finder()(stacked([*rows, key("thing", "other")]))
-    assert places[-1] == -1 and (places[:-1] >= 0).all() and len(set(places.tolist())) == 10
+    assert places[-1] == -1
+    assert (places[:-1] >= 0).all()
+    assert len(set(places.tolist())) == 10
     for place, row in zip(places, rows.values(), strict=False):
         assert torch.equal(store.read(int(place))["mean"], row["mean"])
 
@@ -325,7 +336,8 @@ def test_a_plan_is_read_back_equal(tmp_path: Path) -> None:
     plan.save(tmp_path / "plan.safetensors")
     again = Plan.load(tmp_path / "plan.safetensors")
     for name, part in vars(plan).items():
-        assert np.array_equal(getattr(again, name), part) and getattr(again, name).dtype == part.dtype
+        assert np.array_equal(getattr(again, name), part)
+        assert getattr(again, name).dtype == part.dtype
 
 
 def test_where_memory_is_short_batches_are_halved() -> None:
@@ -338,7 +350,8 @@ def test_where_memory_is_short_batches_are_halved() -> None:
         return [{"length": torch.tensor(len(text))} for text in batch]
 
     rows = in_halves(encode, ["a" * n for n in range(8)])
-    assert [int(row["length"]) for row in rows] == list(range(8)) and sizes == [8, 4, 2, 2, 4, 2, 2]
+    assert [int(row["length"]) for row in rows] == list(range(8))
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
 
 
 def test_memory_needs_no_folder(tmp_path: Path) -> None:
@@ -347,4 +360,5 @@ def test_memory_needs_no_folder(tmp_path: Path) -> None:
     items, encoders = find_items(settings.data), plain_encoders()
     plan = make_plan(settings, items, encoders)
     fill(plan.missing(store), items, encoders, store, settings.data, torch.float32)
-    assert not any(plan.missing(store).counts().values()) and not (tmp_path / "cache").exists()
+    assert not any(plan.missing(store).counts().values())
+    assert not (tmp_path / "cache").exists()

@@ -44,7 +44,8 @@ def test_where_the_cache_is_changes_nothing(dtype: str, tmp_path: Path) -> None:
         for where in ("disk", "memory", "none")
     }
     disk = each["disk"]
-    assert len(disk.grids) == 12 and len(set(disk.grids)) > 2
+    assert len(disk.grids) == 12
+    assert len(set(disk.grids)) > 2
     schedule = Schedule(disk.grids, 3, 5)
     for step in (0, 1, 7, 30):
         picks = schedule.step(step)
@@ -94,7 +95,8 @@ def test_a_batch_is_what_the_encoders_say_of_picture_masks_and_caption(tmp_path:
     masks = encoders.vae.encode(Decoupled(ids).mask_images(0)).mean
     caption = find_items(settings.data)[4].pair.captions[choose(settings.data, 5, 11, 3).caption]
     context, pooled = encoders.text.encode([caption])
-    assert batch.grid == (4, 4) and batch.loss_weights is None
+    assert batch.grid == (4, 4)
+    assert batch.loss_weights is None
     for ours, theirs in zip(parts(batch), (pack(face), pack(masks)[None], context, pooled), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -117,7 +119,8 @@ def test_latents_are_drawn_from_the_distribution_by_the_samples_number(tmp_path:
     root = write_set(tmp_path)
     sampled, mean = opened(config(root)), opened(config(root, data={"latents": "mean"}))
     first, again, other = (sampled.batch([Pick(0, number)], CPU).x0 for number in (3, 3, 4))
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
     centre = mean.batch([Pick(0, 3)], CPU).x0
     many = torch.cat([sampled.batch([Pick(0, number)], CPU).x0 for number in range(400)])
     assert float((many.mean(0) - centre[0]).abs().mean()) < 0.05
@@ -139,7 +142,8 @@ def test_a_dropped_mask_is_an_absent_classes_constant_to_the_bit(tmp_path: Path)
     picks = [Pick(0, 0), Pick(1, 1)]
     batch, blanks = samples.batch(picks, CPU), samples.blanks((4, 4), CPU)
     hat = 1 + 14
-    assert torch.equal(batch.masks[0, hat], blanks.black) and torch.equal(batch.masks[1, hat], blanks.black)
+    assert torch.equal(batch.masks[0, hat], blanks.black)
+    assert torch.equal(batch.masks[1, hat], blanks.black)
     skin = 1 + 1
     assert not torch.equal(batch.masks[0, skin], blanks.black)
     draws = draw_samples(0, "train", [0, 1], 16, DropRates(text=1.0, local_mask=1.0))
@@ -152,7 +156,8 @@ def test_a_dropped_mask_is_an_absent_classes_constant_to_the_bit(tmp_path: Path)
 def test_loss_weights_are_the_mean_of_a_tokens_pixels(tmp_path: Path) -> None:
     samples = opened(config(write_set(tmp_path), data={"loss_weights": {"hair": 3.0}}))
     weights = samples.batch([Pick(0, 0)], CPU).loss_weights
-    assert weights is not None and weights.shape == (1, 16)
+    assert weights is not None
+    assert weights.shape == (1, 16)
     # Hair is the uppermost 12 of 64 rows: three quarters of the first row of tokens.
     torch.testing.assert_close(weights.view(4, 4)[0], torch.full((4,), 0.75 * 3 + 0.25))
     assert torch.equal(weights.view(4, 4)[1:], torch.ones(3, 4))
@@ -161,7 +166,8 @@ def test_loss_weights_are_the_mean_of_a_tokens_pixels(tmp_path: Path) -> None:
 def test_held_out_pairs_are_spread_and_never_trained_on(tmp_path: Path) -> None:
     settings = config(write_set(tmp_path, 6), validation={"every": 5, "pairs": 2})
     training, held = split_items(6, settings.validation)
-    assert sorted(training + held) == list(range(6)) and held == [1, 4]
+    assert sorted(training + held) == list(range(6))
+    assert held == [1, 4]
     samples = opened(settings)
     assert (samples.training, samples.held_out) == (training, held)
     with pytest.raises(DatasetError, match=r"validation\.pairs holds 2 of them out"):
@@ -173,7 +179,8 @@ def test_pairs_without_captions_are_trained_with_the_empty_prompt(tmp_path: Path
     (root / "captions.json").write_text("{}")
     samples = opened(config(root))
     batch, blanks = samples.batch([Pick(0, 0)], CPU), samples.blanks((4, 4), CPU)
-    assert torch.equal(batch.context[0], blanks.context) and torch.equal(batch.pooled[0], blanks.pooled)
+    assert torch.equal(batch.context[0], blanks.context)
+    assert torch.equal(batch.pooled[0], blanks.pooled)
 
 
 def test_captions_are_picked_evenly_or_always_the_first(tmp_path: Path) -> None:

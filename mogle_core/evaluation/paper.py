@@ -1,4 +1,4 @@
-"""The paper's tables, which a result is set beside (arXiv 2509.00428, Tables 1 and 2)."""
+"""The paper's tables, for comparison with a result (arXiv 2509.00428, Tables 1 and 2)."""
 
 from __future__ import annotations
 

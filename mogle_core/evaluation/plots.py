@@ -1,4 +1,4 @@
-"""Pictures of a result: IoU of each class, how scores are distributed, and the best and worst beside their masks."""
+"""Plots of a result: IoU of each class, histograms of the scores, and the best and worst pictures with their masks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CELL, HEAD = 192, 22
 
 
 def plot(result: Result, folder: Path) -> list[Path]:
-    """Class bars and one histogram of each score that pictures have; what the result lacks is left out."""
+    """Bars for the classes, and a histogram of each score of single pictures, if the result has them."""
     figure = importlib.import_module("matplotlib.figure").Figure
     written = []
     if result.per_class:

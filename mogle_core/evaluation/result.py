@@ -30,7 +30,7 @@ def write_json(result: Result, path: Path) -> None:
 
 
 def read_json(path: Path) -> Result:
-    """Raises ValueError for what is no result."""
+    """Raises ValueError if the file is not a result."""
     try:
         return Result(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:

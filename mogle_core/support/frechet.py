@@ -19,7 +19,7 @@ class Gaussian:
 
     @classmethod
     def of(cls, features: Tensor, block: int = 1024) -> Gaussian:
-        """Of features (N, F), of which `block` rows at a time are in float64."""
+        """Of features (N, F); `block` rows at a time are converted to float64."""
         return reduce(cls.joined, (cls._of_block(rows) for rows in torch.split(features, block)))
 
     @classmethod
@@ -29,7 +29,7 @@ class Gaussian:
         return cls(len(rows), mean, (rows - mean).T @ (rows - mean))
 
     def joined(self, other: Gaussian) -> Gaussian:
-        """Of both sets together (Chan et al., 1983), to rounding the same as of all features at once."""
+        """Of both sets together (Chan et al., 1983); equal, up to rounding, to that of all features at once."""
         count = self.count + other.count
         apart = other.mean - self.mean
         spread = torch.outer(apart, apart) * (self.count * other.count / count)

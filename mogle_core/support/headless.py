@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def headless() -> Iterator[None]:
-    """A sentence for a package that only the extra `headless` brings, such as OpenCV."""
+    """Turn the lack of a package that the extra `headless` installs, such as OpenCV, into a sentence."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Running out of memory, as the several backends of torch say it."""
+"""Recognising that memory ran out, for all backends of torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the machine has no memory left; some backends only say so in words."""
+    """Whether a device or the machine ran out of memory. Some backends say so only in the message."""
     named = isinstance(error, (torch.OutOfMemoryError, MemoryError))
     return named or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())

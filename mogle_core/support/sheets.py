@@ -1,4 +1,4 @@
-"""Sheets of pictures with words beside them: what the demo's contact sheet and the gate maps are laid out with."""
+"""Sheets of pictures with text, for the demo's contact sheet and for gate maps."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def label(title: str, text: str, size: tuple[int, int]) -> Image.Image:
 
 
 def heads(titles: Sequence[str], first: int, width: int) -> Image.Image:
-    """A line of titles, `width` pixels from one to the next, from `first` on."""
+    """A row of titles: the first begins at pixel `first`, each next one `width` pixels to its right."""
     line = Image.new("RGB", (first + width * len(titles), _LINE + GAP), PAPER)
     for number, title in enumerate(titles):
         place = (first + width * number, GAP - 2)

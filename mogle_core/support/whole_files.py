@@ -101,7 +101,7 @@ def copy_whole(source: Path, target: Path) -> None:
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether a writing failed for lack of space.
 
-    safetensors says so only in words. torch raises an error of its own over the one of the file that it writes to.
+    safetensors says so only in its message. torch raises another error over that of the file it writes to.
     """
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None

@@ -1,1 +1,1 @@
-"""Training Face-MoGLE: what is drawn, one step, and where it starts from."""
+"""Training Face-MoGLE. `run.py` is a whole run, `loop.py` its steps, `step.py` the loss, `data/` the batches."""

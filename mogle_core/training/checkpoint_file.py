@@ -26,15 +26,15 @@ _DIGEST = 64
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that a run cannot go on from; the message says why and what to do."""
+    """A checkpoint that a run cannot resume from; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that a run goes on from. Everything random is drawn by number and needs no state.
+    """The state that a run resumes from. Everything random is drawn by number and needs no state.
 
     step: optimiser steps taken. trained, average: by group (`lora`, `network`), a vector each; the average is
-        empty where none is kept. optimiser: its state_dict. skipped: steps left out for a gradient that was
+        empty if the run computes none. optimiser: its state_dict. skipped: steps left out for a gradient that was
         not finite. config: the resolved TOML. fingerprint: of the data. versions: of what computed it.
     trains: what is trained, as `Trainables.description` says it; empty in files from before it was stored.
     parent, digest: the digests of the checkpoint before this one, and of this one's file; empty where there is

@@ -92,7 +92,7 @@ def make_room(folder: Path) -> bool:
 
 
 def fits(folder: Path, bytes_: int) -> float:
-    """How many files of so many bytes `folder`'s disk still takes."""
+    """How many files of `bytes_` bytes have room on the disk of `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     return shutil.disk_usage(folder).free / bytes_
 
@@ -134,7 +134,7 @@ def _begin_branch(folder: Path, state: State) -> None:
     for link in reversed(left):  # the newest first: whenever a kill comes, the folder holds one chain
         link.path.rename(aside / link.path.name)
     names = ", ".join(link.path.name for link in left)
-    logger.warning("%s: this run goes on from an earlier step, so they are kept in %s.", names, aside)
+    logger.warning("%s: this run goes on from an earlier step, so they were moved to %s.", names, aside)
 
 
 def _before(present: list[Link], state: State) -> list[Link]:

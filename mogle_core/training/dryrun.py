@@ -1,4 +1,4 @@
-"""What a run would need, from shapes alone: nothing is loaded, and nothing is computed but shapes."""
+"""The memory and disk space of a run, computed from shapes alone: no weights are loaded."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class _Counter:
         # Flash attention, which a GPU uses, never has the (tokens, tokens) of the meta device's.
         square = tensor.ndim > 2 and tensor.shape[-1] == self.sequence
         if storage._cdata not in self.weights and storage._cdata not in self.seen and not square:
-            self.seen[storage._cdata] = storage  # kept, so that its address stays its own
+            self.seen[storage._cdata] = storage  # referenced, so that its address is not used again
             self.total += storage.nbytes()
         return tensor
 
@@ -205,11 +205,11 @@ def _memory(found: Needs) -> Iterator[str]:
 
 
 PRESENT = 13
-"""Mask pictures that a face has of its own: the full one and a dozen classes; the absent ones share one."""
+"""Distinct mask pictures of a face: the full one and a dozen classes. All absent classes share one."""
 
 
 def _cache(config: TrainingConfig, params: FluxParams, sizes: Sizes) -> Iterator[str]:
-    """What the cache of this run takes, at most: the same pictures and captions are kept once."""
+    """The largest size of this run's cache; equal pictures and captions are stored once."""
     from .data.cache.plan import needs_of
     from .data.items import find_items
 

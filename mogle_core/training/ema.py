@@ -1,4 +1,4 @@
-"""The running average of weights, which is often the better checkpoint than their last values."""
+"""The running average of the weights, which is often a better result than their last values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def decay_at(step: int, decay: float) -> float:
-    """The decay after this step, from 0: short at first, so that the start is soon forgotten."""
+    """The decay after this step, counted from 0. It is small at first, so that the start has little weight."""
     return min(decay, (1 + step) / (10 + step))
 
 

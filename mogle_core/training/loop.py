@@ -1,7 +1,7 @@
 """The training loop: what one step does, and when a checkpoint, a report or a validation is due.
 
-Everything random belongs to a step's or a sample's number, so a run that goes on from a checkpoint, or is spread
-over other processes, takes the same steps.
+Everything random depends on a step's or a sample's number alone, so a run takes the same steps after it is resumed
+from a checkpoint, and with any number of processes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STREAM = "train"
 
 
 class Watcher(Protocol):
-    """Who is told how the run goes."""
+    """Receives the numbers and events of a run."""
 
     def measured(self, step: int, values: Mapping[str, float]) -> None: ...
 
@@ -51,7 +51,7 @@ class Watcher(Protocol):
 
 
 class Trainer:
-    """The run's models, data and optimiser, and how far it is."""
+    """The run's models, data and optimiser, and the number of steps taken."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Trainer:
         """
         Args:
             pairs: which of the samples' pairs are trained on.
-            overfit: every pair keeps its noise, its time and its conditions, so that the loss can go to zero.
+            overfit: every pair always has the same noise, time and conditions, so that the loss can go to zero.
         """
         self.config, self.flux, self.trainables, self.samples = config, flux, trainables, samples
         self.processes = processes or Processes()
@@ -96,7 +96,7 @@ class Trainer:
         return loss, norm
 
     def picks(self, step: int) -> list[Pick]:
-        """Which pairs a step learns from, and the numbers that their draws belong to."""
+        """The pairs that a step learns from, and the sample numbers that their draws depend on."""
         found = [replace(pick, pair=self.pairs[pick.pair]) for pick in self.schedule.step(step)]
         return [replace(pick, sample=pick.pair) for pick in found] if self.overfit else found
 
@@ -140,7 +140,7 @@ class Trainer:
         )
 
     def restore(self, state: State) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
             CheckpointError: it was made with other data or another configuration, or trains other tensors.
@@ -173,7 +173,7 @@ def parts_of(picks: Sequence[Pick], count: int) -> list[Sequence[Pick]]:
 
 @dataclass(frozen=True)
 class Due:
-    """What happens beside the steps. folder: of the checkpoints. validate: called with the step when due."""
+    """What else a run does. folder: of the checkpoints. validate: called with the step when it is due."""
 
     folder: Path
     validate: Callable[[int], None] | None = None

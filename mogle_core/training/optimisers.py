@@ -1,4 +1,4 @@
-"""The optimisers, how the learning rate runs over the steps, and a step that a broken gradient does not take."""
+"""The optimisers, the course of the learning rate, and a step that is skipped if the gradient is not finite."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def careful_step(optimiser: torch.optim.Optimizer, finite: Tensor) -> None:
 
 
 def step_size(optimiser: torch.optim.Optimizer) -> float:
-    """What a person watches: Prodigy's estimate times the rate, else the rate."""
+    """The step size to report: Prodigy's estimate times the rate, or the rate."""
     group = optimiser.param_groups[0]
     return float(group["lr"] * group.get("d", 1.0))

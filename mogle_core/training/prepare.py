@@ -65,7 +65,7 @@ def merge_if_needed(data: Data) -> Iterator[str]:
     """Make label maps of CelebAMask-HQ's part masks, where a data set has these and no masks."""
     parts = data.root / FOLDER
     names = (data.masks,) if data.masks else {name for places in LAYOUTS.values() for name in places.masks}
-    # Once begun, go on: `merge_parts` leaves what is there.
+    # If merging was interrupted, it continues: `merge_parts` skips the files that exist.
     begun = data.root / (data.masks or Path("mask"))
     if parts.is_dir() and (begun.is_dir() or not any((data.root / name).is_dir() for name in names)):
         count = merge_parts(parts, begun)
@@ -123,7 +123,7 @@ def _described(plan: Plan, missing: Plan, encoders: Encoders, dtype: torch.dtype
 
 
 def _duration(missing: Plan, encoders: Encoders) -> str:
-    """By timing a few encodes of each kind that is missing."""
+    """An estimate, from the time of a few encodes of each kind that is missing."""
     counts = missing.counts()
     pictures = counts["faces"] + counts["masks"]
     seconds = 0.0
@@ -148,7 +148,7 @@ def _each(encode: Callable[[], object]) -> float:
 
 
 def readable(size: float) -> str:
-    """Bytes as a person says them."""
+    """Bytes in the unit that suits them."""
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.4g} {unit}"

@@ -1,4 +1,4 @@
-"""The processes that train together: which share of a step is whose, and how their gradients meet."""
+"""The processes that train together: their shares of a step, and the sum of their gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Item = TypeVar("_Item")
 class Processes:
     """This process among `count`; started by `accelerate launch` or torchrun, or alone.
 
-    hosts: the CPU group in which they agree on small things without waiting for a GPU.
+    hosts: a CPU group, in which they exchange flags without waiting for a GPU.
     """
 
     rank: int = 0
@@ -44,7 +44,7 @@ class Processes:
                 dist.all_reduce(tensor)
 
     def any(self, here: bool) -> bool:
-        """Whether it is so in any of them; all must ask at the same place."""
+        """Whether `here` is true in any process; all must call this at the same place."""
         if self.count == 1:
             return here
         flag = torch.tensor(int(here))
@@ -57,7 +57,7 @@ class Processes:
 
 
 def join_processes() -> Processes:
-    """Meet the other processes that a launcher has started, by accelerate; alone without a launcher."""
+    """Join the processes that a launcher has started, by accelerate. Without a launcher there is one."""
     from accelerate import PartialState
 
     devices = (torch.cuda, torch.xpu, torch.backends.mps)
@@ -76,12 +76,12 @@ class StopRequest:
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         self.asked = True
-        signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+        signal.signal(number, signal.SIG_DFL)  # the second signal stops the process at once
 
 
 @contextmanager
 def stoppable() -> Iterator[StopRequest]:
-    """SIGINT and SIGTERM are remembered instead of acted upon, so that a step can be finished and saved."""
+    """Inside, SIGINT and SIGTERM only set a flag, so that the step can be finished and saved."""
     request = StopRequest()
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress bar, a file of events, and the trackers that were asked for."""
+"""The reports of a run: a progress bar, a file of events, and the configured trackers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reports:
         self.event("started", step=step)
 
     def measured(self, step: int, values: Mapping[str, float]) -> None:
-        """The numbers of a step: onto all of them."""
+        """Report the numbers of a step to all of them."""
         values = {**values, "memory_mib": peak_memory() / 2**20}
         self.event("step", step=step, **{name: _short(value) for name, value in values.items()})
         self._track(step, values)

@@ -1,4 +1,4 @@
-"""What a run leaves: one .safetensors of network and LoRA, whose metadata says how it came about."""
+"""A run's result: one .safetensors with network and LoRA; its metadata say how they were trained."""
 
 from __future__ import annotations
 

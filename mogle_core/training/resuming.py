@@ -1,4 +1,4 @@
-"""What may change between a checkpoint and the run that goes on from it."""
+"""What may change in the configuration between a checkpoint and the run that resumes from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAY_CHANGE = (
     "model.base_dtype", "model.offload_blocks", "model.gradient_checkpointing", "model.compile",
     "validation.seed", "validation.steps", "validation.guidance", "output",
     "cache.where", "cache.folder", "cache.shard_bytes",
-    # Where the data is. That it is the same data is told by its fingerprint.
+    # Where the data is. The fingerprint shows whether it is the same data.
     "data.root", "data.images", "data.masks", "data.captions", "data.layout",
 )  # fmt: skip
 """Keys, or whole sections, of the configuration. Every other key must be as it was."""

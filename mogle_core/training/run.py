@@ -1,4 +1,4 @@
-"""A whole run: its folder, its models and data, the loop, and what it leaves."""
+"""A whole run: its folder, its models and data, the loop, and its result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a run's files are."""
+    """The paths of a run's files."""
 
     root: Path
     name: str
@@ -69,19 +69,19 @@ class Folder:
 
 
 def train(config: TrainingConfig, overfit: int = 0) -> Path | None:
-    """Run, or go on; the result's path, or None if the run was asked to stop before its end.
+    """Start or resume a run; the result's path, or None if the run was asked to stop before its end.
 
     Args:
-        overfit: learn this many pairs by heart, as a test that everything is wired up: each keeps its noise, its
-            time and its conditions, nothing is dropped, and the loss can go to zero. 0 trains.
+        overfit: train on this many pairs alone, as a test of the whole set-up: each always has the same noise,
+            time and conditions, nothing is dropped, and the loss can go to zero. 0 trains.
 
     Raises:
-        ValueError, OSError: a sentence on what is wrong, before anything is loaded where that can be told.
+        ValueError, OSError: a sentence on what is wrong, wherever possible before anything is loaded.
     """
     check_trackers(config)
     processes = join_processes()
     folder = Folder(config.output.folder / config.output.name, config.output.name)
-    with _sole_trainer(folder, processes), _told_of_memory(config):
+    with _sole_trainer(folder, processes), _explained_memory(config):
         state = _state(config, folder)
         encoders = open_encoders_of(config.model, processes.device)
         samples = _samples(config, encoders, processes)
@@ -203,14 +203,14 @@ def _newest_name(folder: Folder) -> str:
 
 
 def leaving(trainer: Trainer) -> tuple[MoGLE, MaskLoRA]:
-    """What the run would leave now: the running average where one is kept."""
+    """The network and LoRA of the result if the run ended now: of the running average if there is one."""
     return trainer.trainables.filled(trainer.average or trainer.trainables.vectors)
 
 
 def _validation(
     trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: Folder, reports: Reports | Silence
 ) -> Callable[[int], None] | None:
-    """What to do when a validation is due: the first process measures and paints, the others wait."""
+    """The function that validates: the first process measures and makes the pictures, the others wait."""
     held = samples.held_out
     if trainer.overfit or not held:
         return None
@@ -244,7 +244,7 @@ def _written(sheet: Image.Image, folder: Path, step: int) -> Path | None:
 
 
 def _state(config: TrainingConfig, folder: Folder) -> State | None:
-    """The checkpoint to go on from; a new run refuses a folder that holds another one's."""
+    """The checkpoint to resume from; a new run refuses a folder that has checkpoints of another run."""
     resume = config.loop.resume
     if resume == "auto":
         return checkpoints.newest(folder.checkpoints) if folder.checkpoints.is_dir() else None
@@ -265,7 +265,7 @@ def _samples(config: TrainingConfig, encoders: Encoders, processes: Processes) -
     return samples if processes.first else open_samples(config, encoders)
 
 
-class _told_of_memory(nullcontext[None]):  # noqa: N801 (used as a statement)
+class _explained_memory(nullcontext[None]):  # noqa: N801 (used as a statement)
     """Turns running out of memory into a sentence with the option that helps."""
 
     def __init__(self, config: TrainingConfig) -> None:

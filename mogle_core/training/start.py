@@ -42,7 +42,7 @@ def fresh_lora(
     """
     parts = {}
     for name, module in flux.named_modules():
-        # A quantised Linear is no nn.Linear, but says its widths.
+        # A quantised Linear is not an nn.Linear, but it has the same attributes.
         if not hasattr(module, "in_features") or (taken := _TARGETS[targets].get(layer_of(name), 0)) == 0:
             continue
         count, width, rows = len(to_diffusers(name) or (name,)), int(module.in_features), int(module.out_features)

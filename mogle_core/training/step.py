@@ -26,7 +26,7 @@ GUIDANCE = 1.0
 
 @dataclass(frozen=True)
 class Batch:
-    """What is learnt from: x0 (B, L, 64) tokens of the picture, and its conditions.
+    """The samples of one step: x0 (B, L, 64), the pictures' tokens, and their conditions.
 
     masks: (B, 20, L, 64) tokens of the mask pictures, the full one first.
     context, pooled: (B, T, C) and (B, P), the text. grid: rows and columns of tokens.
@@ -43,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Blanks:
-    """What dropped conditions become: the black picture's tokens (L, 64), the empty prompt (T, C) and (P,)."""
+    """What replaces dropped conditions: the black picture's tokens (L, 64), the empty prompt (T, C) and (P,)."""
 
     black: Tensor
     context: Tensor
@@ -84,7 +84,7 @@ def masked_velocity(
 
 
 def dropped(batch: Batch, draws: Draws, blanks: Blanks) -> Batch:
-    """The batch with the conditions replaced that the draws drop."""
+    """The batch after the conditions that the draws drop are replaced."""
     text = draws.drop_text
     return replace(
         batch,
@@ -113,7 +113,7 @@ def predict(
 
 
 Predict = Callable[..., Tensor]
-"""`predict`, or it compiled."""
+"""`predict`, or its compiled form."""
 
 
 def flow_loss(velocity: Tensor, x0: Tensor, draws: Draws, weights: Tensor | None = None) -> Tensor:

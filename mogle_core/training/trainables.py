@@ -1,8 +1,8 @@
-"""Everything that is trained, held as one long vector for each learning rate.
+"""Everything that is trained, as one long vector for each learning rate.
 
-Network and LoRA are some 800 small tensors. Here each of them is a view of a vector, and so is its gradient:
-what is done to all of them (optimiser, clipping, averaging, the sum over processes) is one operation instead of
-800, and Prodigy, which reads two numbers back from the GPU for every tensor it is given, reads two.
+Network and LoRA are some 800 small tensors. Here each of them is a view of a vector, and so is its gradient. An
+operation on all of them (optimiser, clipping, averaging, the sum over processes) is one call instead of 800.
+Prodigy reads two numbers back from the GPU for each of its tensors; here it has one or two tensors.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Trainables:
 
     @torch.no_grad()
     def load(self, vectors: Mapping[str, Tensor]) -> None:
-        """Take over the values of a checkpoint.
+        """Load the values of a checkpoint.
 
         Raises:
             ValueError: they are not of this network and LoRA.

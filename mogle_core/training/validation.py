@@ -1,4 +1,4 @@
-"""How far a run is, at fixed seeds: loss by noise level on faces that it never sees, what the gate does, pictures."""
+"""Validation at fixed seeds: on faces that training never sees, loss by noise level, gate statistics, pictures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KEPT = DropRates(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Models:
-    """What is validated; the network and LoRA that the run would leave now."""
+    """The models to validate: the network and LoRA of the result if the run ended now."""
 
     flux: Flux
     network: MoGLE

@@ -13,7 +13,7 @@ SIGMA, SCALE = 10.0, 1000.0
 def cmmd(first: Tensor, second: Tensor, block: int = 1024) -> float:
     """Of embeddings (N, F) and (M, F), which are brought to length 1.
 
-    The biased estimate, as published: every point is compared with itself, too. Computed in blocks, so that
+    The biased estimate, as published: every point is also compared with itself. Computed in blocks, so that
     memory grows with the number of pictures, not with its square.
     """
     ours, theirs = (F.normalize(each.double(), dim=-1) for each in (first, second))

@@ -51,7 +51,7 @@ def preprocess(picture: Tensor, side: int) -> Tensor:
 
 
 def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
-    """Raises ValueError for what is no CLIP's folder, with what to do."""
+    """Raises ValueError, with what to do, if this is not the folder of a CLIP."""
     config = folder / "config.json"
     if not config.is_file():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""DINO's keys from a folder as transformers saves it (facebook/dino-vitb8): what structure is told by."""
+"""DINO's keys, from which the structure score is computed, from a folder that transformers saved."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def preprocess(pictures: Tensor, how: Preprocessing) -> Tensor:
 
 
 def load_dino(folder: Path, preprocessing: Preprocessing = "official", device: torch.device | str = "cpu") -> Dino:
-    """Raises ValueError for what is no ViT's folder, with what to do."""
+    """Raises ValueError, with what to do, if this is not the folder of a ViT."""
     config = folder / "config.json"
     kind = json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
     if kind != "vit":

@@ -1,7 +1,7 @@
 """Where each metric's network comes from: a weights file or folder, `toy`, or a module of the user's own.
 
 `PATH` is the published network, read from disk and never downloaded. `MODULE:NAME` is any object that can be
-imported: what it has to be is said by the protocol beside each metric. `toy` are the small world's stand-ins.
+imported; the protocol in each metric's module says what it must do. `toy` stands for the small world's networks.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Extractor:
 
 
 def load_extractor(kind: Kind, source: str, device: torch.device | str = "cpu") -> Extractor:
-    """Raises ValueError with what was found instead, for what cannot be loaded."""
+    """Raises ValueError, with what is there instead, if it cannot be loaded."""
     if source == "toy":
         return Extractor(_TOY[kind](), "toy", sha256(toy.JUDGE))
     path = Path(source)

@@ -13,7 +13,7 @@ from ..metrics.diversity import Distance
 
 
 def load_lpips(path: Path, device: torch.device | str = "cpu") -> Distance:
-    """With torchvision's alexnet-owt-7be5be79.pth, which the package would download by itself.
+    """With torchvision's alexnet-owt-7be5be79.pth, which the package would otherwise download.
 
     Raises ValueError where the file or the package is missing, with what to do.
     """

@@ -1,4 +1,4 @@
-"""What a training run is told: one model per section of its TOML file, every key checked and explained."""
+"""The configuration of a training run: one model for each section of its TOML file. Every key is checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _tuple(value: Any) -> Any:
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """A question for whoever mistyped, or the list to choose from."""
+    """The nearest known word as a question, or the list of known words."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
 
@@ -95,7 +95,7 @@ class Data(Section):
 
 
 class Cache(Section):
-    """What is encoded once: where it is kept, the stored dtype, and about how large one file becomes."""
+    """The cache of encoded parts: where it is, its dtype, and about how large one file becomes."""
 
     where: Literal["disk", "memory", "none"] = "disk"
     folder: Path = Path("cache")
@@ -104,7 +104,7 @@ class Cache(Section):
 
 
 class Network(Section):
-    """Which of the paper's networks is trained: see `mogle_core.model.mixture.network.MoGLEConfig`."""
+    """The variant of the paper's network to train: see `mogle_core.model.mixture.network.MoGLEConfig`."""
 
     experts: Literal["both", "global", "local"] = "both"
     has_experts: bool = True
@@ -154,7 +154,7 @@ class Optimiser(Section):
     """Learning. lr: None is 1 for Prodigy, which finds its own, and 1e-4 for AdamW. lr_network: None is lr.
 
     clip: the largest norm of the gradient; 0 does not clip. warmup: steps. ema: decay of the running average
-    of the weights that is saved beside them; 0 keeps none.
+    of the weights, which is saved with them; 0 computes none.
     """
 
     name: Literal["prodigy", "adamw", "adamw8bit"] = "prodigy"
@@ -203,8 +203,9 @@ class Drop(Section):
 class Loop(Section):
     """Steps of the optimiser, of `batch` samples each over all processes and all `accumulate` parts.
 
-    checkpoint_every: steps. keep: how many checkpoints stay. trackers: beside the JSONL of events, which is
-    always written. resume: "never", "auto" (the newest checkpoint if there is one), or a checkpoint's path.
+    checkpoint_every: steps. keep: the number of checkpoints to keep. trackers: in addition to the JSONL of
+    events, which is always written. resume: "never", "auto" (the newest checkpoint if there is one), or the path
+    of a checkpoint.
     """
 
     steps: Positive = 4000
@@ -224,7 +225,7 @@ class Loop(Section):
 
 
 class Validation(Section):
-    """Every so many steps (0: never): loss and pictures of `pairs` that training never sees, at fixed seeds.
+    """Every `every` steps (0: never), the loss and pictures of `pairs` that training never sees, at fixed seeds.
 
     steps: of sampling a picture. guidance: the guidance embedding of those pictures.
     """

@@ -1,4 +1,4 @@
-"""Everything random in a training step, drawn ahead of it from generators that belong to one number each."""
+"""Everything random in a training step, drawn before it. Each sample has a generator of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...model.sampling.sigmas import shift, shift_mu
 class DropRates:
     """How often a sample's text becomes the empty prompt, and each of its local masks becomes black.
 
-    all_masks: how often all of them do, the full one, too; the official training never does that.
+    all_masks: how often all of them become black, including the full one. The official training never does that.
     """
 
     text: float = 0.1
@@ -28,11 +28,11 @@ class DropRates:
 
 @dataclass(frozen=True)
 class Times:
-    """How t is made of a normal draw: by default sigmoid(N(0, 1)), as the official code does.
+    """How t is computed from a normal draw: by default sigmoid(N(0, 1)), as in the official code.
 
     sampling: `logit_normal`; `uniform`; `flux_shift`, the logit-normal moved as FLUX's sigmas are at this size.
-    strata: samples whose numbers follow each other get t from this many equally likely slices in turn, one
-        each, so that a batch of so many covers all of them; 1 leaves them independent.
+    strata: t of consecutive samples comes from this many equally likely slices in turn, so that a batch of this
+        size has one sample in each slice; 1 draws them independently.
     """
 
     sampling: Literal["logit_normal", "uniform", "flux_shift"] = "logit_normal"
@@ -41,7 +41,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Draws:
-    """One batch's chances: t (B,) in 0..1, noise (B, L, 64), and what is dropped.
+    """The draws of one batch: t (B,) in 0..1, noise (B, L, 64), and what is dropped.
 
     drop_text: (B,) bool. drop_masks: (B, 20) bool, the full mask only where all are dropped.
     """
@@ -56,7 +56,7 @@ class Draws:
 
 
 def generator(seed: int, stream: str, number: int) -> torch.Generator:
-    """The CPU generator of this sample or step: what it draws depends on nothing that came before."""
+    """The CPU generator of this sample or step. Its draws depend on no earlier draw."""
     mixed = seed
     for part in (*stream.encode(), number):
         mixed = (mixed * 1_000_003 + part + 1) % (2**63 - 1)
@@ -71,14 +71,14 @@ def draw(
     times: Times | None = None,
     number: int = 0,
 ) -> Draws:
-    """The chances of `count` samples of `tokens` tokens each; the first of them is the run's `number`th."""
+    """The draws of `count` samples of `tokens` tokens each; the first is the run's sample `number`."""
     rates = rates or DropRates()
     t = timesteps(torch.randn(count, generator=rng), tokens, times or Times(), number)
     noise = torch.randn(count, tokens, TOKEN_WIDTH, generator=rng)
     drop_text = torch.rand(count, generator=rng) < rates.text
     drop_masks = torch.rand(count, NUM_MASKS, generator=rng) < rates.local_mask
     drop_masks[:, 0] = False
-    # The last draw, and only where it is asked for: what others draw after this one stays what it was.
+    # The last draw, and only if it is needed, so that the other draws are the same with and without it.
     if rates.all_masks > 0:
         drop_masks |= torch.rand(count, 1, generator=rng) < rates.all_masks
     return Draws(t, noise, drop_text, drop_masks)
@@ -105,7 +105,7 @@ def draw_samples(
     rates: DropRates | None = None,
     times: Times | None = None,
 ) -> Draws:
-    """The chances of the samples with these numbers: the same whatever batch or process they are in."""
+    """The draws of the samples with these numbers, which are the same in every batch and process."""
     each = [draw(generator(seed, stream, number), 1, tokens, rates, times, number) for number in numbers]
     parts = zip(*((one.t, one.noise, one.drop_text, one.drop_masks) for one in each), strict=True)
     return Draws(*(torch.cat(part) for part in parts))

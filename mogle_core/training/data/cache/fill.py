@@ -1,4 +1,4 @@
-"""Encoding what a plan has and a store lacks. Stopped anywhere, it goes on with what is still missing."""
+"""Encodes what a plan has and a store lacks. After an interruption, the next call encodes what is still missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .shards import Store
 logger = logging.getLogger(__name__)
 
 PICTURES, TEXTS = 8, 8
-"""How many are encoded at once at first; where memory is short, half as many, and so on."""
+"""How many are encoded at once. Where memory runs out, a batch is halved until it fits."""
 
 FLUSH_SECONDS = 120.0
 """What a kill can cost at most."""
@@ -39,7 +39,7 @@ def fill(
 ) -> None:
     """Encode everything that is `missing` (see `Plan.missing`) into the store.
 
-    What was encoded before an error or an interruption is kept.
+    What was encoded before an error or an interruption is stored.
     """
     if not any(missing.counts().values()):
         return

@@ -21,7 +21,7 @@ Keys = NDArray[np.uint64]
 
 KEY_BYTES = 16
 VERSION = "1"
-"""Raised when the same inputs would be encoded to something else."""
+"""Increased whenever the same inputs would be encoded differently."""
 
 
 def key(kind: str, *parts: object) -> bytes:

@@ -1,7 +1,7 @@
-"""What a run will read from the cache, known before anything is encoded: keys, their bytes, what is missing.
+"""The keys of all that a run will read from the cache, known before anything is encoded.
 
-A run's samples are a function of their numbers, so the plan holds only the captions and mirrored sides that the
-run will show: at 4,000 steps of 8, a tenth of MM-CelebA-HQ's captions, which is 125 GiB of text instead of 1 TiB.
+A run's samples are a function of their numbers, so the plan has only the captions and mirrored sides that the run
+will show: at 4,000 steps of 8, a tenth of MM-CelebA-HQ's captions, which is 125 GiB of text instead of 1 TiB.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _Side = tuple[bytes, list[bytes], bytes]  # keys of a face, its masks, its loss'
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run shows.
+    """The sides and captions that a run shows.
 
     sides: (N, S) bool, of each item as it is and, where the run mirrors, mirrored. texts: (T,) bool, of all captions
     one after the other. offsets: (N + 1,), where each item's captions begin.
@@ -49,7 +49,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Plan:
-    """The keys of all that is needed; zeros elsewhere.
+    """The keys of all that a run needs; zeros elsewhere.
 
     grids: (N, 2) rows and columns of tokens. faces: (N, S, 2), item, side. masks: (N, S, 20, 2). weights:
     (N, S, 2), of the loss. texts: (T, 2). offsets: (N + 1,), where each item's captions begin. blanks: (N, 2),
@@ -80,7 +80,7 @@ class Plan:
         return True
 
     def missing(self, store: Store) -> Plan:
-        """The same with zeros for what the store has, and for all but the first place of a key."""
+        """This plan with zeros for what the store has, and for all but the first place of a key."""
         names = ("faces", "masks", "weights", "texts", "blanks", "empty")
         parts = [getattr(self, name) for name in names]
         flat = np.concatenate([part.reshape(-1, 2) for part in parts])
@@ -102,7 +102,7 @@ class Plan:
         return {kind: _distinct(keys) for kind, keys in flat.items()}
 
     def bytes(self, encoders: Encoders, dtype: torch.dtype) -> dict[str, int]:
-        """What each kind's rows take."""
+        """The bytes of each kind's rows."""
         size = torch.empty(0, dtype=dtype).element_size()
         tokens, width, pooled = encoders.text.sizes
         latent = self.grids.prod(1) * TOKEN_WIDTH * size
@@ -210,7 +210,7 @@ def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders,
 
 
 def read_all(config: TrainingConfig, items: Sequence[Item]) -> None:
-    """Where nothing is planned: read all that the run shows once, so that it cannot stop at a file later.
+    """For a run without a cache: read all that it shows once, so that it does not stop at a broken file later.
 
     Raises:
         DatasetError: a file that cannot be read.
@@ -243,7 +243,7 @@ def _blank_keys(items: Sequence[Item], encoder: str) -> Keys:
 def _in_order(
     keys_of: Callable[[tuple[int, int]], _Found], shown: list[tuple[int, int]], what: str, workers: int = 4
 ) -> Iterator[_Found]:
-    """By a few threads, some hundreds ahead at a time."""
+    """In the order of `shown`, by a few threads that work on some hundreds at a time."""
     with ThreadPoolExecutor(workers) as pool, tqdm(total=len(shown), desc=what, unit="side", disable=None) as bar:
         for first in range(0, len(shown), 256):
             for found in pool.map(keys_of, shown[first : first + 256]):
@@ -252,7 +252,7 @@ def _in_order(
 
 
 def plan_fingerprint(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> str:
-    """Changes when a plan made before would not be this one: also with a file's time of change."""
+    """Changes whenever a stored plan would no longer hold, also when a file's modification time changes."""
     digest = hashlib.blake2b(digest_size=16)
     settings = config.data.model_dump(exclude={"root", "images", "masks", "captions", "layout"})
     loop, validation = config.loop, config.validation

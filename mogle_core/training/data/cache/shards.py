@@ -1,4 +1,4 @@
-"""Where encoded things are kept: in memory, or in safetensors files that are written aside, synced and renamed.
+"""The stores of encoded parts: in memory, or in safetensors files that are written aside, synced and renamed.
 
 A file holds rows of one kind and shape, with their keys and their digests: it says by itself what it is, so there
 is no index that could disagree with the files. A file that is there is whole, and a row is checked whenever it is
@@ -28,7 +28,7 @@ from ..rows import Row
 from .keys import Keys, stacked
 
 Finder = Callable[[Keys], NDArray[np.int64]]
-"""Keys (N, 2) -> where they are, (N,); -1 for those that are not there."""
+"""Keys (N, 2) -> their places (N,); -1 for keys that the store lacks."""
 
 KEYS = "keys"
 """The name of the tensor that is not a part of rows."""
@@ -46,13 +46,13 @@ class Store(Protocol):
     """Rows of tensors by key."""
 
     def finder(self) -> Finder:
-        """Of what is there now."""
+        """Finds the rows that the store has now."""
         ...
 
     def read(self, place: int) -> Row: ...
 
     def add(self, kind: str, key: bytes, row: Row) -> None:
-        """Keep a row, at the latest with the next `flush`."""
+        """Store a row. It is written with the next `flush` at the latest."""
         ...
 
     def flush(self) -> None: ...
@@ -100,7 +100,7 @@ class DiskStore:
         def find(keys: Keys) -> NDArray[np.int64]:
             if not len(known):
                 return np.full(len(keys), -1, dtype=np.int64)
-            # Sorted by the first half; two keys that agree in it by chance are told apart by the second.
+            # Sorted by the first half. The second half is compared in case two keys have the same first half.
             at = np.minimum(np.searchsorted(halves, keys[:, 0]), len(known) - 1)
             return np.where((known[at] == keys).all(1), places[at], -1)
 

@@ -115,9 +115,15 @@ def run_all(options: argparse.Namespace, environment: dict[str, str], folder: Pa
     with ThreadPoolExecutor(2 if options.small else 1) as pool:
         for found in pool.map(lambda name: _one(name, options, environment, out, end), names):
             rows += found
-            (out / "gpu.json").write_text(json.dumps({"machine": machine(options), "rows": rows}, indent=1))
+            _write(out, {}, rows)
+    # Only now: asking takes memory of the card.
+    _write(out, machine(options), rows)
     print_table(rows)
     return int(any(row.get("ok") is False for row in rows))
+
+
+def _write(out: Path, card: Row, rows: Sequence[Row]) -> None:
+    (out / "gpu.json").write_text(json.dumps({"machine": card, "rows": rows}, indent=1))
 
 
 def _one(name: str, options: argparse.Namespace, environment: dict[str, str], out: Path, end: float) -> list[Row]:
@@ -210,6 +216,8 @@ def _short(value: Any) -> str:
 
 
 def run_part(options: argparse.Namespace) -> int:
+    if PARTS[options.part].argument == "dynamicvram":
+        _before_torch()
     from support.rows import Rows, answering
 
     answers = answering()
@@ -231,6 +239,18 @@ def run_part(options: argparse.Namespace) -> int:
         torch.set_num_threads(1)
     importlib.import_module(f"gpu_parts.{part.module}").run(rows, *([part.argument] if part.argument else []))
     return 0
+
+
+def _before_torch() -> None:
+    """DynamicVRAM's library takes its place between torch and the driver, so ComfyUI loads it before torch."""
+    try:
+        import comfy_aimdo.control
+    except ImportError:
+        return
+    try:
+        comfy_aimdo.control.init(nvml_pressure=True)
+    except TypeError:  # before 0.4.10
+        comfy_aimdo.control.init()
 
 
 def _break(options: argparse.Namespace) -> None:

@@ -91,14 +91,12 @@ def _graphs(rows: Rows, runs: dict[str, Run], where: str, eager: dict[str, list[
     if not rows.cuda:
         rows.skip(where, "this device has no graphs")
         return
-    replays: dict[str, Run] = {}
     for name in GRAPHS:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            runs[name]()
-        replays[name] = graph.replay
-    for replay in replays.values():
-        replay()
-    for name, times in in_rounds(replays, ROUNDS, rows.device).items():
-        rows.tell(f"{where}: {name.strip()}", 1000 * statistics.median(times), "ms",
-                  of_eager=statistics.median(times) / statistics.median(eager[name]))  # fmt: skip
+        with rows.attempt(f"{where}: {name.strip()}"):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                runs[name]()
+            graph.replay()
+            times = in_rounds({name: graph.replay}, ROUNDS, rows.device)[name]
+            rows.tell(f"{where}: {name.strip()}", 1000 * statistics.median(times), "ms",
+                      of_eager=statistics.median(times) / statistics.median(eager[name]))  # fmt: skip

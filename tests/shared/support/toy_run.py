@@ -47,6 +47,7 @@ class NoiseSamples:
         self.grids: list[tuple[int, int]] = [grid] * pairs
         self.texts = ((text, context), (pooled,))
         self.fingerprint = f"{pairs} pairs of {grid}"
+        self.drawn: dict[tuple[int, int], tuple[Tensor, ...]] = {}
 
     def batch(self, picks: Sequence[Pick], device: torch.device) -> Batch:
         rows, columns = self.grids[picks[0].pair]
@@ -59,9 +60,11 @@ class NoiseSamples:
         return Blanks(*(torch.zeros(shape).to(device) for shape in shapes))
 
     def _pair(self, number: int, tokens: int) -> tuple[Tensor, ...]:
-        rng = generator(0, "pair", number)
-        shapes = ((tokens, TOKEN_WIDTH), (NUM_MASKS, tokens, TOKEN_WIDTH), *self.texts)
-        return tuple(torch.randn(shape, generator=rng) for shape in shapes)
+        if (number, tokens) not in self.drawn:
+            rng = generator(0, "pair", number)
+            shapes = ((tokens, TOKEN_WIDTH), (NUM_MASKS, tokens, TOKEN_WIDTH), *self.texts)
+            self.drawn[number, tokens] = tuple(torch.randn(shape, generator=rng) for shape in shapes)
+        return self.drawn[number, tokens]
 
 
 class Listener:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..support.texts import TextError, composed, full_lines, read_json, read_text
 from .errors import DatasetError
+from .listing import files_below, name_below
+
+_PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,10 @@ class Captions:
         if self.folder is None:
             return self.texts.get(name, ())
         path = self.folder / f"{name}.txt"
-        return _lines(path) if path.is_file() else ()
+        if not path.is_file():  # unless the file system spells the name in other code points
+            found = _text_files(self.folder).get(name)
+            return _lines(found) if found is not None else ()
+        return _lines(path)
 
 
 def read_captions(place: Path | None) -> Captions:
@@ -38,8 +45,10 @@ def read_captions(place: Path | None) -> Captions:
     if place.is_dir():
         return Captions(place, {}, place)
     try:
-        found = json.loads(place.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        found = read_json(read_text(place))
+    except TextError as error:
+        raise DatasetError(str(error)) from error
+    except ValueError as error:
         raise DatasetError(f"{place}: this is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise DatasetError(f"{place}: expected an object of captions by picture, found a {type(found).__name__}.")
@@ -50,17 +59,22 @@ def strings(place: Path | str, name: str, value: Any) -> tuple[str, ...]:
     """One caption or several, as a tuple."""
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
-        raise DatasetError(f"{place}: the captions of {name} are {value!r}; expected a text or a list of texts.")
+        raise DatasetError(f"{place}: the captions of {name} are {value!r:.80}; expected a text or a list of texts.")
     return tuple(text.strip() for text in listed if text.strip())
 
 
 def _stem(name: str) -> str:
     head, dot, suffix = name.rpartition(".")
-    return head if dot and suffix.lower() in ("jpg", "jpeg", "png", "webp") else name
+    return composed(head if dot and suffix.lower() in _PICTURES else name)
+
+
+@lru_cache(maxsize=8)
+def _text_files(folder: Path) -> Mapping[str, Path]:
+    return {name_below(path, folder): path for path in files_below(folder, (".txt",))}
 
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: this is no UTF-8 text ({error.reason}); save it as such.") from error
+        return tuple(full_lines(path))
+    except TextError as error:
+        raise DatasetError(str(error)) from error

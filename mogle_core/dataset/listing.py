@@ -8,9 +8,10 @@ stores the decomposed one.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..support.texts import composed
 
 NOT_DATA = frozenset({"__macosx", "thumbs", "thumbnails", "@eadir", "__pycache__"})
 """Folders, in lower case, that tools put beside people's pictures."""
@@ -36,11 +37,14 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
                 yield Path(inner, file)
 
 
+def is_there(file: Path) -> bool:
+    """Whether it is a file; a name that no file system takes is not."""
+    try:
+        return file.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def name_below(path: Path, folder: Path) -> str:
     """A file's name for people and tables: its path below `folder` without ending, with slashes, composed."""
     return composed(path.relative_to(folder).with_suffix("").as_posix())
-
-
-def composed(name: str) -> str:
-    """The name as one character a letter, however its file system stores it."""
-    return unicodedata.normalize("NFC", name)

@@ -7,14 +7,17 @@ Paths are relative to the manifest. `caption` may stand for a single one; `name`
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..support.texts import composed
 from .captions import strings
 from .errors import DatasetError
 from .layouts import MANIFESTS
+from .listing import is_there
+from .tables import check_keys, rows
 
 _KEYS = ("name", "picture", "mask", "captions", "caption", "split")
 _SPLITS = ("all", "train", "test")
@@ -49,42 +52,37 @@ def read_manifest(path: Path, pictures: bool = True) -> tuple[tuple[Entry, ...],
     """
     entries: dict[str, Entry] = {}
     problems: list[str] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            entry = _entry(path, number, line, pictures)
-            missing = [file for file in (entry.picture, entry.mask) if file is not None and not file.is_file()]
-            if missing:
-                problems.append(f"{path}, line {number}: there is no file {missing[0]}.")
-            elif entry.name in entries:
-                problems.append(f"{path}, line {number}: the name {entry.name} was given before.")
-            else:
-                entries[entry.name] = entry
+    for number, row in rows(path):
+        entry = _entry(path, number, row, pictures)
+        missing = [file for file in (entry.picture, entry.mask) if file is not None and not is_there(file)]
+        if missing:
+            problems.append(f"{path}, line {number}: there is no file {missing[0]}.")
+        elif entry.name in entries:
+            problems.append(f"{path}, line {number}: the name {entry.name} was given before.")
+        else:
+            entries[entry.name] = entry
     return tuple(entries.values()), tuple(problems)
 
 
-def _entry(path: Path, number: int, line: str, pictures: bool) -> Entry:
+def _entry(path: Path, number: int, row: dict[str, Any], pictures: bool) -> Entry:
     where = f"{path}, line {number}"
-    try:
-        found: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{where}: this is no JSON: {error}.") from error
-    if not isinstance(found, dict):
-        raise DatasetError(f"{where}: expected an object with picture, mask and captions.")
-    for key in ("mask", "picture") if pictures else ("mask",):
-        if not isinstance(found.get(key), str):
+    check_keys(where, row, _KEYS)
+    for key in ("mask", "picture"):
+        needed = key == "mask" or pictures
+        if (needed or row.get(key) is not None) and not (isinstance(row.get(key), str) and row[key]):
             raise DatasetError(f"{where}: {key} is missing; it is a path, relative to the manifest.")
-    if unknown := [key for key in found if key not in _KEYS]:
-        raise DatasetError(f"{where}: {unknown[0]} is unknown; known are {', '.join(_KEYS)}.")
-    if found.get("split", "all") not in _SPLITS:
-        raise DatasetError(f"{where}: split is {found['split']!r}; known are {', '.join(_SPLITS)}.")
-    picture, mask = (path.parent / found[key] if found.get(key) else None for key in ("picture", "mask"))
+    if not isinstance(row.get("name") or "", str):
+        raise DatasetError(f"{where}: the name is {row['name']!r:.80}; expected a text.")
+    if "caption" in row and "captions" in row:
+        raise DatasetError(f"{where}: both caption and captions are given; keep one of them.")
+    if row.get("split", "all") not in _SPLITS:
+        raise DatasetError(f"{where}: split is {row['split']!r:.80}; known are {', '.join(_SPLITS)}.")
+    picture, mask = (path.parent / row[key] if row.get(key) else None for key in ("picture", "mask"))
     assert mask is not None  # checked above
     return Entry(
-        name=str(found.get("name") or Path(found["mask"]).with_suffix("").as_posix()),
+        name=composed(row.get("name") or os.path.splitext(Path(row["mask"]).as_posix())[0]),
         picture=picture,
         mask=mask,
-        captions=strings(where, "the line", found.get("captions", found.get("caption", []))),
-        split=found.get("split", "all"),
+        captions=strings(where, "the line", row.get("captions", row.get("caption", []))),
+        split=row.get("split", "all"),
     )

@@ -15,7 +15,7 @@ from ..masks.label_map import mapped
 from ..masks.labels import LABEL_SPACES, NUM_CLASSES, PALETTE
 from .errors import DatasetError
 
-_UNREADABLE = (
+UNREADABLE = (
     OSError, UnidentifiedImageError, SyntaxError, ValueError, OverflowError, KeyError, TypeError, struct.error,
     MemoryError, Image.DecompressionBombError,
 )  # fmt: skip
@@ -33,7 +33,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return _eight_bits(ImageOps.exif_transpose(image)).convert("RGB")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DatasetError(f"{path}: the picture cannot be read ({error}); replace it or take it out.") from error
 
 
@@ -49,6 +49,16 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if highest > white:
         raise ValueError(f"its grey levels go up to {highest:.0f}; 16 bits have 65535")
     return Image.fromarray((levels * (255 / white)).round().astype(np.uint8))
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture as it is read, which its EXIF data may turn; the pixels are not loaded."""
+    width, height = image.size
+    # Asking a PNG without any for its EXIF data would load its pixels.
+    noted = image.format in ("TIFF", "MPO") or {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"} & {
+        *map(str, image.info)
+    }
+    return (height, width) if noted and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8) else (width, height)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -67,7 +77,7 @@ def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
             return _indexed(image, label_space) or decode_image(image, label_space)
     except MaskError as error:
         raise DatasetError(f"{path}: {error}") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DatasetError(f"{path}: the mask cannot be read ({error}); replace it or take it out.") from error
 
 

@@ -9,6 +9,7 @@ from ..dataset.captions import read_captions
 from ..dataset.errors import DatasetError
 from ..dataset.tables import rows
 from .pictures import subject
+from .score_files import picture_name
 
 CaptionOf = Callable[[str], str | None]
 """A picture's name -> its caption, None where there is none."""
@@ -32,10 +33,14 @@ def captions_from(places: tuple[Path, ...]) -> CaptionOf:
 
 
 def _source(place: Path) -> CaptionOf:
-    if place.suffix in (".jsonl", ".csv"):
-        told = {row["name"]: row["prompt"] for _, row in rows(place) if row.get("name") and row.get("prompt")}
-        return told.get
-    if not place.is_dir() and place.suffix != ".json":
+    if place.suffix.lower() in (".jsonl", ".csv", ".tsv"):
+        prompts = {
+            picture_name(str(row["name"])): str(row["prompt"])
+            for _, row in rows(place)
+            if row.get("name") and row.get("prompt")
+        }
+        return prompts.get
+    if not place.is_dir() and place.suffix.lower() != ".json":
         raise DatasetError(f"{place}: captions are read from a folder of .txt, or from a .json, .jsonl or .csv.")
     stored = read_captions(place)
     return lambda name: next(iter(stored.of(name)), None)

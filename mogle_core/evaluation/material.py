@@ -46,13 +46,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Material:
-    """The files that are compared, by the generated pictures' names; an empty mapping where there are none."""
+    """The files that are compared, by the generated pictures' names; an empty mapping where there are none.
+
+    compared: the pictures that FID, KID and CMMD set against `reference`.
+    """
 
     pictures: Mapping[str, Path]
     real: Mapping[str, Path]
     reference: Sequence[Path]
     masks: Mapping[str, Path]
     captions: Mapping[str, str]
+    compared: Sequence[Path] = ()
 
 
 def gather(settings: Settings) -> Material:
@@ -70,6 +74,7 @@ def gather(settings: Settings) -> Material:
         reference=sorted(set(everything)),
         masks=partners(settings.masks, "mask"),
         captions=_captions(settings, pictures),
+        compared=sorted(pictures.values() if settings.all_real else (pictures[name] for name in real)),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +13,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..dataset.reading import read_mask
-from ..dataset.tables import rows
 from ..masks.labels import CLASS_NAMES
 from ..masks.score import Score
 from ..support.frechet import Gaussian, frechet_distance
+from ..support.sentences import counted
 from ..support.versions import versions
 from .checksums import sha256
 from .features import features
@@ -29,6 +31,9 @@ from .metrics.structure import distances_of, official, per_picture
 from .networks.extractors import Extractor, Kind
 from .pictures import batches, read_picture
 from .result import Result
+from .score_files import read_named_scores
+
+logger = logging.getLogger(__name__)
 
 
 def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:
@@ -62,7 +67,8 @@ def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extr
 
 def _distances(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
     figures = {}
-    ours, photos = sorted(material.pictures.values()), sorted(material.reference)  # KID draws by place
+    # KID draws by place, so both are in order.
+    ours, photos = sorted(material.compared or material.pictures.values()), sorted(material.reference)
     if "inception" in networks:
         network = networks["inception"].network
         found, real = (features(network, some, settings.batch, settings.device) for some in (ours, photos))
@@ -102,8 +108,7 @@ def _clip(settings: Settings, material: Material, network: Any) -> dict[str, flo
 @torch.no_grad()
 def _rewards(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
     if settings.rewards:
-        given = {str(row.get("name")): float(row["score"]) for _, row in rows(settings.rewards) if row.get("score")}
-        return {name: given[name] for name in material.pictures if name in given}
+        return _of_pictures(settings.rewards, read_named_scores(settings.rewards), material)
     if "image_reward" not in networks or not material.captions:
         return {}
     names, reward = list(material.captions), networks["image_reward"].network
@@ -112,6 +117,20 @@ def _rewards(settings: Settings, material: Material, networks: Mapping[Kind, Ext
         some = names[len(found) : len(found) + len(pictures)]
         found += reward(pictures, [material.captions[name] for name in some]).tolist()
     return dict(zip(names, found, strict=True))
+
+
+def _of_pictures(path: Path, given: Mapping[str, float], material: Material) -> dict[str, float]:
+    """The scores of the pictures. Raises ValueError if there are none."""
+    scores = {name: given[name] for name in material.pictures if name in given}
+    if not scores:
+        raise ValueError(
+            f"{path.name} has no score of any picture: it names {', '.join([*given][:3])}, the pictures are "
+            f"{', '.join([*material.pictures][:3])}."
+        )
+    if len(scores) < len(material.pictures):
+        missing = len(material.pictures) - len(scores)
+        logger.warning("%s has no score of %s.", path.name, counted(missing, "picture"))
+    return scores
 
 
 def _masks(settings: Settings, material: Material, parser: Any) -> Score:
@@ -149,8 +168,19 @@ def _mean(values: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
+def _kid_setup(settings: Settings, material: Material) -> dict[str, int]:
+    """How KID was taken: subsets are never larger than the smaller set."""
+    size = min(settings.kid_subset_size, len(material.compared or material.pictures), len(material.reference))
+    return {
+        "subsets": settings.kid_subsets,
+        "subset_size": size,
+        "subset_size_asked": settings.kid_subset_size,
+        "seed": settings.seed,
+    }
+
+
 def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, Any]:
-    """What has to be said with the figures so that they can be had again."""
+    """What is needed beside the figures to reproduce them."""
     sizes = sorted({"x".join(map(str, Image.open(path).size)) for path in material.pictures.values()})
     return {
         "pictures": len(material.pictures),
@@ -162,7 +192,8 @@ def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extra
         "formats": sorted({path.suffix.lower() for path in material.pictures.values()}),
         "extractors": {kind: {"source": each.source, "sha256": each.sha256} for kind, each in networks.items()},
         "caption_rule": "the first of each picture",
-        "kid": {"subsets": settings.kid_subsets, "subset_size": settings.kid_subset_size, "seed": settings.seed},
+        "compared": len(material.compared or material.pictures) if material.reference else 0,
+        "kid": _kid_setup(settings, material),
         "label_space": settings.label_space,
         "score_files": {path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None},
         "versions": versions(),

@@ -8,20 +8,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """One metric. name: its key in a result. title: in the table, the arrow towards better. digits: shown."""
+    """One metric. name: its key in a result. title: in the table, the arrow towards better. digits: shown.
+
+    network: the kind of the network that it is measured with, None if there is none.
+    """
 
     name: str
     title: str
     digits: int
+    network: str | None = None
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("fid", "FID ↓", 2),
-    Column("kid", "KID×1000 ↓", 2),
-    Column("cmmd", "CMMD ↓", 3),
-    Column("structure_official", "Mask ↓", 2),
-    Column("clip", "Text ↑", 2),
-    Column("image_reward", "IR ↑", 4),
+    Column("fid", "FID ↓", 2, "inception"),
+    Column("kid", "KID×1000 ↓", 2, "inception"),
+    Column("cmmd", "CMMD ↓", 3, "clip_large"),
+    Column("structure_official", "Mask ↓", 2, "dino"),
+    Column("clip", "Text ↑", 2, "clip"),
+    Column("image_reward", "IR ↑", 4, "image_reward"),
 )
 
 ROWS: Mapping[str, tuple[float, ...]] = {
@@ -33,12 +37,12 @@ ROWS: Mapping[str, tuple[float, ...]] = {
 """Face-MoGLE's published figures, by what the pictures were made from."""
 
 FURTHER: tuple[Column, ...] = (
-    Column("structure", "DINO structure per picture ↓", 4),
-    Column("accuracy", "pixels right ↑", 4),
-    Column("mean_iou", "mean IoU ↑", 4),
-    Column("merged_iou", "mean IoU, left and right as one ↑", 4),
-    Column("boundary_f1", "boundary F1 ↑", 4),
-    Column("diversity", "LPIPS between seeds ↑", 4),
+    Column("structure", "DINO structure per picture ↓", 4, "dino"),
+    Column("accuracy", "pixels right ↑", 4, "parser"),
+    Column("mean_iou", "mean IoU ↑", 4, "parser"),
+    Column("merged_iou", "mean IoU, left and right as one ↑", 4, "parser"),
+    Column("boundary_f1", "boundary F1 ↑", 4, "parser"),
+    Column("diversity", "LPIPS between seeds ↑", 4, "lpips"),
     Column("auc", "detector AUC", 4),
     Column("eer", "detector EER", 4),
     Column("ap", "detector AP", 4),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import PICTURE_SUFFIXES
+from ..dataset.listing import files_below, name_below
 from ..dataset.reading import open_picture
 from ..support.sentences import counted
 
@@ -26,17 +27,15 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise DatasetError(f"{folder} has both {found[name].name} and {path.name}: keep one of them.")
-        found[name] = path
-    if not found:
+    pictures: dict[str, Path] = {}
+    for path in sorted(files_below(folder, PICTURE_SUFFIXES)):
+        name = name_below(path, folder)
+        if name in pictures:
+            raise DatasetError(f"{folder} has both {pictures[name].name} and {path.name}: keep one of them.")
+        pictures[name] = path
+    if not pictures:
         raise DatasetError(f"{folder} has no pictures ({', '.join(PICTURE_SUFFIXES)}).")
-    return found
+    return pictures
 
 
 def read_picture(path: Path) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +38,62 @@ def read_json(path: Path) -> Result:
 
 
 def markdown(results: Mapping[str, Result]) -> str:
-    """Results by title, below the paper's rows, then the figures that its main tables do not have."""
-    ours = {title: result.figures for title, result in results.items()}
-    return "\n".join([*_beside_the_paper(ours), "", *_further(ours)]).rstrip() + "\n"
+    """Results by title, the networks they were measured with, and the figures that the paper's main tables lack.
+
+    The paper's figures stand above, in the columns that were measured with the paper's networks and no others.
+    """
+    figures = {title: result.figures for title, result in results.items()}
+    parts = [_beside_the_paper(results), _networks(results), _further(results, figures)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _beside_the_paper(ours: Mapping[str, Mapping[str, float]]) -> list[str]:
-    names = [column.name for column in COLUMNS]
-    published = {f"paper: {title}": dict(zip(names, row, strict=True)) for title, row in ROWS.items()}
-    own = {f"**{title}**": figures for title, figures in ours.items()}
-    return _table(COLUMNS, published | own)
+def _beside_the_paper(results: Mapping[str, Result]) -> list[str]:
+    columns = _titled(COLUMNS, results)
+    published = {
+        f"paper: {title}": {
+            column.name: value
+            for column, value in zip(COLUMNS, row, strict=True)
+            if not any(_substitute(result, column) for result in results.values())
+        }
+        for title, row in ROWS.items()
+    }
+    measured = {f"**{title}**": result.figures for title, result in results.items()}
+    return _table(columns, {title: row for title, row in published.items() if row} | measured)
 
 
-def _further(ours: Mapping[str, Mapping[str, float]]) -> list[str]:
-    columns = tuple(column for column in FURTHER if any(column.name in figures for figures in ours.values()))
-    return _table(columns, ours) if columns else []
+def _further(results: Mapping[str, Result], figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    columns = tuple(column for column in FURTHER if any(column.name in row for row in figures.values()))
+    return _table(_titled(columns, results), figures) if columns else []
+
+
+def _titled(columns: tuple[Column, ...], results: Mapping[str, Result]) -> tuple[Column, ...]:
+    """The columns, those by other networks than the published ones with their names."""
+
+    def titled(column: Column) -> Column:
+        names = sorted({name for result in results.values() if (name := _substitute(result, column))})
+        return replace(column, title=f"{column.title} ({', '.join(names)})") if names else column
+
+    return tuple(map(titled, columns))
+
+
+def _substitute(result: Result, column: Column) -> str | None:
+    """The toy's network or a user's module that a figure was measured with; None for published weights."""
+    used = result.setup.get("extractors", {}).get(column.network)
+    if used is None or column.name not in result.figures:
+        return None
+    published = used.get("source") != "toy" and used.get("sha256") is not None
+    return None if published else str(used.get("source"))
+
+
+def _networks(results: Mapping[str, Result]) -> list[str]:
+    """What each result was measured with."""
+    lines = []
+    for title, result in results.items():
+        used = result.setup.get("extractors", {})
+        if used:
+            named = ", ".join(f"{kind} {each.get('source')}" for kind, each in used.items())
+            lines.append(f"Networks of {title}: {named}.")
+    return lines
 
 
 def _table(columns: tuple[Column, ...], rows: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -13,11 +13,22 @@ from ..dataset import Layout, Split, find_pairs
 from ..dataset.captions import read_captions
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import LAYOUTS, MANIFESTS, PICTURE_SUFFIXES
+from ..dataset.listing import files_below, name_below
 from ..dataset.pairs import natural
-from ..dataset.tables import rows
+from ..dataset.tables import check_keys, rows
 from ..support.sentences import counted
+from ..support.texts import TextError, composed, full_lines
 
 Mode = Literal["both", "mask", "text"]
+
+COLUMNS = ("name", "prompt", "mask", "seed")
+"""Of a table of jobs."""
+
+RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
+"""Names that Windows gives to devices, whatever their ending."""
+
+LONGEST = 200
+"""Bytes of a file's name without endings; file systems take 255 with them."""
 
 SEEDS = 2**53
 """Seeds are below this, so that JavaScript and JSON keep them exactly."""
@@ -97,7 +108,7 @@ def _of_source(source: Path, layout: Layout, split: Split, seed: int) -> Iterato
 
 def _is_manifest(file: Path) -> bool:
     """A data set's manifest names its masks and captions; a table of jobs has prompts."""
-    if file.suffix != ".jsonl":
+    if file.suffix.lower() != ".jsonl":
         return False
     _, first = next(rows(file), (0, {}))
     return "mask" in first and not {"prompt", "seed"} & set(first)
@@ -109,14 +120,14 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def _of_folder(folder: Path, seed: int) -> Iterator[Job]:
-    masks = [path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
+    masks = files_below(folder, PICTURE_SUFFIXES)
     for path in sorted(masks, key=lambda path: natural(path.relative_to(folder).as_posix())):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = name_below(path, folder)
         yield Job(name, "", seed_of(seed, name), path)
 
 
 def _of_table(table: Path, seed: int) -> Iterator[Job]:
-    if table.suffix not in (".csv", ".jsonl"):
+    if table.suffix.lower() not in (".csv", ".tsv", ".jsonl"):
         raise DatasetError(f"{table}: jobs come as .csv or .jsonl, masks as a folder.")
     for number, row in rows(table):
         yield _of_row(table, number, row, seed)
@@ -124,17 +135,40 @@ def _of_table(table: Path, seed: int) -> Iterator[Job]:
 
 def _of_row(table: Path, number: int, row: dict[str, Any], seed: int) -> Job:
     where = f"{table}, line {number}"
-    name, prompt, mask, own = (row.get(key) for key in ("name", "prompt", "mask", "seed"))
-    name = name or (Path(mask).stem if isinstance(mask, str) else "")
-    if not isinstance(name, str) or not name:
-        raise DatasetError(f"{where}: a job needs a name or a mask; found {row!r}.")
-    try:
-        own = seed_of(seed, name) if own in (None, "") else int(own)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DatasetError(f"{where}: the seed is {own!r}; expected a whole number, or none.") from error
-    if not 0 <= own < 2**64:
-        raise DatasetError(f"{where}: the seed is {own}; seeds run from 0 to 2^64 - 1.")
-    return Job(name, str(prompt or ""), own, table.parent / str(mask) if mask else None)
+    check_keys(where, row, COLUMNS)
+    for key in ("name", "prompt", "mask"):
+        if not isinstance(row.get(key) or "", str):
+            raise DatasetError(f"{where}: the {key} is {row[key]!r:.80}; expected one text.")
+    prompt, mask, given = row.get("prompt") or "", row.get("mask") or "", row.get("seed")
+    name = row.get("name") or (Path(mask).stem if mask else "")
+    if not name:
+        raise DatasetError(f"{where}: a job needs a name or a mask; found {row!r:.200}.")
+    name = canonical(name)
+    own = seed_of(seed, name) if given is None or given == "" else _seed(where, given)
+    return Job(name, prompt, own, table.parent / mask if mask else None)
+
+
+def _seed(where: str, given: object) -> int:
+    """A whole number, as JSON's number or a cell's digits."""
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    whole = whole or (isinstance(given, float) and given.is_integer())
+    if not whole and not (isinstance(given, str) and re.fullmatch(r"-?[0-9]{1,40}", given)):
+        raise DatasetError(f"{where}: the seed is {given!r:.80}; expected a whole number, or none.")
+    seed = int(given)  # type: ignore[call-overload]  # one of the three above
+    if not 0 <= seed < 2**64:
+        raise DatasetError(f"{where}: the seed is {str(seed):.80}; seeds run from 0 to 2^64 - 1.")
+    return int(seed)
+
+
+def too_long(name: str) -> bool:
+    """Whether no common file system takes a file of this name, with its ending while it is written."""
+    return any(len(part.encode()) > LONGEST for part in name.split("/"))
+
+
+def canonical(name: str) -> str:
+    """A job's name in the one form by which its file is known: `./a//b` is `a/b`, letters are composed."""
+    parts = [part for part in composed(name).split("/") if part not in ("", ".")]
+    return ("/" if name.startswith("/") else "") + "/".join(parts)
 
 
 def _of_prompts(prompts: str | None, seed: int) -> list[Job]:
@@ -147,17 +181,17 @@ def _of_prompts(prompts: str | None, seed: int) -> list[Job]:
 
 
 def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
-    if not Path(prompts).is_dir() and not _is_file(prompts):
-        return [replace(job, prompt=prompts) for job in jobs]
+    if not prompts.strip() or not (_is_folder(prompts) or _is_file(prompts)):
+        return [replace(job, prompt=prompts.strip()) for job in jobs]
     place = Path(prompts)
-    if place.is_dir() or place.suffix == ".json":
+    if place.is_dir() or place.suffix.lower() == ".json":
         captions = read_captions(place)
-        told = {job.name: next(iter(captions.of(job.name)), None) for job in jobs}
-        if silent := [name for name, caption in told.items() if caption is None]:
+        first = {job.name: next(iter(captions.of(job.name)), None) for job in jobs}
+        if silent := [name for name, caption in first.items() if caption is None]:
             raise DatasetError(
                 f"{place} has no caption for {len(silent)} of {counted(len(jobs), 'job')} (first: {silent[0]})."
             )
-        return [replace(job, prompt=told[job.name] or "") for job in jobs]
+        return [replace(job, prompt=first[job.name] or "") for job in jobs]
     lines = _lines(place)
     if len(lines) != len(jobs):
         raise DatasetError(
@@ -170,12 +204,22 @@ def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except OSError:  # a prompt may be longer than a path can be
+    except (OSError, ValueError):  # a prompt may be longer than a path can be
+        return False
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
         return False
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    try:
+        return full_lines(path)
+    except TextError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _in_mode(job: Job, mode: Mode) -> Job:
@@ -197,9 +241,22 @@ def _check(jobs: Sequence[Job]) -> None:
         raise DatasetError("There is nothing to make: the source holds no masks and no jobs.")
     seen: set[str] = set()
     for job in jobs:
-        path = Path(job.name)
-        if path.is_absolute() or ".." in path.parts or re.search(r'[\\:*?"<>|\x00-\x1f]', job.name):
-            raise DatasetError(f"The name {job.name!r} cannot be a file's within the output folder.")
+        if (reason := _unfit(job.name)) is not None:
+            raise DatasetError(f"The name {job.name!r:.200} cannot be a file's within the output folder: {reason}.")
         if job.name in seen:
             raise DatasetError(f"The name {job.name} is given twice: pictures are called after their jobs.")
         seen.add(job.name)
+
+
+def _unfit(name: str) -> str | None:
+    """Why a picture cannot be called so on every system. A name that is only too long fails its own job."""
+    if name.startswith("/") or ".." in name.split("/"):
+        return "it leads out of it"
+    if found := re.search(r'[\\:*?"<>|\x00-\x1f]', name):
+        return f"Windows allows no {found[0]!r}"
+    for part in name.split("/"):
+        if part.split(".")[0].strip().upper() in RESERVED:
+            return f"Windows reserves {part.split('.')[0]!r}"
+        if part != part.strip() or part.endswith("."):
+            return "Windows drops stops and spaces at the end of a name"
+    return None if name else "it is empty"

@@ -16,7 +16,7 @@ from ..dataset.reading import read_mask
 from ..masks.decouple import resize
 from ..support.sentences import counted
 from .backend import Backend, BackendError, Made, Order, Target, Written
-from .jobs import Job, shard
+from .jobs import LONGEST, Job, shard, too_long
 from .manifest import Outcome, append, manifest_name, outcomes
 from .official import noises
 from .settings import Settings, digest
@@ -111,6 +111,9 @@ def _sorted_out(
 ) -> Iterator[Pending | Outcome]:
     """Which jobs are to be made; of the others, that they are there, or what is wrong with their masks."""
     for job in tqdm(jobs, desc="look", unit="job", leave=False, disable=None):
+        if too_long(job.name):
+            yield Outcome.of(job, "failed", error=f"its name has over {LONGEST} bytes: no file can be called so.")
+            continue
         try:
             own = digest(job, read_ids(job, settings), settings, _facts(job, numbers[job.name], settings, backend))
         except (DatasetError, OSError) as error:

@@ -49,7 +49,7 @@ class Palette:
 
 
 PALETTES: tuple[Palette, ...] = (
-    Palette("CelebAMask-HQ's palette", None, PALETTE),
+    Palette("the CelebAMask-HQ palette", None, PALETTE),
     # MaskGAN's demo, SEAN and SegFace paint the right brow in another colour than the data set.
     Palette("MaskGAN's palette", None, tuple((51, 255, 255) if number == 7 else c for number, c in enumerate(PALETTE))),
     # face-parsing.PyTorch draws on white, its successors on black.

@@ -146,7 +146,8 @@ class Trainer:
             CheckpointError: it was made with other data or another configuration, or trains other tensors.
         """
         check_resumable(state, self.config, self.trainables.description())
-        if state.fingerprint != self.samples.fingerprint:
+        former = getattr(self.samples, "former_fingerprint", None)  # of checkpoints from before contents counted
+        if state.fingerprint not in (self.samples.fingerprint, former):
             raise checkpoints.CheckpointError(
                 "The data set is not the one that this run began with: its files, or the [data] section, have "
                 "changed. Bring them back, or begin a run with another output.name, with model.init set to this "

@@ -100,7 +100,7 @@ def test_a_missing_region_is_logged(comfy: Any, mask: Tensor, caplog: Any) -> No
 def test_a_photo_is_refused(comfy: Any) -> None:
     photo = torch.rand(1, 32, 32, 3, generator=torch.Generator().manual_seed(0))
     for node, inputs in (("MoGLEMaskEdit", {}), ("MoGLEGetRegion", {})):
-        with pytest.raises(ValueError, match="no colour of CelebAMask-HQ's palette"):
+        with pytest.raises(ValueError, match="no colour of the CelebAMask-HQ palette"):
             comfy.node(node)(mask=photo, **inputs)
 
 

@@ -6,8 +6,6 @@ score for "more likely generated".
 
 from __future__ import annotations
 
-import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,9 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
+
+from ...dataset.tables import rows
+from ..score_files import finite
 
 
 @dataclass(frozen=True)
@@ -49,28 +50,20 @@ def detection(scores: Tensor, labels: Tensor) -> Detection:
 def read_scores(path: Path) -> tuple[Tensor, Tensor]:
     """Scores and labels (N,) of a detector's file. Raises ValueError with the line that is wrong."""
     scores, labels = [], []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if missing := {"label", "score"} - set(rows.fieldnames or ()):
+    for line, row in rows(path):
+        if missing := {"label", "score"} - set(row):
             raise ValueError(
                 f"{path.name} has no column {' or '.join(sorted(missing))}; expected a head name,label,score "
                 "with label 1 for generated and 0 for a photo."
             )
-        for row in rows:
-            label, score = _row(path, rows.line_num, row)
-            labels.append(label)
-            scores.append(score)
+        label, score = str(row["label"]), finite(row["score"])
+        if label not in ("0", "1") or score is None:
+            raise ValueError(
+                f"{path.name}, line {line}: label {row['label']!r:.80} and score {row['score']!r:.80}; expected a "
+                "label of 0 or 1 and a number."
+            )
+        labels.append(int(label))
+        scores.append(score)
+    if not scores:
+        raise ValueError(f"{path.name} holds no scores; expected a head name,label,score and a line for each picture.")
     return torch.tensor(scores, dtype=torch.float64), torch.tensor(labels)
-
-
-def _row(path: Path, line: int, row: dict[str, str]) -> tuple[int, float]:
-    try:
-        label, score = int(row["label"]), float(row["score"])
-    except (TypeError, ValueError):
-        label, score = -1, math.nan
-    if label not in (0, 1) or not math.isfinite(score):
-        raise ValueError(
-            f"{path.name}, line {line}: label {row.get('label')!r} and score {row.get('score')!r}; expected a label "
-            "of 0 or 1 and a number."
-        )
-    return label, score

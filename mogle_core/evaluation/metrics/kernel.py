@@ -23,6 +23,11 @@ def kernel_distance(
 
     Raises ValueError for fewer than two features in a set.
     """
+    if subsets < 1 or subset_size < 2:
+        raise ValueError(
+            f"KID needs at least 1 subset of 2 pictures; {subsets} of {subset_size} were asked for: change "
+            "--kid-subsets and --kid-subset-size."
+        )
     size = min(subset_size, len(first), len(second))
     if size < 2:
         raise ValueError(f"A kernel distance needs 2 pictures in each set; there are {len(first)} and {len(second)}.")

@@ -21,7 +21,7 @@ from ..config.sections import Model, TrainingConfig
 from ..step import Batch, Blanks
 from .cache import open_cache, read_all
 from .draws import generator
-from .items import Item, find_items, manifest_fingerprint, split_items
+from .items import Item, find_items, fingerprint_by_sizes, manifest_fingerprint, split_items
 from .rows import DirectRows, Row, Rows
 from .schedule import Pick, choose
 
@@ -82,6 +82,7 @@ class EncodedSamples:
         self.grids = [shared.setdefault(item.frame.grid, item.frame.grid) for item in items]
         parts = (encoders.vae.fingerprint, encoders.text.fingerprint, config.cache.dtype)
         self.fingerprint = " ".join((manifest_fingerprint(items, config.data), *parts))
+        self.former_fingerprint = " ".join((fingerprint_by_sizes(items, config.data), *parts))
         self.training, self.held_out = split_items(len(items), config.validation)
         self._blanks: dict[tuple[int, int], Blanks] = {}
 

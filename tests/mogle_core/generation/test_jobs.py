@@ -131,3 +131,57 @@ def test_an_endless_seed_of_json_is_named(tmp_path: Path) -> None:
     table.write_text('{"name": "a", "seed": 1e999}\n')
     with pytest.raises(DatasetError, match="line 1: the seed is inf"):
         read_jobs(table)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"name": "a", "promt": "x"}', "promt is unknown; was prompt meant"),
+        ('{"name": "a", "text": "x"}', "text is unknown; was prompt meant"),
+        ('{"name": "a", "prompt": ["x", "y"]}', "the prompt is"),
+        ('{"name": "a", "prompt": 5}', "the prompt is 5"),
+        ('{"name": "a", "seed": true}', "the seed is True"),
+        ('{"name": "a", "seed": 1.5}', "the seed is 1.5"),
+        ('{"name": "a", "seed": "1_000"}', "the seed is '1_000'"),
+        ('{"name": "a", "seed": [1]}', "the seed is"),
+        ('{"name": "a", "prompt": "x", "mask": ["a.png"]}', "the mask is"),
+        ('{"name": ["a"]}', "the name is"),
+    ],
+)
+def test_what_a_job_would_lose_is_refused(line: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.jsonl").write_text(line + "\n")
+    with pytest.raises(DatasetError, match=f"line 1: .*{sentence}"):
+        read_jobs(tmp_path / "jobs.jsonl")
+
+
+def test_cells_are_stripped_and_seeds_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text("name, prompt, seed\n a , A woman. , 7 \n")
+    assert read_jobs(tmp_path / "jobs.csv") == [Job("a", "A woman.", 7)]
+
+
+def test_an_empty_prompt_is_the_empty_prompt(masks: Path) -> None:
+    assert {job.prompt for job in read_jobs(masks, prompts="")} == {""}
+    assert [job.prompt for job in read_jobs(None, prompts="")] == [""]
+
+
+@pytest.mark.parametrize("second", ["a//b", "./a/b", "a/./b", "cafe\u0301", "a/b/"])
+def test_names_of_one_file_are_one_name(second: str, tmp_path: Path) -> None:
+    first = "caf\u00e9" if "cafe" in second else "a/b"
+    (tmp_path / "jobs.csv").write_text(f"name,prompt\n{first},x\n{second},y\n", "utf-8")
+    with pytest.raises(DatasetError, match="given twice"):
+        read_jobs(tmp_path / "jobs.csv")
+
+
+@pytest.mark.parametrize("name", ["con", "a/NUL.png", "lpt1", "a.", "a /b", "x:y", "a?", "../a", "/a"])
+def test_names_that_some_system_forbids_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text(f'name,prompt\n"{name}",x\n', "utf-8")
+    with pytest.raises(DatasetError, match="cannot be a file's"):
+        read_jobs(tmp_path / "jobs.csv")
+
+
+def test_prompts_are_split_at_line_ends_only(tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_bytes("\ufeffone\u2028two\x0cthree\r\nfour\r\n".encode())
+    assert [job.prompt for job in read_jobs(None, prompts=str(tmp_path / "prompts.txt"))] == [
+        "one\u2028two\x0cthree",
+        "four",
+    ]

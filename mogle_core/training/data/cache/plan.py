@@ -23,7 +23,7 @@ from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_WIDTH
 from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
-from ..items import Item, readable_ids, split_items
+from ..items import Item, content_digests, readable_ids, split_items
 from ..schedule import Schedule, choose
 from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
 from .shards import Store, checksum, read_checked
@@ -252,19 +252,12 @@ def _in_order(
 
 
 def plan_fingerprint(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> str:
-    """Changes whenever a stored plan would no longer hold, also when a file's modification time changes."""
+    """Changes whenever a stored plan would no longer hold: with any byte of a mask or picture."""
     digest = hashlib.blake2b(digest_size=16)
     settings = config.data.model_dump(exclude={"root", "images", "masks", "captions", "layout"})
     loop, validation = config.loop, config.validation
     run = (loop.steps, loop.batch, loop.seed, validation.pairs if validation.every else 0, config.cache.dtype)
     digest.update(repr((sorted(settings.items()), run, encoders.vae.fingerprint, encoders.text.fingerprint)).encode())
-    for item in items:
-        pair = item.pair
-        stats = [(str(path), *_stat(path)) for path in (pair.face, pair.mask)]
-        digest.update(repr((stats, pair.captions, item.frame)).encode())
+    for item, contents in zip(items, content_digests(items), strict=True):
+        digest.update(repr((contents, item.pair.captions, item.frame)).encode())
     return digest.hexdigest()
-
-
-def _stat(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns

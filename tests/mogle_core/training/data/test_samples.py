@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from support.small_sets import PlainVAE, config, label_map, picture, plain_encoders, write_set
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from mogle_core.toy.drawer.folder import write_folder
 from mogle_core.toy.world import load_world
 from mogle_core.training.config.reading import TrainingConfig
 from mogle_core.training.data.draws import DropRates, draw_samples
-from mogle_core.training.data.items import find_items, split_items
+from mogle_core.training.data.items import BY_CONTENT, find_items, split_items
 from mogle_core.training.data.samples import EncodedSamples, open_samples
 from mogle_core.training.data.schedule import Pick, Schedule, choose
 from mogle_core.training.step import Batch, dropped, step_loss
@@ -208,3 +210,29 @@ def test_items_are_every_pair_at_every_resolution(tmp_path: Path) -> None:
         *((str(n), (2, 2)) for n in range(3)),
         *((str(n), (4, 4)) for n in range(3)),
     ]
+
+
+@pytest.mark.parametrize("folder", ["masks", "images"])
+def test_a_file_repainted_in_the_same_size_and_time_is_noticed(folder: str, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "a", 3)
+    for path in [*(root / "masks").iterdir(), *(root / "images").iterdir()]:
+        with Image.open(path) as image:
+            image.convert("RGB").save(path.with_suffix(".bmp"))
+        path.unlink()
+    before = opened(config(root, cache={"where": "none"})).fingerprint
+    path = root / folder / "1.bmp"
+    stat = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-600:] = content[-1200:-600]
+    content[-3:] = bytes(3) if bytes(content[-3:]) != bytes(3) else bytes((0, 0, 204))
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert opened(config(root, cache={"where": "none"})).fingerprint != before
+
+
+def test_checkpoints_with_the_former_fingerprint_are_accepted(tmp_path: Path) -> None:
+    samples = opened(config(write_set(tmp_path, 3), cache={"where": "none"}))
+    assert samples.fingerprint.startswith(BY_CONTENT)
+    assert not samples.former_fingerprint.startswith(BY_CONTENT)
+    assert samples.former_fingerprint.split()[1:] == samples.fingerprint.split()[1:]

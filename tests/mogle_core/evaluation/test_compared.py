@@ -1,0 +1,89 @@
+"""Which pictures FID, KID and CMMD compare, and what the report says of networks and subsets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mogle_core.evaluation.material import Settings, gather
+from mogle_core.evaluation.measure import measure
+from mogle_core.evaluation.metrics.kernel import kernel_distance
+from mogle_core.evaluation.networks.extractors import Extractor
+from mogle_core.evaluation.result import Result, markdown
+
+
+class Means:
+    """Six features of a picture."""
+
+    def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
+        levels = pictures.float() / 255
+        return torch.cat((levels.mean((2, 3)), levels.std((2, 3))), 1)
+
+
+def write(folder: Path, names: list[str], seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+NAMES = [str(number) for number in range(8)]
+
+
+def result(pictures: Path, real: Path, tmp_path: Path, **options: object) -> Result:
+    settings = Settings(pictures, tmp_path / "out", real=real, **options)  # type: ignore[arg-type]
+    return measure(settings, gather(settings), {"inception": Extractor(Means(), "toy")})
+
+
+@pytest.mark.parametrize("more", [["a", "b"], ["._1", ".ipynb_checkpoints/x"], ["Thumbs/1"]])
+def test_pictures_that_are_left_out_do_not_count(more: list[str], tmp_path: Path) -> None:
+    real = write(tmp_path / "real", NAMES, 1)
+    plain = result(write(tmp_path / "plain", NAMES, 2), real, tmp_path)
+    with_more = write(tmp_path / "more", NAMES, 2)
+    write(with_more, more, 3)
+    assert result(with_more, real, tmp_path).figures == plain.figures
+    write(real, more[:1] if not more[0].startswith(".") and "/" not in more[0] else more, 4)
+    if more[0] != "a":
+        assert result(with_more, real, tmp_path).figures == plain.figures
+
+
+def test_the_report_says_how_kid_was_taken(tmp_path: Path) -> None:
+    real, made = write(tmp_path / "real", NAMES, 1), write(tmp_path / "made", NAMES[:5], 2)
+    found = result(made, real, tmp_path, kid_subset_size=1000, kid_subsets=3)
+    assert found.setup["kid"] == {"subsets": 3, "subset_size": 5, "subset_size_asked": 1000, "seed": 0}
+    assert found.setup["compared"] == 5
+
+
+@pytest.mark.parametrize(("subsets", "size"), [(0, 10), (-1, 10), (5, 1), (5, 0)])
+def test_no_subset_is_an_error(subsets: int, size: int) -> None:
+    with pytest.raises(ValueError, match="KID needs at least 1 subset of 2"):
+        kernel_distance(torch.ones(5, 2), torch.ones(5, 2), subsets, size)
+
+
+def setup(**sources: tuple[str, str | None]) -> dict[str, object]:
+    return {"extractors": {kind: {"source": source, "sha256": sha} for kind, (source, sha) in sources.items()}}
+
+
+def test_the_papers_rows_stand_beside_the_papers_networks_only() -> None:
+    toy = Result({"fid": 1.0, "clip": 2.0}, setup=setup(inception=("toy", "00"), clip=("toy", "00")))
+    table = markdown({"mine": toy})
+    assert "22.24" not in table
+    assert "26.32" not in table
+    assert "FID ↓ (toy)" in table
+    assert "Networks of mine: inception toy, clip toy." in table
+    real = Result({"fid": 1.0}, setup=setup(inception=("inception-2015-12-05.pt", "ab")))
+    assert "22.24" in markdown({"mine": real})
+    assert "FID ↓ |" in markdown({"mine": real})
+
+
+def test_each_column_is_judged_by_its_own_network() -> None:
+    mixed = Result({"fid": 1.0, "clip": 2.0}, setup=setup(inception=("w.pt", "ab"), clip=("my.module:Clip", None)))
+    table = markdown({"mine": mixed})
+    assert "22.24" in table
+    assert "26.32" not in table
+    assert "Text ↑ (my.module:Clip)" in table

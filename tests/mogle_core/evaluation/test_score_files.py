@@ -1,0 +1,59 @@
+"""Scores of other programs: read whatever wrote them, or refused with the line; never an empty table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mogle_core.evaluation.metrics.detection import read_scores
+from mogle_core.evaluation.score_files import read_named_scores
+
+
+def file(path: Path, text: str) -> Path:
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,score\n1,0.5\na/2,-1\n",
+        "name;score\n1;0,5\na/2;-1\n",
+        "name\tscore\n1.png\t0.5\na\\2.JPG\t-1\n",
+        "name , score\n./1.webp , 0.5\n a/2 , -1e0 \n",
+    ],
+)
+def test_every_form_is_the_same_scores(text: str, tmp_path: Path) -> None:
+    assert read_named_scores(file(tmp_path / "s.csv", text)) == {"1": 0.5, "a/2": -1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,score\n1,nan\n", "expected a number"),
+        ("name,score\n1,inf\n", "expected a number"),
+        ("name,score\n1,\n", "expected a number"),
+        ("name,score\n1,high\n", "expected a number"),
+        ("name,value\n1,2\n", "no column score"),
+        ("picture,score\n1,2\n", "no column name"),
+        ("name,score\n1,2\n1.png,3\n", "given before"),
+        ("name,score\n", "holds no scores"),
+        ("", "holds no scores"),
+    ],
+)
+def test_what_is_no_score_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"s\.csv.*{sentence}"):
+        read_named_scores(file(tmp_path / "s.csv", text))
+
+
+def test_a_detectors_scores_are_read_with_semicolons(tmp_path: Path) -> None:
+    scores, labels = read_scores(file(tmp_path / "d.csv", "name;label;score\na;1;0,9\nb;0;0,1\n"))
+    assert scores.tolist() == [0.9, 0.1]
+    assert labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("text", ["name,label,score\n", "name,label,score\na,1,nan\n", "name,label,score\na,2,1\n"])
+def test_a_detectors_file_without_scores_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"d\.csv"):
+        read_scores(file(tmp_path / "d.csv", text))

@@ -42,8 +42,10 @@ def liar() -> Iterator[FakeComfy]:
         yield server
 
 
-def run(urls: list[str], masks: Path, out: Path, small: Settings, grace: float = 0.2) -> list[Outcome]:
-    backend = ServerBackend(urls, TOY_FILES, patience=0.7, grace=grace)
+def run(
+    urls: list[str], masks: Path, out: Path, small: Settings, patience: float = 0.7, grace: float = 0.2
+) -> list[Outcome]:
+    backend = ServerBackend(urls, TOY_FILES, patience=patience, grace=grace)
     list(generate(read_jobs(masks)[:JOBS], small, backend, Output(out)))
     return list(outcomes(out / "manifest.jsonl"))
 
@@ -99,10 +101,13 @@ def test_beside_an_honest_one_nothing_is_lost(
 def test_one_that_comes_back_is_taken_back(
     liar: FakeComfy, masks: Path, tmp_path: Path, small: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    liar.lies = {"prompt": lies.status(503)}
-    threading.Timer(0.3, liar.lies.clear).start()
+    def fails_once(handler: Any) -> None:
+        liar.lies = {}
+        lies.status(503)(handler)
+
+    liar.lies = {"prompt": fails_once}
     with caplog.at_level("INFO"):
-        found = run([liar.url], masks, tmp_path / "out", small, grace=20.0)
+        found = run([liar.url], masks, tmp_path / "out", small, patience=60.0, grace=60.0)
     assert [outcome.status for outcome in found] == ["made"] * JOBS
     assert "is left out until it answers again" in caplog.text
     assert "answers again." in caplog.text
@@ -138,12 +143,13 @@ def test_ctrl_c_ends_at_once_and_what_is_made_stays(masks: Path, tmp_path: Path)
 
     def third_takes_for_ever(prompt: dict[str, Any]) -> np.ndarray:
         if len(server.prompts) > 2:
-            slow.wait(60)
+            slow.wait(120)
         return noise(prompt)
 
     with FakeComfy(third_takes_for_ever) as server:
         out = tmp_path / "out"
-        arguments = ["generate", str(masks), "--toy", "--size", "32", "--server", server.url, "--out", str(out)]
+        settings = ["--toy", "--size", "32", "--label-space", "celebamask"]
+        arguments = ["generate", str(masks), *settings, "--server", server.url, "--out", str(out)]
         process = subprocess.Popen(
             [sys.executable, "-m", "mogle_core.cli", *arguments],
             stderr=subprocess.PIPE,
@@ -155,7 +161,7 @@ def test_ctrl_c_ends_at_once_and_what_is_made_stays(masks: Path, tmp_path: Path)
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)  # long before the server answers
+        _, said = process.communicate(timeout=60)  # long before the server answers
         slow.set()
     assert process.returncode == 130
     assert "Traceback" not in said

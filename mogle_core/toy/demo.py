@@ -1,4 +1,4 @@
-"""`mogle demo`: the method on the toy world, with what a person would try first, and one sheet that shows it."""
+"""`mogle demo`: the method on the toy world, on a few examples, and one sheet that shows them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def read_mask(path: Path, size: int) -> Tensor:
 
 
 def as_in_mask(attributes: Attributes, ids: Tensor) -> Attributes:
-    """The attributes with what a mask shows: what is worn, the mouth, and how far down the hair reaches."""
+    """The attributes, changed to what a mask shows: accessories, the mouth, and the length of the hair."""
 
     def has(name: str) -> bool:
         return bool((ids == IDS[name]).any())
@@ -220,7 +220,7 @@ def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:
 
 
 def gate_maps(ids: Tensor, moments: Sequence[Moment]) -> list[GateMap]:
-    """The first picture's gate for the full mask and a few classes that its mask (H, W) holds."""
+    """The first picture's gate for the full mask and for a few classes of its mask (H, W)."""
     grid = (ids.shape[0] // TOKEN_PIXELS, ids.shape[1] // TOKEN_PIXELS)
     gates = torch.stack([moment.gates[0] for moment in moments if moment.gates is not None])
     present = [name for name in _SHOWN if name == "full mask" or bool((ids == IDS[name]).any())]

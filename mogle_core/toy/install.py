@@ -23,7 +23,7 @@ _PLACES = (
 
 
 class InstallError(ValueError):
-    """Files that cannot be put where ComfyUI looks; the message says which, and what to change."""
+    """Files that cannot be installed; the message says which, and what to change."""
 
 
 def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bool = False) -> list[Path]:
@@ -32,7 +32,7 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
     Args:
         folder: where the toy's weights are.
         link: make symbolic links instead of copies, where a link is safe: see `_may_be_linked`.
-        force: replace files of these names that hold something else. Without it, nothing is written at all.
+        force: replace other files of these names. Without it, nothing is written if there are any.
 
     Returns:
         The installed files, those that were there already included.

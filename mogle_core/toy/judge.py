@@ -1,4 +1,4 @@
-"""The judge: a small U-Net that parses a picture into class ids, and so says how well a face kept its mask."""
+"""The judge: a small U-Net that parses a picture into class ids, to measure how well a face follows its mask."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Judge(nn.Module):
         return logits
 
     def features(self, pictures: Tensor) -> Tensor:
-        """Mean and deviation of the deepest channels, (N, 128): what a Fréchet distance is taken in."""
+        """Mean and deviation of the deepest channels, (N, 128): the features of the toy's Fréchet distance."""
         deepest = self._down(pictures)[-1].flatten(2)
         return torch.cat((deepest.mean(dim=-1), deepest.std(dim=-1)), dim=1)
 

@@ -1,4 +1,4 @@
-"""Where the embedded toy world lies, and what its files are called."""
+"""The folder and the file names of the embedded toy world."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TOY = "toy"
-"""What stands for the embedded world in a command or a configuration."""
+"""The word for the embedded world in a command or a configuration."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The embedded world's folder, made by `mogle toy build`."""

@@ -1,4 +1,4 @@
-"""The word "toy": what it stands for in a command or a configuration."""
+"""Registers the word "toy", which in a command or a configuration stands for the embedded models."""
 
 from __future__ import annotations
 

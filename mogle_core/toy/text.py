@@ -18,7 +18,7 @@ _HEADS = 4
 
 
 def words_of(prompt: str) -> list[str]:
-    """Lower-case words, hyphens kept, everything else a gap."""
+    """The lower-case words of a text. Hyphens belong to words; every other sign separates them."""
     return re.findall(r"[a-z]+(?:-[a-z]+)*", prompt.lower())
 
 

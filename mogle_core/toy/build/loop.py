@@ -49,7 +49,7 @@ def fit(
     """Train those of the model's parameters that want gradients; returns their averaged values by name.
 
     Args:
-        loss_of: one batch's loss at a step; all that it draws comes from the generator it is given.
+        loss_of: one batch's loss at a step; everything random in it comes from the given generator.
         folder: where `name`.log.jsonl and the checkpoint `name`.resume.pt are kept.
     """
     trained = {key: value for key, value in model.named_parameters() if value.requires_grad}

@@ -33,7 +33,7 @@ ABLATIONS: Mapping[str, MoGLEConfig] = {
 
 
 def pictures_of(world: World, held: FaceSet) -> dict[str, Tensor]:
-    """The held-out faces four ways, (N, H, W, 3) uint8 each: what can be had, and what mask and words make of it."""
+    """The held-out faces in four ways, (N, H, W, 3) uint8 each: drawn, through the VAE, and generated."""
     return {
         "drawn": torch.from_numpy(held.pictures),
         "through the VAE": torch.from_numpy(through_vae(world.vae, held).pictures),
@@ -43,7 +43,7 @@ def pictures_of(world: World, held: FaceSet) -> dict[str, Tensor]:
 
 
 def score_world(world: World, held: FaceSet, path: Path) -> dict[str, dict[str, float]]:
-    """All that the toy world must hold, on held-out faces; written to `path` as JSON."""
+    """All scores of the toy world on held-out faces; written to `path` as JSON."""
     scores = {name: score_pictures(world, made, held) for name, made in pictures_of(world, held).items()}
     scores["repainted"] = {"ratio": local_change(world, held.first(50))}
     write_whole(path, json.dumps(scores, indent=1))

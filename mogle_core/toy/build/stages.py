@@ -1,4 +1,4 @@
-"""The stages of the toy's build and what each leaves in the work folder for the next."""
+"""The stages of the toy's build, and the files that each writes to the work folder for the next."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Workshop:
         return self.work / f"{name}.safetensors"
 
     def notes(self) -> dict[str, str]:
-        """For the files' metadata: how to make them again."""
+        """For the files' metadata: the command that makes them again."""
         return {"toy.made_by": f"mogle toy build --seed {self.seed} --budget {self.budget:g}"}
 
     @cached_property
@@ -172,7 +172,7 @@ def mogle_stage(shop: Workshop) -> None:
 
 
 def score_stage(shop: Workshop) -> None:
-    """What the finished world holds, on held-out faces."""
+    """The scores of the finished world on held-out faces."""
     score_world(shop.world(), shop.held.first(shop.count(SCORED)), shop.work / "scores.json")
 
 
@@ -194,7 +194,7 @@ def ablation_stage(shop: Workshop) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage; `alone`: of several processes the first does it while the others wait."""
+    """One stage. alone: of several processes the first does it, and the others wait."""
 
     run: Callable[[Workshop], None]
     alone: bool = False

@@ -32,7 +32,7 @@ def train_vae(
     noise: float = 0.02,
     name: str = "vae",
 ) -> ToyVAE:
-    """L1 on pixels and on their differences; latents kept near mean 0 and deviation 1, and a little noisy.
+    """L1 on pixels and on their differences; latents are kept near mean 0 and deviation 1 and get a little noise.
 
     noise: of the noisiest latents that the decoder sees, which have a deviation of about 0.36; a generator's are
     never quite right.

@@ -1,4 +1,4 @@
-"""A set of drawn faces as arrays: drawn once, kept in one file, and read back for every training."""
+"""A set of drawn faces as arrays. It is drawn once, stored in one file, and read by every training."""
 
 from __future__ import annotations
 

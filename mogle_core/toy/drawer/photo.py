@@ -27,7 +27,7 @@ _MIDDLE, _BELOW = 0.54, 6  # of the width; photo pixels of the drawing that are 
 
 
 def draw_photo(seed: int = SEED) -> NDArray[np.uint8]:
-    """The photo (208, 256, 3) of this seed's face; where the drawing ends, its edge goes on."""
+    """The photo (208, 256, 3) of this seed's face. Outside the drawing, its edge pixels are repeated."""
     picture = draw_face(seed, _DRAWN).picture
     half = _DRAWN / 2
     right, down = WIDTH * _MIDDLE - half, HEIGHT + _BELOW - _SCALE * half - half

@@ -1,4 +1,4 @@
-"""A run that is killed at random moments ends as one that was never stopped; `tests/bench/kills.py` does it 50 times."""
+"""A run that is killed at random moments ends as one that was never stopped. `tests/bench/kills.py` kills 50 times."""
 
 from __future__ import annotations
 

@@ -225,7 +225,8 @@ def run_part(options: argparse.Namespace) -> int:
     if os.environ.get("MOGLE_KIT"):
         from support import stand_ins
 
-        stand_ins.install()
+        # ComfyUI alone gets one of torchvision, which diffusers and transformers would take for the package.
+        stand_ins.install(name for name in stand_ins.PACKAGES if name != "torchvision")
     import torch
 
     torch.manual_seed(0)

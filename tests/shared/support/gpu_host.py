@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from support import hosts
+from support import hosts, stand_ins
 from support.bench_models import RANK
 from support.in_process import Comfy, boot
 from support.rows import Rows
@@ -42,6 +42,7 @@ def _nodes() -> dict[str, Any]:
 def _without_server() -> None:
     """Nodes register routes at a server if there is one; its module needs packages that a card's machine may lack."""
     if os.environ.get("MOGLE_KIT"):
+        stand_ins.install()
         module = ModuleType("server")
         module.PromptServer = type("PromptServer", (), {})  # type: ignore[attr-defined]
         sys.modules["server"] = module

@@ -39,6 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
 
 class MoGLEExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        host.warn_of_unknown_interfaces()
         host.register_models_folders()
         host.add_routes()
         host.mark_prompts()

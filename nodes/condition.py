@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from comfy_api.latest import io
 
 from ..mogle_core.model.mixture.gate_record import GateRecord
@@ -59,6 +61,12 @@ class GatedCondition(io.ComfyNode):
                     optional=True,
                     tooltip="From Region Prompt: extra prompts for single regions. They apply to the positive prompt "
                     "only.",
+                ),
+                sockets.Floats.Input(
+                    "strength_schedule",
+                    optional=True,
+                    tooltip="Numbers that strength is multiplied by, spread over the steps: one per step, or fewer "
+                    "with a straight line between them. 0 leaves the mask out of a step.",
                 ),
                 io.Combo.Input(
                     "mask_guidance",
@@ -135,6 +143,7 @@ class GatedCondition(io.ComfyNode):
         mask_latents: MaskLatents | None = None,
         regions: tuple[Region, ...] = (),
         region_prompts: tuple[RegionPrompt, ...] = (),
+        strength_schedule: float | list[float] | tuple[float, ...] = (),
         mask_guidance: str = SAME_GUIDANCE,
         separate_calls: bool = False,
         refresh_every: int = 1,
@@ -160,6 +169,7 @@ class GatedCondition(io.ComfyNode):
             record=gates if host.asks_for_gates(cls.hidden.prompt, cls.hidden.unique_id) else None,
             refresh=refresh,
             mask_tokens=mask_tokens,
+            schedule=_schedule(strength_schedule),
         )
         if strength == 0:
             # As if neither this node nor one before it were there: the last one holds for everything.
@@ -171,6 +181,16 @@ class GatedCondition(io.ComfyNode):
             host.empty_conditioning(positive) if negative is None else host.with_mask(negative, mask_latents),
             gates,
         )
+
+
+def _schedule(given: float | list[float] | tuple[float, ...]) -> tuple[float, ...]:
+    """The factors of a strength_schedule; a single number is the same at every step."""
+    factors = tuple(map(float, given if isinstance(given, list | tuple) else [given]))
+    if any(not 0 <= factor < math.inf for factor in factors):
+        raise ValueError(
+            f"Gated Condition's strength_schedule has numbers of 0 and above; {min(factors)} is among them."
+        )
+    return factors
 
 
 class RegionControl(io.ComfyNode):

@@ -94,7 +94,13 @@ class Encode(io.ComfyNode):
                     "ignored.",
                 ),
             ],
-            outputs=[sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition.")],
+            outputs=[
+                sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition."),
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The latent that was connected, or an empty one of the masks' size, for the sampler.",
+                ),
+            ],
             **host.newer_fields(search_aliases=["mask vae encode"]),
         )
 
@@ -107,6 +113,5 @@ class Encode(io.ComfyNode):
             masks = masks.of(host.batch_places(latent, masks.batch))
         width, height = width or masks.width, height or masks.height
         encode.check_size(width, height)
-        return io.NodeOutput(
-            encode.encode(masks.resized(height, width), host.mask_encoder(vae), LATENTS, host.identity(vae))
-        )
+        latents = encode.encode(masks.resized(height, width), host.mask_encoder(vae), LATENTS, host.identity(vae))
+        return io.NodeOutput(latents, host.empty_latent(latents) if latent is None else latent)

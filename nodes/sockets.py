@@ -12,3 +12,4 @@ RegionPrompts = io.Custom("MOGLE_REGION_PROMPTS")  # tuple of mogle_core.model.s
 Gates = io.Custom("MOGLE_GATES")  # mogle_core.model.mixture.gate_record.GateRecord
 Painting = io.Custom("MOGLE_PAINTING")  # str: a label map's text, mogle_core.masks.painting
 Crop = io.Custom("MOGLE_CROP")  # tuple of mogle_core.parse.align.Crop, one per image
+Floats = io.Custom("FLOATS,FLOAT")  # list[float], as core's keyframe nodes take them, or one

@@ -18,6 +18,7 @@ from .files import (
     Latent,
     LoadedMoGLE,
     batch_places,
+    empty_latent,
     file_complaint,
     file_state,
     identity,
@@ -27,6 +28,7 @@ from .files import (
     register_models_folders,
 )
 from .gate_output import asks_for_gates, mark_prompts
+from .interfaces import warn_of_unknown_interfaces
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint, parser_state
 from .region_texts import text_of, with_region_prompts
 from .routes import add_routes
@@ -49,6 +51,7 @@ __all__ = [
     "detach",
     "detected_landmarks",
     "empty_conditioning",
+    "empty_latent",
     "file_complaint",
     "file_state",
     "identity",
@@ -64,6 +67,7 @@ __all__ = [
     "pixel_size",
     "register_models_folders",
     "text_of",
+    "warn_of_unknown_interfaces",
     "with_mask",
     "with_region_prompts",
     "without_mask",

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypedDict
 from weakref import WeakKeyDictionary
 
 import comfy.latent_formats
+import comfy.model_management
 import folder_paths
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from ...mogle_core.model.checkpoints import files as weights
 from ...mogle_core.model.checkpoints.recipe import Recipe
 from ...mogle_core.model.flux_latents import DOWNSCALE, LATENT_CHANNELS
 from ...mogle_core.model.mixture.gate_time import GateTimestep
+from ...mogle_core.model.mixture.mask_latents import MaskLatents
 from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.stream.lora import MaskLoRA
 from ...mogle_core.parse.files import FOLDER as PARSING_FOLDER
@@ -135,6 +137,12 @@ def batch_places(latent: Latent, masks: int) -> list[int] | None:
     if places is None or len(places) != len(latent["samples"]) or len(places) >= masks or max(places) >= masks:
         return None
     return list(places)
+
+
+def empty_latent(masks: MaskLatents) -> Latent:
+    """An empty latent of the masks' size and batch, as Empty Latent Image makes it."""
+    device = comfy.model_management.intermediate_device()
+    return {"samples": torch.zeros(masks.batch, LATENT_CHANNELS, *masks.latents.shape[-2:], device=device)}
 
 
 def mask_encoder(vae: VAE) -> Callable[[Tensor], Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...mogle_core.model.stream import apart
 from ...mogle_core.model.stream.attention import ByStream, by_stream
 from ...mogle_core.model.stream.mask_stream import MaskStream
+from .functions import describe, innermost
 from .versions import rotate
 
 HOST_BLOCKS = "comfy.ldm.flux.layers"
@@ -41,22 +42,6 @@ def owner(block: Any) -> str:
     if getattr(forward, "__module__", "") == HOST_BLOCKS:
         return ""
     return describe(forward) if replaced is not None else describe(type(block))
-
-
-def innermost(function: Any) -> Any:
-    """The function that a bound method, a decorator or a compiled form was made of."""
-    while True:
-        for name in ("__func__", "_torchdynamo_orig_callable", "__wrapped__"):
-            if (inner := getattr(function, name, None)) is not None:
-                function = inner
-                break
-        else:
-            return function
-
-
-def describe(what: Any) -> str:
-    """A class or function with the module it is from, as a reader of the log can look for it."""
-    return f"{getattr(what, '__qualname__', what)} of {getattr(what, '__module__', 'an unknown module')}"
 
 
 @dataclass

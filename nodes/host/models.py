@@ -10,7 +10,7 @@ import torch
 from comfy.ldm.flux.model import Flux
 
 from ...mogle_core.model.stream.lora import MaskLoRA
-from .foreign_blocks import describe, innermost
+from .functions import describe, innermost
 from .versions import ModelPatcher
 
 

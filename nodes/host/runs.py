@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -18,7 +18,7 @@ from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region
 from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.kept_keys import Refresh, Reuse
+from ...mogle_core.model.stream.kept_keys import Refresh, Reuse, nearest
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import Grid
 from ...mogle_core.model.stream.region_text import RegionText, area_of
@@ -68,6 +68,7 @@ class MaskSettings:
 
     record: stores what the gate does, anew with each run; None stores nothing.
     refresh, mask_tokens: exactness given away for speed; by default none.
+    schedule: factors on the strength, spread over the run's steps; empty leaves it the same at every step.
     """
 
     strength: float = 1.0
@@ -81,6 +82,24 @@ class MaskSettings:
     record: GateRecord | None = None
     refresh: Refresh = field(default_factory=Refresh)
     mask_tokens: str = "full"
+    schedule: tuple[float, ...] = ()
+
+    def at(self, step: Step, run: Run) -> MaskSettings:
+        """These settings at one step: the schedule's factor is in the strength."""
+        sigmas = step.options.get("sample_sigmas")
+        if not self.schedule or sigmas is None:
+            return self
+        run.levels = run.levels or sigmas.tolist()
+        number = nearest(float(step.sigma.max()), run.levels)
+        return replace(self, strength=self.strength * spread(self.schedule, number, len(run.levels) - 1))
+
+
+def spread(values: tuple[float, ...], number: int, steps: int) -> float:
+    """The value at one of so many steps, linear between the given ones; as many as steps: one each."""
+    place = 0.0 if steps <= 1 else number * (len(values) - 1) / (steps - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
 
 
 class Batch(NamedTuple):

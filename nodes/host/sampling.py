@@ -12,13 +12,13 @@ from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.mask_stream import open_stream
 from .blocks import Visits, with_replaced_blocks
 from .conditioning import MASK_LATENTS, check_same_size
-from .foreign_blocks import describe
+from .functions import describe
 from .kept_keys import extra_columns, log_savings, tokens_of
 from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
 from .region_texts import join_texts, take_region_texts
 from .runs import MaskSettings, Run, Step
-from .versions import image_positions
+from .versions import image_positions, outliving
 
 logger = logging.getLogger(__name__)
 
@@ -120,9 +120,11 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
     tell_lost_guidance(run, options)
     run.shape, kind, given = step.model.diffusion_model.params, "without", None
-    if step.within(settings.start_percent, settings.end_percent):
+    settings = settings.at(step, run)
+    if settings.strength > 0 and step.within(settings.start_percent, settings.end_percent):
         check_same_size(latents, step.x)
-        given = kwargs[MASK_PASS] = mask_pass(settings, run, step)
+        with outliving():  # what is computed once a run, and the gate's record
+            given = kwargs[MASK_PASS] = mask_pass(settings, run, step)
         kind = "whole" if given.mask.reuse is None else "reused"
     run.passes.append(tokens_of(settings, step, kind))
     result = executor(*args, **kwargs)
@@ -166,7 +168,7 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     options = kwargs["transformer_options"] if named else args[7]
     grid = token_grid(*x.shape[-2:])
     positions = image_positions(transformer, x, options)
-    stream = open_stream(transformer, given.mask.to(x.dtype), positions, grid, transformer.pe_embedder, text)
+    stream = open_stream(transformer, given.mask.to(x.dtype), positions, grid, transformer.pe_embedder, text, outliving)
     options = with_replaced_blocks(transformer, stream, options, given.foreign, given.visits)
     if named:
         kwargs["transformer_options"] = options

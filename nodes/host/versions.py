@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol
 
 import comfy.ldm.flux.math
@@ -18,6 +20,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...mogle_core.model.flux import attention as plain_flux
+from .functions import mentions
 
 
 class ModelPatcher(Protocol):
@@ -35,16 +38,33 @@ class ModelPatcher(Protocol):
     def remove_wrappers_with_key(self, wrapper_type: str, key: str) -> None: ...
 
 
+_PREFETCH: Any = None
+with suppress(ImportError):  # 0.21 on
+    _PREFETCH = importlib.import_module("comfy.model_prefetch")
+
+PAUSES_MALLOC_GRAPH = hasattr(_PREFETCH, "pause_malloc_graph")
+"""Whether the host may record what a block allocates (0.38 on); see `outliving`."""
+
 # Looked up once: a compiled forward pass could not look them up itself.
-PATCHES_ATTENTION = "attn1_output_patch" in DoubleStreamBlock.forward.__code__.co_consts
+PATCHES_ATTENTION = mentions(DoubleStreamBlock.forward, "attn1_output_patch")
 """Whether FLUX's own blocks call attention patches (0.14 on those of the output, 0.17 on those of the input)."""
-PREFERS_ATTENTION = "preferred_attention" in inspect.signature(comfy.ldm.flux.math.attention).parameters
+PREFERS_ATTENTION = mentions(comfy.ldm.flux.math.attention, "preferred_attention")
 """Whether a checkpoint may choose its attention (0.40 on)."""
 _SAGE: Any = getattr(attention, "attention_sage", None)
-_ASKS_FOR_PRECISION = "low_precision_attention" in getattr(_SAGE, "__wrapped__", _SAGE).__code__.co_consts
+ASKS_FOR_PRECISION = mentions(_SAGE, "low_precision_attention")
 """Whether attention can be asked to be exact, masks and all (0.15 or so on)."""
-_CALLS_APPLY_ROPE = "apply_rope" in comfy.ldm.flux.math.attention.__code__.co_names  # 0.3.69 on
-_POSITIONS_TAKE_OPTIONS = "transformer_options" in inspect.signature(Flux.process_img).parameters  # 0.3.69 on
+_CALLS_APPLY_ROPE = mentions(comfy.ldm.flux.math.attention, "apply_rope")  # 0.3.69 on
+_POSITIONS_TAKE_OPTIONS = mentions(Flux.process_img, "transformer_options")  # 0.3.69 on
+
+
+def outliving() -> AbstractContextManager[Any]:
+    """Around what is made inside of a block and used after it.
+
+    Newer hosts (0.38 on) may record a block's allocations and hand the same memory out at each step; what outlives
+    the block must be made while the recording pauses.
+    """
+    pause = getattr(_PREFETCH, "pause_malloc_graph", None)
+    return nullcontext() if pause is None else pause()
 
 
 def newer_fields(**fields: Any) -> dict[str, Any]:
@@ -105,7 +125,7 @@ def exact_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, options: Mapp
     """
     chosen: Callable[..., Tensor] = comfy.ldm.flux.math.optimized_attention
     more: dict[str, Any] = {"transformer_options": options}
-    if _ASKS_FOR_PRECISION:
+    if ASKS_FOR_PRECISION:
         more["low_precision_attention"] = False
     elif chosen is _SAGE or "optimized_attention_override" in options:
         chosen, more = attention.attention_pytorch, {}

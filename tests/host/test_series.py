@@ -53,3 +53,55 @@ def test_a_combined_files_lora_goes_with_its_gated_condition(base, gated, latent
     assert not host.attach(first, plain, host.MaskSettings()).get_additional_models_with_key(passes.FILES_LORA)
     applied = host.attach_lora(first, lora, 1.0, path)
     assert host.attach(applied, plain, host.MaskSettings()).get_additional_models_with_key(passes.LORA)
+
+
+def test_a_schedule_of_ones_changes_no_byte(base, gated, latents) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), strength=0.7)
+    same, _, _, _ = gated(base, POSITIVE, latents(1), strength=0.7, strength_schedule=[1.0, 1.0])
+    assert torch.equal(run(same, positive), run(model, positive))
+
+
+def test_a_schedule_holds_step_by_step(base, gated, latents) -> None:
+    """As a time window does, with 0 outside of it; one number is the strength."""
+    window, positive, _, gates = gated(base, POSITIVE, latents(1), end_percent=0.5)
+    expected = run(window, positive, steps=4)
+    factors = [1.0 if number < len(gates.steps) else 0.0 for number in range(4)]
+    model, _, _, _ = gated(base, POSITIVE, latents(1), strength_schedule=factors)
+    assert torch.equal(run(model, positive, steps=4), expected)
+    half, _, _, _ = gated(base, POSITIVE, latents(1), strength=0.5)
+    model, _, _, _ = gated(base, POSITIVE, latents(1), strength_schedule=0.5)
+    assert torch.equal(run(model, positive), run(half, positive))
+
+
+@pytest.mark.parametrize(
+    ("values", "steps", "expected"),
+    [
+        ((1.0, 0.0), 3, [1.0, 0.5, 0.0]),
+        ((2.0,), 3, [2.0] * 3),
+        ((1.0, 0.5, 0.0), 3, [1.0, 0.5, 0.0]),
+        ((1.0, 0.0), 1, [1.0]),
+    ],
+)
+def test_a_schedule_is_spread_over_the_steps(values, steps, expected, comfy) -> None:
+    spread = comfy.module("nodes.host.runs").spread
+    assert [spread(values, number, steps) for number in range(steps)] == expected
+
+
+def test_a_schedule_below_zero_is_a_sentence(base, gated, latents) -> None:
+    with pytest.raises(ValueError, match="strength_schedule has numbers of 0 and above; -1.0"):
+        gated(base, POSITIVE, latents(1), strength_schedule=[1.0, -1.0])
+
+
+def test_missing_sockets_are_a_sentence(base, comfy) -> None:
+    with pytest.raises(ValueError, match="connect mogle to Load MoGLE and mask_latents to MoGLE Encode"):
+        comfy.node("MoGLEGatedCondition")(model=base, positive=POSITIVE)
+
+
+def test_encode_hands_on_a_latent_of_the_masks_size(comfy, vae) -> None:
+    from support.masked import mask_ids
+
+    masks = comfy.module("mogle_core.masks.decouple").Decoupled(mask_ids(3, batch=2))
+    encoded, latent = comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0)
+    assert latent["samples"].shape == (2, 16, *encoded.latents.shape[-2:]) and not latent["samples"].any()
+    given = {"samples": torch.ones(1, 16, 8, 8)}
+    assert comfy.node("MoGLEEncode")(masks=masks, vae=vae, width=0, height=0, latent=given)[1] is given

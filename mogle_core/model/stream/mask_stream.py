@@ -11,7 +11,9 @@ but attend to those keys as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,6 +63,8 @@ class MaskStream:
     given: MaskInputs
     text: int = 0
     blocks: int = 0
+    # Around what is made in one block and used in others: a host that records each block's memory must know of it.
+    outliving: Callable[[], AbstractContextManager[Any]] = nullcontext
     # What the last block left behind: [others | mask], and the part of it that the host was given.
     _joint: Tensor | None = None
     _handed_out: Tensor | None = None
@@ -107,7 +111,8 @@ class MaskStream:
             return None
         if self._rotary is None or self._rotary[0] is not rotary:
             masks = self.given.rotary
-            extended = torch.cat((rotary, masks.to(rotary).expand(rotary.shape[0], *masks.shape[1:])), dim=2)
+            with self.outliving():
+                extended = torch.cat((rotary, masks.to(rotary).expand(rotary.shape[0], *masks.shape[1:])), dim=2)
             self._rotary = (rotary, extended)
         return self._rotary[1]
 
@@ -115,7 +120,8 @@ class MaskStream:
         """The host's attention mask, extended by the mask tokens and these options; None if none is needed."""
         if others not in self._sights or self._sights[others][0] is not mask:
             given, count = self.given, self.given.rotary.shape[2]
-            sights = who_sees_whom(mask, others, count, given.options, like, given.texts, self.text)
+            with self.outliving():
+                sights = who_sees_whom(mask, others, count, given.options, like, given.texts, self.text)
             self._sights[others] = (mask, sights)
         return self._sights[others][1]
 
@@ -126,7 +132,8 @@ class MaskStream:
             mask_k, mask_v = self.given.reuse[block]
             return torch.cat((k, mask_k), dim=2), torch.cat((v, mask_v), dim=2)
         if self.given.keep is not None:
-            self.given.keep[block] = (k[:, :, others:].clone(), v[:, :, others:].clone())
+            with self.outliving():
+                self.given.keep[block] = (k[:, :, others:].clone(), v[:, :, others:].clone())
         return k, v
 
 
@@ -137,13 +144,14 @@ def open_stream(
     grid: Grid,
     rotary: Callable[[Tensor], Tensor],
     text: int = 0,
+    outliving: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> MaskStream:
     """The mask stream at the start of a pass.
 
     Args:
         mask: with its modulations, unless it reuses keys.
         positions: the image tokens' ids (B, N, axes), on `grid`. rotary: their embedding, by the host.
-        text: how many tokens are text.
+        text: how many tokens are text. outliving: as in `MaskStream`.
     """
     if mask.reuse is None:
         tokens = embed_tokens(transformer, mask.tokens, mask.lora)
@@ -159,4 +167,4 @@ def open_stream(
         keep=mask.keep,
         reuse=mask.reuse,
     )
-    return MaskStream(tokens, given, text)
+    return MaskStream(tokens, given, text, outliving=outliving)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 from support.small_weights import TINY
@@ -123,3 +126,24 @@ def test_memory_and_places() -> None:
     assert kept_bytes(57, 1, 1024, 3072, 2) == 57 * 2 * 1024 * 3072 * 2
     sigmas = [1.0, 0.8, 0.5, 0.0]
     assert [nearest(sigma, sigmas) for sigma in (1.1, 1.0, 0.8, 0.79, 0.5, 0.1)] == [0, 0, 1, 1, 2, 2]
+
+
+def test_what_outlives_a_block_is_made_in_the_hosts_context() -> None:
+    """Kept keys and the extended embedding: made in one block, used in others."""
+    entered: list[bool] = []
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        entered.append(True)
+        yield
+        entered[-1] = False
+
+    kept: dict[str, tuple[Tensor, Tensor]] = {}
+    rotary = torch.randn(1, 1, 3, 2, 2, 2)
+    stream = MaskStream(torch.zeros(1, 3, 8), MaskInputs({}, rotary, keep=kept), outliving=noted)
+    host = torch.randn(1, 1, 4, 2, 2, 2)
+    assert stream.extend_rotary(host) is stream.extend_rotary(host)
+    assert entered == [False]
+    k, v = torch.randn(2, 1, 2, 7, 4)
+    stream.keys("double_blocks.0", k, v, 4)
+    assert entered == [False, False] and kept["double_blocks.0"][0].shape[2] == 3

@@ -1,0 +1,109 @@
+"""The host's interfaces that the mask stream counts on: which there are, and what a newer host has that we do not know.
+
+Found by looking at signatures and names; nothing is built and nothing is changed. `tests/host/interfaces.py` prints
+it for any ComfyUI.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.ldm.flux.layers as layers
+import comfy.ldm.flux.math
+import comfy.model_patcher
+import comfy.patcher_extension
+from comfy.ldm.flux.model import Flux
+
+from ...mogle_core import __version__
+from .functions import innermost
+
+logger = logging.getLogger(__name__)
+
+BLOCK = "vec pe attn_mask transformer_options"
+FORWARD = "x timestep context y guidance ref_latents control transformer_options"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A function or class of the host, the names it must have, and those that some version from 0.3.64 to 0.36 adds."""
+
+    name: str
+    find: Callable[[], Any]
+    needed: str
+    known: str = ""
+
+    def names(self) -> set[str]:
+        """The parameters of a function, or the public names of a class. Raises AttributeError where there is none."""
+        what = self.find()
+        if isinstance(what, type):
+            return {name for name in vars(what) if not name.startswith("_")}
+        return set(inspect.signature(innermost(what)).parameters) - {"self", "args", "kwargs"}
+
+    def findings(self) -> Iterator[tuple[str, str]]:
+        """(`missing` or `unknown`, name) of what differs from what we know."""
+        try:
+            names = self.names()
+        except (AttributeError, TypeError, ValueError):
+            yield "missing", self.name
+            return
+        needed = set(self.needed.split())
+        yield from (("missing", name) for name in sorted(needed - names))
+        yield from (("unknown", name) for name in sorted(names - needed - set(self.known.split())))
+
+
+INTERFACES = (
+    Interface("Flux.forward", lambda: Flux.forward, FORWARD),
+    Interface("Flux._forward", lambda: Flux._forward, FORWARD),
+    Interface(
+        "Flux.forward_orig",
+        lambda: Flux.forward_orig,
+        "img img_ids txt txt_ids timesteps y guidance control transformer_options attn_mask",
+        "timestep_zero_index",
+    ),
+    Interface("Flux.process_img", lambda: Flux.process_img, "x", "index h_offset w_offset transformer_options"),
+    Interface(
+        "DoubleStreamBlock.forward",
+        lambda: layers.DoubleStreamBlock.forward,
+        f"img txt {BLOCK}",
+        "modulation_dims_img modulation_dims_txt",
+    ),
+    Interface("SingleStreamBlock.forward", lambda: layers.SingleStreamBlock.forward, f"x {BLOCK}", "modulation_dims"),
+    Interface(
+        "comfy.ldm.flux.math.attention",
+        lambda: comfy.ldm.flux.math.attention,
+        "q k v pe mask transformer_options",
+        "preferred_attention",
+    ),
+    Interface(
+        "WrappersMP",
+        lambda: comfy.patcher_extension.WrappersMP,
+        "OUTER_SAMPLE PREPARE_SAMPLING APPLY_MODEL DIFFUSION_MODEL",
+        "SAMPLER_SAMPLE PREDICT_NOISE CALC_COND_BATCH init_wrappers",
+    ),
+)
+
+
+def findings() -> list[tuple[str, str, str]]:
+    """(interface, `missing` or `unknown`, name) of all that this host has otherwise than we know it."""
+    return [(interface.name, kind, name) for interface in INTERFACES for kind, name in interface.findings()]
+
+
+def warn_of_unknown_interfaces(host_version: str = "") -> None:
+    """One warning if this host has what we do not know. Never an error: other graphs must run on."""
+    try:
+        found = findings()
+    except Exception as error:  # a host that even looking at fails is one that we do not know
+        found = [(type(error).__name__, "unknown", str(error))]
+    if found:
+        what = "; ".join(f"{interface}: {kind} {name}" for interface, kind, name in found)
+        logger.warning(
+            "ComfyUI-MoGLE %s does not know some interfaces of this ComfyUI%s (%s). Its nodes may not work as they "
+            "should: look for a newer version of the extension, and report this line if there is none.",
+            __version__,
+            host_version and f" {host_version}",
+            what,
+        )

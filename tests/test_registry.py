@@ -74,3 +74,17 @@ def test_nothing_shipped_is_what_scanners_flag(kind: str, shipped: set[str]) -> 
         if re.search(pattern, line) and not line.strip().startswith(("#", "//", "*"))
     ]
     assert found == []
+
+
+def test_icon_and_banner_have_the_registrys_sizes() -> None:
+    """An icon of at most 400 x 400, a banner of 21:9; at the addresses that pyproject.toml names they are in docs/."""
+    text = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+    sizes = {}
+    for field in ("Icon", "Banner"):
+        (name,) = re.findall(
+            rf'^{field} = "https://raw\.githubusercontent\.com/.*/main/(docs/.*\.svg)"$', text, re.MULTILINE
+        )
+        head = (REPOSITORY / name).read_text("utf-8")[:200]
+        sizes[field] = tuple(int(re.findall(rf'{side}="(\d+)"', head)[0]) for side in ("width", "height"))
+    assert max(sizes["Icon"]) <= 400
+    assert sizes["Banner"][0] * 9 == sizes["Banner"][1] * 21

@@ -168,7 +168,8 @@ def diffusion_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs:
     options = kwargs["transformer_options"] if named else args[7]
     grid = token_grid(*x.shape[-2:])
     positions = image_positions(transformer, x, options)
-    stream = open_stream(transformer, given.mask.to(x.dtype), positions, grid, transformer.pe_embedder, text, outliving)
+    stream = open_stream(transformer, given.mask.to(x.dtype), positions, grid, transformer.pe_embedder, text)
+    stream.outliving = outliving
     options = with_replaced_blocks(transformer, stream, options, given.foreign, given.visits)
     if named:
         kwargs["transformer_options"] = options

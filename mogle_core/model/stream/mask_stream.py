@@ -144,14 +144,13 @@ def open_stream(
     grid: Grid,
     rotary: Callable[[Tensor], Tensor],
     text: int = 0,
-    outliving: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> MaskStream:
     """The mask stream at the start of a pass.
 
     Args:
         mask: with its modulations, unless it reuses keys.
         positions: the image tokens' ids (B, N, axes), on `grid`. rotary: their embedding, by the host.
-        text: how many tokens are text. outliving: as in `MaskStream`.
+        text: how many tokens are text.
     """
     if mask.reuse is None:
         tokens = embed_tokens(transformer, mask.tokens, mask.lora)
@@ -167,4 +166,4 @@ def open_stream(
         keep=mask.keep,
         reuse=mask.reuse,
     )
-    return MaskStream(tokens, given, text, outliving=outliving)
+    return MaskStream(tokens, given, text)

@@ -43,4 +43,5 @@ class MoGLEExtension(ComfyExtension):
         host.register_models_folders()
         host.add_routes()
         host.mark_prompts()
+        host.mark_empty_painters()
         return NODES

@@ -52,6 +52,7 @@ class MaskPainter(io.ComfyNode):
                     display_name="preview", tooltip="The label map, drawn over the photo if one is connected."
                 ),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             # An output node runs alone: photo and mask reach the editor before anything is connected behind it.
             is_output_node=True,
             **host.newer_fields(search_aliases=["face mask", "paint mask", "label map", "segmentation editor"]),
@@ -74,8 +75,11 @@ class MaskPainter(io.ComfyNode):
         for_page = _for_page(image, given)
         ids = given if painted is None else painted[None]
         if ids is None:
-            # The photo still reaches the editor, and the nodes behind this one report why they do not run. The two
-            # None stand for the outputs: without them ComfyUI's queue would die (0.3.64, 0.33).
+            if host.is_used(cls.hidden.prompt, cls.hidden.unique_id):
+                host.show(cls.hidden.unique_id, for_page)  # the photo still reaches the editor
+                raise ValueError(NOTHING)
+            # Run alone, to bring the photo into the editor. The two None stand for the outputs: without them
+            # ComfyUI's queue would die (0.3.64, 0.33).
             return io.NodeOutput(None, None, ui=for_page, block_execution=NOTHING)
         return io.NodeOutput(colours(ids), _preview(ids, image), ui=for_page)
 

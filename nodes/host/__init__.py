@@ -29,6 +29,7 @@ from .files import (
 )
 from .gate_output import asks_for_gates, mark_prompts
 from .interfaces import warn_of_unknown_interfaces
+from .painter_output import is_used, mark_empty_painters, show
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint, parser_state
 from .region_texts import text_of, with_region_prompts
 from .routes import add_routes
@@ -55,7 +56,9 @@ __all__ = [
     "file_complaint",
     "file_state",
     "identity",
+    "is_used",
     "load_mogle",
+    "mark_empty_painters",
     "mark_prompts",
     "mask_encoder",
     "newer_fields",
@@ -66,6 +69,7 @@ __all__ = [
     "parser_state",
     "pixel_size",
     "register_models_folders",
+    "show",
     "text_of",
     "warn_of_unknown_interfaces",
     "with_mask",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from support.comfy_server import PromptFailedError, Server
 
 from mogle_core.masks.decouple import MaskError, colours
 from mogle_core.masks.painting import write_painting
@@ -47,6 +49,34 @@ def test_the_preview_is_half_photo(paint: Any) -> None:
 def test_an_empty_painting_blocks_the_nodes_behind_it(paint: Any) -> None:
     with pytest.raises(RuntimeError, match="Nothing is painted and no mask is connected"):
         paint()
+
+
+def test_an_empty_painter_marks_itself_once_its_mask_is_used(server: Server) -> None:
+    """Alone it runs, to bring a photo into the editor, also just before; the sentence comes first."""
+    prompt = {"painter": {"class_type": "MoGLEMaskPainter", "inputs": {"painting": ""}}}
+    server.run(prompt)
+    prompt["shown"] = {"class_type": "PreviewImage", "inputs": {"images": ["painter", 0]}}
+    for _ in range(2):
+        with pytest.raises(PromptFailedError) as failure:
+            server.run(prompt)
+        assert failure.value.node_type == "MoGLEMaskPainter"
+        assert failure.value.sentence.startswith("Nothing is painted and no mask is connected.")
+    prompt["painter"]["inputs"]["painting"] = write_painting(ids(0))
+    assert server.run(prompt)["shown"]["images"]
+
+
+def test_only_an_empty_painter_is_marked_for_the_cache(comfy: Any) -> None:
+    marked = comfy.module("nodes.host.painter_output").marked
+    painter = {"class_type": "MoGLEMaskPainter", "inputs": {"painting": ""}}
+    other = {"class_type": "PreviewImage", "inputs": {"images": ["1", 1]}}
+
+    def inputs(*nodes: dict[str, Any]) -> dict[str, Any]:
+        prompt = {str(number): copy.deepcopy(node) for number, node in enumerate(nodes, 1)}
+        return marked({"prompt": prompt})["prompt"]["1"]["inputs"]
+
+    assert inputs(painter) == {"painting": "", "outputs_are_used": False}
+    assert inputs(painter, other) == {"painting": "", "outputs_are_used": True}
+    assert inputs({**painter, "inputs": {"painting": "mogle1:"}}, other) == {"painting": "mogle1:"}
 
 
 def test_the_page_receives_photo_and_mask(comfy: Any) -> None:

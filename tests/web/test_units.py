@@ -30,6 +30,7 @@ HANDS = {
     "Alt+click": "test_eyedropper",
     "Shift, Alt": "test_rectangle_with_shift_and_alt",
     "Arrow keys, Ctrl+arrow keys": "test_move_scale_and_rotate",
+    "\\": "test_the_picture_lies_under_the_brush_and_is_seen_alone",
     "Two fingers": "test_two_fingers_zoom_and_paint_nothing",
     "Eraser end of the pen": "test_pen_pressure_and_the_pens_other_end",
     "Mouse wheel": "test_the_wheel_zooms_pans_and_sizes_the_brush",

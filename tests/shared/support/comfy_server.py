@@ -71,6 +71,10 @@ class Server:
             folder.mkdir()
         for name, place in self.packs.items():
             (self.base / "custom_nodes" / name).symlink_to(place, target_is_directory=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self._start()
         try:
             self._wait_until_it_answers()
@@ -83,11 +87,7 @@ class Server:
         self.stop()
 
     def _start(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(self.port)]
         command += ["--base-directory", str(self.base), "--database-url", "sqlite:///:memory:"]
         command += ["--disable-auto-launch", "--disable-api-nodes", *self.options]
         with (self.base / "log.txt").open("wb") as log:
@@ -114,6 +114,16 @@ class Server:
 
     def stop(self) -> None:
         """Ends the server and its process group, by its id, and removes its base directory."""
+        self._end()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Ends the server and starts it again at the same address, with an empty queue and history."""
+        self._end()
+        self._start()
+        self._wait_until_it_answers()
+
+    def _end(self) -> None:
         for signal_number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
             if self._running.poll() is None:
                 self._signal(signal_number)
@@ -121,7 +131,6 @@ class Server:
                     self._running.wait(10)
                 except subprocess.TimeoutExpired:
                     continue
-        shutil.rmtree(self.base, ignore_errors=True)
 
     def _signal(self, signal_number: int) -> None:
         if hasattr(os, "killpg"):

@@ -11,7 +11,7 @@ export interface GraphNode {
   comfyClass?: string;
   inputs?: { name: string; link: number | null }[];
   widgets?: GraphWidget[];
-  graph?: { setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
+  graph?: { isRootGraph?: boolean; setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
   onAdded?: (...given: unknown[]) => void;
   onRemoved?: (...given: unknown[]) => void;
   onExecuted?: (output: Record<string, any>) => void;
@@ -36,6 +36,10 @@ export interface Setting {
 }
 
 export interface ComfyApp {
+  graphToPrompt(): Promise<{
+    workflow: unknown;
+    output: Record<string, { class_type: string; inputs: Record<string, unknown>; _meta?: { title?: string } }>;
+  }>;
   canvas?: {
     graph?: { getNodeById(id: number | string): GraphNode | null };
     processMouseWheel?: (event: WheelEvent) => void;

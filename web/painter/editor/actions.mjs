@@ -11,6 +11,7 @@
  * @property {import("./scene.mjs").Scene} scene
  * @property {import("./display.mjs").Display} display
  * @property {import("./photo.mjs").Photo} photo
+ * @property {import("./live.mjs").Live} live
  * @property {import("./exports.mjs").Exports} exports
  * @property {{startSearch(): void}} search  of the list of classes
  * @property {{open(): void}} start  the dialog that offers what to start from
@@ -177,6 +178,22 @@ export const ACTIONS = Object.freeze([
     { id: "photoLess", title: "Make the photo fainter", keys: ["<"], run: (photo) => photo.addShare(-0.1) },
     { id: "photoMore", title: "Make the photo stronger", keys: [">"], run: (photo) => photo.addShare(0.1) },
   ]),
+  ...on("live", "Live", [
+    {
+      id: "live",
+      title: "Live: make the picture again after each stroke",
+      keys: ["W"],
+      run: (live) => live.toggle(),
+      isOn: (live) => live.isOn,
+    },
+    {
+      id: "liveUnder",
+      title: "Show the Live picture under the brush",
+      keys: ["Shift+W"],
+      run: (live) => live.toggleUnder(),
+      isOn: (live) => live.isUnder,
+    },
+  ]),
   ...on("photo", "Files", [
     { id: "photoFile", title: "Load a photo from a file", keys: ["Shift+P"], run: (photo) => photo.pick() },
   ]),
@@ -225,6 +242,7 @@ export const MORE_KEYS = Object.freeze([
   ["Alt+click", "Pick a class while a brush or fill tool is selected"],
   ["Shift, Alt", "Regular shapes; shapes from their centre. With Move, Shift+click selects the whole class"],
   ["Arrow keys, Ctrl+arrow keys", "Move the selected region; scale and rotate it"],
+  ["\\", "Hold to see the Live picture alone"],
   ["Two fingers", "Pan and zoom"],
   ["Eraser end of the pen", "Erase with any tool selected"],
   ["Mouse wheel", "Zoom; with Shift pan; with Alt change the brush size"],

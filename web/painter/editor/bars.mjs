@@ -46,7 +46,7 @@ export class TopBar {
       group(buttons.make("undo"), buttons.make("redo"), buttons.make("flip")),
       group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("mirror")),
       this.photoGroup,
-      group(buttons.make("grid"), buttons.make("distinct", "eye", t("Safe colours")), buttons.make("fit")),
+      group(buttons.make("grid"), buttons.make("distinct", "eye"), buttons.make("fit")),
       make(
         "div",
         { class: "group end" },
@@ -54,6 +54,7 @@ export class TopBar {
         buttons.make("saveIds", "save", t("Ids")),
         buttons.make("help"),
       ),
+      buttons.make("live", "live", t("Live")),
       buttons.make("done", "close", t("Done")),
     );
   }

@@ -17,6 +17,7 @@ import { Exports } from "./exports.mjs";
 import { showHelp } from "./help.mjs";
 import { Keyboard } from "./keyboard.mjs";
 import { layOut } from "./layout.mjs";
+import { Live } from "./live.mjs";
 import { Page } from "./page.mjs";
 import { Photo } from "./photo.mjs";
 import { Pointers } from "./pointers.mjs";
@@ -39,6 +40,7 @@ import { Steps } from "./steps.mjs";
  * @property {() => Promise<Blob | null>} photo  of the image input
  * @property {(map: LabelMap, history: History) => void} onStep
  * @property {(isDistinct: boolean) => void} onDistinct  when the colours were switched
+ * @property {import("./live.mjs").StartLive} live
  * @property {() => Promise<void>} onClose
  */
 
@@ -78,18 +80,19 @@ export class Editor {
       { onDistinct: commission.onDistinct, changed: recolour },
     );
     this.photo = new Photo(settings.photoShare, page, { onShare: refresh, onPicture: recolour });
+    this.live = new Live(settings, commission.live, page, { onSwitch: refresh, onPicture: recolour });
     this.start = new StartDialog(page, this.steps, this.display, commission);
 
     // The window
-    const { sheet, pen, brush, mirror, classes, steps, display, photo, start } = this;
+    const { sheet, pen, brush, mirror, classes, steps, display, photo, live, start } = this;
     const status = new StatusLine(page);
     /** @type {Scene} */
-    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, status });
+    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, live, status });
     this.classList = new ClassList(page, classes, sheet, display);
     this.adviceList = new AdviceList(page, this.scene, steps);
     /** @type {import("./actions.mjs").Parts} */
     const parts = {
-      ...{ pen, brush, mirror, classes, steps, display, photo, start, scene: this.scene, search: this.classList },
+      ...{ pen, brush, mirror, classes, steps, display, photo, live, start, scene: this.scene, search: this.classList },
       exports: new Exports(sheet, page),
       session: { help: () => showHelp(page), close: () => void this.close() },
     };
@@ -98,6 +101,7 @@ export class Editor {
     layOut(page, {
       top: this.topBar.root,
       tools: toolBar(page, this.buttons),
+      live: live.pane.root,
       classes: this.classList.root,
       advice: this.adviceList.root,
       status: status.root,
@@ -124,10 +128,12 @@ export class Editor {
     this.isClosed = true;
     this.pen.settle();
     this.scene.close();
+    this.live.close();
     clearTimeout(this.adviceTimer);
-    const { brush, classes, display, photo } = this;
+    const { brush, classes, display, photo, live } = this;
     const { size, pressure } = brush;
-    remember({ size, pressure, classId: classes.chosen, grid: display.grid, photoShare: photo.share });
+    const { grid } = display;
+    remember({ size, pressure, classId: classes.chosen, grid, photoShare: photo.share, ...live.settings });
     await this.commission.onClose();
   }
 
@@ -135,6 +141,7 @@ export class Editor {
   #onStep() {
     this.mirror.follow();
     this.commission.onStep(copyOf(this.sheet.map), this.sheet.history);
+    this.live.touch();
     this.refresh();
     clearTimeout(this.adviceTimer);
     this.adviceTimer = setTimeout(() => this.#advise(), ADVICE_DELAY_MS);

@@ -24,10 +24,12 @@ export class Keyboard {
     this.number = new ClassNumber();
     /** While it is, a pointer pans. */
     this.isSpaceDown = false;
+    /** The place of the key that shows the Live picture alone, while it is held. */
+    this.heldCode = "";
     const { document } = page;
     document.addEventListener("keydown", (event) => this.#down(event));
     document.addEventListener("keyup", (event) => this.#up(event));
-    document.defaultView?.addEventListener("blur", () => (this.isSpaceDown = false));
+    document.defaultView?.addEventListener("blur", () => this.#release());
   }
 
   /** @param {KeyboardEvent} event */
@@ -45,6 +47,19 @@ export class Keyboard {
   /** @param {KeyboardEvent} event */
   #up(event) {
     if (event.key === " ") this.isSpaceDown = false;
+    if (event.code === this.heldCode) this.#hold("");
+  }
+
+  /** The window lost the keyboard: nothing is held any more. */
+  #release() {
+    this.isSpaceDown = false;
+    this.#hold("");
+  }
+
+  /** @param {string} code  of the key that shows the Live picture alone; "" once it is up */
+  #hold(code) {
+    this.heldCode = code;
+    this.parts.live.hold(code !== "");
   }
 
   /** A key that is not an action's. @param {KeyboardEvent} event @param {string} key @param {boolean} isOnCanvas */
@@ -52,6 +67,7 @@ export class Keyboard {
     if (/^\d$/.test(key)) this.parts.classes.choose(this.number.add(key, event.timeStamp));
     else if (key === "Escape") this.#escape();
     else if (key === " ") this.isSpaceDown = true;
+    else if (key === "\\") this.#hold(event.code || key);
     else return isOnCanvas && this.#pen(key);
     return true;
   }

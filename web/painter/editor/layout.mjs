@@ -4,11 +4,11 @@ import { t } from "../map/words.mjs";
 
 /**
  * @param {import("./page.mjs").Page} page
- * @param {Record<"top" | "tools" | "classes" | "advice" | "status", HTMLElement>} elements
+ * @param {Record<"top" | "tools" | "live" | "classes" | "advice" | "status", HTMLElement>} elements
  */
-export function layOut({ make, root, canvas, message }, { top, tools, classes, advice, status }) {
+export function layOut({ make, root, canvas, message }, { top, tools, live, classes, advice, status }) {
   const ground = make("div", { class: "ground" }, canvas, message);
   const side = make("aside", { class: "side", "aria-label": t("Classes") }, classes, advice);
-  const middle = make("main", { class: "middle" }, tools, ground, side);
+  const middle = make("main", { class: "middle" }, tools, ground, live, side);
   root.append(top, middle, status);
 }

@@ -7,12 +7,19 @@
  * @property {boolean} grid
  * @property {boolean} pressure
  * @property {number} photoShare
+ * @property {boolean} liveUnder
+ * @property {number} liveShare
+ * @property {number} liveSteps
+ * @property {number} liveWidth
  */
 
 const KEY = "mogle.painter";
 
 /** @type {Readonly<Preferences>} */
-const DEFAULTS = Object.freeze({ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 });
+const DEFAULTS = Object.freeze({
+  ...{ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 },
+  ...{ liveUnder: false, liveShare: 0.5, liveSteps: 0, liveWidth: 360 },
+});
 
 /** @returns {Preferences} */
 export function preferences() {
@@ -29,10 +36,13 @@ export function preferences() {
 
 /** @param {Preferences} stored @returns {Preferences} */
 function withinLimits(stored) {
-  const { size, classId, photoShare } = stored;
+  const { size, classId, photoShare, liveShare, liveSteps, liveWidth } = stored;
   if (!(size >= 1 && size <= 512)) stored.size = DEFAULTS.size;
   if (!(Number.isInteger(classId) && classId >= 0 && classId < 19)) stored.classId = DEFAULTS.classId;
   if (!(photoShare >= 0 && photoShare <= 1)) stored.photoShare = DEFAULTS.photoShare;
+  if (!(liveShare >= 0 && liveShare <= 1)) stored.liveShare = DEFAULTS.liveShare;
+  if (![0, 4, 8].includes(liveSteps)) stored.liveSteps = DEFAULTS.liveSteps;
+  if (!(liveWidth >= 200 && liveWidth <= 1600)) stored.liveWidth = DEFAULTS.liveWidth;
   return stored;
 }
 

@@ -3,6 +3,7 @@
 import { View } from "./view.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").Box} Box */
+/** @typedef {{width: number, height: number}} Size */
 
 /**
  * Everything that is drawn.
@@ -13,6 +14,7 @@ import { View } from "./view.mjs";
  * @property {import("../tools/classes.mjs").Classes} classes
  * @property {import("./display.mjs").Display} display
  * @property {import("./photo.mjs").Photo} photo
+ * @property {import("./live.mjs").Live} live
  * @property {import("./status.mjs").StatusLine} status
  */
 
@@ -24,6 +26,10 @@ export class Scene {
     this.view = new View(canvas);
     /** The place that an advice points at. @type {Box | null} */
     this.spot = null;
+    /** Whether the sheet was fitted to the canvas and not moved since. */
+    this.isFitted = false;
+    /** The canvas's size when it was last seen. @type {Size | null} */
+    this.size = null;
     this.observer = new ResizeObserver(() => this.#onResize());
   }
 
@@ -40,14 +46,24 @@ export class Scene {
   }
 
   #onResize() {
-    if (!this.canvas.clientWidth) return;
-    if (!this.hasBeenSeen) this.fit();
-    this.hasBeenSeen = true;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!width) return;
+    if (this.size) this.#keepInPlace(this.size, { width, height });
+    else this.fit();
+    this.size = { width, height };
     this.redraw();
+  }
+
+  /** A fitted sheet stays fitted; of any other the centre stays. @param {Size} before @param {Size} now */
+  #keepInPlace(before, now) {
+    if (this.isFitted) return this.fit();
+    this.view.x += (now.width - before.width) / 2;
+    this.view.y += (now.height - before.height) / 2;
   }
 
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
+    this.isFitted = false;
     this.view.x += dx;
     this.view.y += dy;
     this.redraw();
@@ -55,6 +71,7 @@ export class Scene {
 
   /** @param {number} factor @param {import("../map/raster.mjs").Point} [at]  the point of the canvas that stays */
   zoom(factor, at) {
+    this.isFitted = false;
     this.view.zoomTo(this.view.zoom * factor, at);
     this.redraw();
   }
@@ -62,16 +79,19 @@ export class Scene {
   fit() {
     const { width, height } = this.subjects.sheet;
     this.view.fit(width, height);
+    this.isFitted = true;
     this.redraw();
   }
 
   actual() {
+    this.isFitted = false;
     this.view.zoomTo(1);
     this.redraw();
   }
 
   /** @param {Box} box */
   lookAt(box) {
+    this.isFitted = false;
     this.spot = box;
     this.view.zoomTo(Math.max(this.view.zoom, 3));
     this.view.centre({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
@@ -104,10 +124,11 @@ export class Scene {
 
   /** @returns {import("./view.mjs").Looks} */
   #looks() {
-    const { classes, display, photo } = this.subjects;
+    const { classes, display, photo, live } = this.subjects;
     const { hidden, solo } = classes;
     const { distinct, grid } = display;
-    return { distinct, grid, hidden, solo, photo: photo.shown, photoShare: photo.share };
+    const { picture, share } = live.beneath() ?? { picture: photo.shown, share: photo.share };
+    return { distinct, grid, hidden, solo, photo: picture, photoShare: share };
   }
 
   /** The circle at the pointer. */

@@ -3,6 +3,7 @@
 import { Card, HEIGHT } from "./card.mjs";
 import { readPainting, writePainting } from "../map/codec.mjs";
 import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
+import { LiveRuns } from "./live.mjs";
 import { keep, recall } from "./memory.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
@@ -154,6 +155,7 @@ export class PaintingWidget {
           read: (file, space) => this.#read(file, space),
           onStep: (now, history) => this.#save(now, history, step),
           onDistinct: (isDistinct) => void setSafeColours(this.app, isDistinct),
+          live: (wishes, listener) => new LiveRuns(this.app, this.api, this.node, wishes, listener),
           onClose: () => this.saving,
         }),
       );

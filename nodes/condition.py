@@ -9,8 +9,9 @@ from comfy_api.latest import io
 from ..mogle_core.model.mixture.gate_record import GateRecord
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
 from ..mogle_core.model.mixture.regions import REGION_NAMES, Region, check_window
-from ..mogle_core.model.stream.kept_keys import SCHEDULES, Refresh
+from ..mogle_core.model.stream.key_forms import KEY_FORMS, KeyForm
 from ..mogle_core.model.stream.mask_tokens import MASK_TOKENS, check_texts
+from ..mogle_core.model.stream.refresh import SCHEDULES, Refresh
 from ..mogle_core.model.stream.region_text import RegionPrompt
 from . import host, inputs, sockets
 
@@ -89,12 +90,12 @@ class GatedCondition(io.ComfyNode):
                 io.Int.Input(
                     "refresh_every",
                     default=1,
-                    min=1,
+                    min=0,
                     max=16,
                     optional=True,
                     tooltip="Computes the mask stream every N steps and reuses its keys and values in between. 1 is "
-                    "exact. 4 is much faster, and the image follows the mask a little less closely. The stored keys "
-                    "need memory.",
+                    "exact. 4 is much faster, and the image follows the mask a little less closely. 0 computes it "
+                    "once a run, which is almost as fast as plain FLUX. The stored keys need memory.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Combo.Input(
@@ -103,7 +104,9 @@ class GatedCondition(io.ComfyNode):
                     default=SCHEDULES[0],
                     optional=True,
                     tooltip="dense early computes the mask stream at each of the first steps, which decide the "
-                    "layout, and every N steps after that. It has no effect while refresh_every is 1.",
+                    "layout, and every N steps after that. It has no effect while refresh_every is 1. Two schedules "
+                    "ignore refresh_every. early, then once: at each of the first steps, then once for the rest. "
+                    "adaptive: whenever the mask tokens have changed noticeably.",
                     **host.newer_input_fields(advanced=True),
                 ),
                 io.Combo.Input(
@@ -113,6 +116,16 @@ class GatedCondition(io.ComfyNode):
                     optional=True,
                     tooltip="half uses a quarter of the mask tokens: each covers 2 x 2 image tokens. This is faster, "
                     "but small features follow the mask less closely.",
+                    **host.newer_input_fields(advanced=True),
+                ),
+                io.Combo.Input(
+                    "key_storage",
+                    options=list(KEY_FORMS),
+                    default=KEY_FORMS[0],
+                    optional=True,
+                    tooltip="Where the mask's keys wait between two computations. auto: on the GPU, or in host memory "
+                    "if they do not fit. fp8: half the size, rounded to 8 bits. host memory: always there. It has no "
+                    "effect while every step computes the mask stream.",
                     **host.newer_input_fields(advanced=True),
                 ),
             ],
@@ -149,11 +162,12 @@ class GatedCondition(io.ComfyNode):
         refresh_every: int = 1,
         refresh_schedule: str = SCHEDULES[0],
         mask_tokens: str = MASK_TOKENS[0],
+        key_storage: str = KEY_FORMS[0],
     ) -> io.NodeOutput:
         if mogle is None or mask_latents is None:
             raise ValueError(MISSING)
         check_window(start_percent, end_percent, "Gated Condition")
-        refresh = Refresh(refresh_every, refresh_schedule)
+        refresh, keys = Refresh(refresh_every, refresh_schedule), KeyForm.of(key_storage)
         refresh.check(mogle.recipe.options)
         check_texts(mask_tokens, region_prompts)
         gates = GateRecord(masks=mogle.network.config.masks)
@@ -168,6 +182,7 @@ class GatedCondition(io.ComfyNode):
             separate_calls=separate_calls,
             record=gates if host.asks_for_gates(cls.hidden.prompt, cls.hidden.unique_id) else None,
             refresh=refresh,
+            keys=keys,
             mask_tokens=mask_tokens,
             schedule=_schedule(strength_schedule),
         )

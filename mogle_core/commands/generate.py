@@ -64,6 +64,18 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--strength", type=float, default=1.0, help="how strongly the picture follows the mask, 0 to 2 (default: 1)"
     )
+    group.add_argument(
+        "--refresh-every",
+        type=number(0, 10_000),
+        default=1,
+        help="compute the mask stream every N steps, 0: once a run (default: 1, exact)",
+    )
+    group.add_argument(
+        "--refresh-schedule",
+        choices=("even", "dense early", "early, then once", "adaptive"),
+        default="even",
+        help="when the mask stream is computed (default: even)",
+    )
     group.add_argument("--label-space", default="auto", help="of the stored masks (default: auto)")
     group.add_argument("--official-compat", action="store_true", help="make what the official script makes")
 
@@ -138,6 +150,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         mask_guidance=None if options.mask_guidance == "image" else 1.0,
         strength=options.strength,
         label_space=options.label_space,
+        refresh_every=options.refresh_every,
+        refresh_schedule=options.refresh_schedule,
     )
     return as_official(settings) if options.official_compat else settings
 

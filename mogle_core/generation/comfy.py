@@ -99,8 +99,16 @@ def _mask(settings: Settings, files: ComfyFiles, mask: str) -> Prompt:
             start_percent=0.0,
             end_percent=1.0,
             mask_guidance="same as image" if settings.mask_guidance is None else "1",
+            **_refresh(settings),
         ),
     }
+
+
+def _refresh(settings: Settings) -> dict[str, object]:
+    """Only where it is not exact: servers of an older pack do not know all values."""
+    if settings.refresh.exact:
+        return {}
+    return {"refresh_every": settings.refresh_every, "refresh_schedule": settings.refresh_schedule}
 
 
 def _node(kind: str, **inputs: object) -> dict[str, Mapping[str, object] | str]:

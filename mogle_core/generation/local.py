@@ -90,6 +90,7 @@ class LocalBackend:
                 settings.guidance,
                 strength=settings.strength,
                 mask_guidance=settings.mask_guidance,
+                refresh=settings.refresh,
             ),
         )
         return [self._picture(latent) for latent in latents]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..masks.decouple import LocalMasks
 from ..model.flux_latents import TOKEN_PIXELS
+from ..model.stream.refresh import Refresh
 from .jobs import Job
 
 MOST_PIXELS = 4096
@@ -24,6 +25,7 @@ class Settings:
     """width, height: in pixels, multiples of 16. mask_guidance: of the mask stream, None takes `guidance`.
 
     local_masks: "blank" is what the official script gives the network. label_space: of the stored masks.
+    refresh_every, refresh_schedule: when the mask is computed anew, as in `Refresh`.
     official: also its one generator of noise, through which a picture depends on all before it.
     """
 
@@ -36,6 +38,8 @@ class Settings:
     local_masks: LocalMasks = "correct"
     label_space: str = "auto"
     official: bool = False
+    refresh_every: int = 1
+    refresh_schedule: str = "even"
 
     def __post_init__(self) -> None:
         for name, side in (("width", self.width), ("height", self.height)):
@@ -47,6 +51,17 @@ class Settings:
             raise ValueError(f"--steps is {self.steps}: sampling takes at least 1 step.")
         if not 0 <= self.strength <= 2:
             raise ValueError(f"--strength is {self.strength}: choose 0 to 2.")
+        _ = self.refresh
+
+    @property
+    def refresh(self) -> Refresh:
+        """Raises ValueError for values that no schedule has."""
+        return Refresh(self.refresh_every, self.refresh_schedule)
+
+    def stored(self) -> dict[str, Any]:
+        """As pictures made before carry them: what came later is left out while it is at its default."""
+        later = {"refresh_every": 1, "refresh_schedule": "even"}
+        return {name: value for name, value in asdict(self).items() if (name, value) not in later.items()}
 
 
 def digest(job: Job, ids: Tensor | None, settings: Settings, backend: Mapping[str, Any]) -> str:
@@ -56,7 +71,7 @@ def digest(job: Job, ids: Tensor | None, settings: Settings, backend: Mapping[st
         "prompt": job.prompt,
         "seed": job.seed,
         "mask": mask,
-        "settings": asdict(settings),
+        "settings": settings.stored(),
         "backend": dict(backend),
     }
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]

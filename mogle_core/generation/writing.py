@@ -54,7 +54,7 @@ class Notes:
     def whole(self) -> str:
         """Everything, as JSON."""
         job = {**asdict(self.job), "mask": str(self.job.mask) if self.job.mask else None}
-        return json.dumps({"digest": self.digest, "job": job, "settings": asdict(self.settings)})
+        return json.dumps({"digest": self.digest, "job": job, "settings": self.settings.stored()})
 
 
 def write_picture(picture: Tensor, path: Path, notes: Notes, quality: int = 95) -> None:

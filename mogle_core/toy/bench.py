@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..masks.labels import CLASS_NAMES, IDS
 from ..model.mixture.regions import Region
 from ..model.sampling.options import SamplingOptions
-from ..model.stream.kept_keys import Refresh
+from ..model.stream.refresh import Refresh
 from ..model.stream.region_text import PROMPT_STRENGTH
 from .drawer.attributes import HAIR_COLOURS
 from .drawer.captions import without_hair

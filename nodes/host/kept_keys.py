@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
+import torch
+from torch import Tensor
 
 from ...mogle_core.model.flux.cost import Tokens, share_of_whole
 from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.kept_keys import Kept, Reuse, kept_bytes, nearest
 from ...mogle_core.model.stream.mask_tokens import Grid, mask_grid
 from ...mogle_core.model.stream.transformer import blocks_of
+from .key_memory import LentKeys
 from .runs import MaskSettings, Run, Step
 from .versions import compute_dtype
 
@@ -24,26 +29,37 @@ def mask_count(settings: MaskSettings, grid: Grid) -> int:
     return math.prod(mask_grid(settings.mask_tokens, grid))
 
 
-def kept_keys(settings: MaskSettings, run: Run, step: Step) -> tuple[Kept | None, Kept | None]:
-    """The keys that this step reuses, and where it stores its keys; neither where every step is exact."""
+def kept_keys(
+    settings: MaskSettings, run: Run, step: Step, tokens: Callable[[], Tensor]
+) -> tuple[Kept | None, Kept | None]:
+    """The keys that this step reuses, and where it stores its keys; neither where every step is exact.
+
+    tokens: this step's mask tokens, for a schedule that compares them.
+    """
     sigmas = step.options.get("sample_sigmas")
-    if settings.refresh.every == 1 or sigmas is None or not step.named:
+    if settings.refresh.exact or sigmas is None or not step.named:
         return None, None
     if step.options.get("patches", {}).get("attn1_patch"):
         run.warn(
             "Another extension changes the attention's inputs and may count on as many queries as keys: "
-            "refresh_every has no effect beside it."
+            "refresh_every and refresh_schedule have no effect beside it."
         )
         return None, None
-    # Asking the device for sigma's value waits for it, once a step, and only with this option.
+    # Asking the device for sigma's value waits for it, once a step, and only with these options.
     if run.levels is None:
         run.levels = [float(level) for level in sigmas.tolist()]
-    if run.reuse is None:
-        run.reuse = Reuse(settings.refresh, len(blocks_of(step.model.diffusion_model)))
-    reuse, keep = run.reuse.at(step.batch, nearest(float(step.sigma.max()), run.levels), len(run.levels) - 1)
-    if keep is not None and step.batch not in run.measured:
-        _check_room(settings, step)
-        run.measured.add(step.batch)
+    number, device = nearest(float(step.sigma.max()), run.levels), step.x.device
+    blocks = len(blocks_of(step.model.diffusion_model))
+    lent = run.keys.get(device, lambda: LentKeys(Reuse(settings.refresh, blocks), device))
+    reuse, keep = lent.reuse.at(
+        step.batch,
+        number,
+        len(run.levels) - 1,
+        tokens() if settings.refresh.adaptive else None,
+        lambda: _new_keys(settings, run, step),
+    )
+    if keep is not None:
+        lent.show()
     return reuse, keep
 
 
@@ -56,9 +72,11 @@ def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: 
     grid = token_grid(height, width)
     count = mask_count(settings, grid)
     columns: int = math.ceil(width * count / math.prod(grid))
-    if settings.refresh.every > 1:
+    if not settings.refresh.exact:
         column: float = model.model.memory_required([batch, channels, height, 1])
-        columns += math.ceil(masked * _bytes(model.model, batch, count) / column)
+        blocks = len(blocks_of(model.model.diffusion_model))
+        kept = settings.keys.device_bytes(_bytes(model.model, batch, count), _itemsize(model.model), blocks)
+        columns += math.ceil(masked * kept / column)
     return columns
 
 
@@ -86,19 +104,35 @@ def log_savings(run: Run) -> None:
     )
 
 
+def _new_keys(settings: MaskSettings, run: Run, step: Step) -> Kept:
+    """An empty set for this step's keys: in host memory where the device has no room for it."""
+    form, device = settings.keys, step.x.device
+    total = _bytes(step.model, len(step.x), mask_count(settings, step.grid))
+    stored = form.stored_bytes(total, _itemsize(step.model))
+    if not form.host and device.type != "cpu" and stored > comfy.model_management.get_free_memory(device):
+        form = dataclasses.replace(form, host=True)
+    place = torch.device("cpu") if form.host else device
+    if step.batch not in run.measured:
+        run.measured.add(step.batch)
+        free = comfy.model_management.get_free_memory(place)
+        if stored > free:
+            raise ValueError(
+                f"Gated Condition's refresh_every or refresh_schedule stores {stored / 2**20:,.0f} MB of the mask's "
+                f"keys and values, and {free / 2**20:,.0f} MB are free on {place}. Set refresh_every to 1 and "
+                "refresh_schedule to even, set key_storage to fp8, or make a smaller picture or batch."
+            )
+        where = f"host memory, for {device} has no room for them" if form != settings.keys else str(place)
+        logger.info("%.0f MB of the mask's keys and values are kept in %s.", stored / 2**20, where)
+    return form.new()
+
+
 def _bytes(model: Any, batch: int, tokens: int) -> int:
+    """One conditioning's kept keys in the model's dtype."""
     transformer = model.diffusion_model
-    itemsize = comfy.model_management.dtype_size(compute_dtype(model))
-    return kept_bytes(len(blocks_of(transformer)), batch, tokens, transformer.params.hidden_size, itemsize)
+    width = transformer.params.hidden_size
+    return kept_bytes(len(blocks_of(transformer)), batch, tokens, width, _itemsize(model))
 
 
-def _check_room(settings: MaskSettings, step: Step) -> None:
-    needed = _bytes(step.model, len(step.x), mask_count(settings, step.grid))
-    free = comfy.model_management.get_free_memory(step.x.device)
-    if needed > free:
-        raise ValueError(
-            f"Gated Condition's refresh_every keeps {needed / 2**20:,.0f} MB of the mask's keys and values on "
-            f"{step.x.device}, and {free / 2**20:,.0f} MB are free. Set refresh_every to 1, or make a smaller picture "
-            "or batch."
-        )
-    logger.info("refresh_every keeps %.0f MB of the mask's keys and values.", needed / 2**20)
+def _itemsize(model: Any) -> int:
+    size: int = comfy.model_management.dtype_size(compute_dtype(model))
+    return size

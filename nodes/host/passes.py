@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import torch
 from comfy.ldm.flux.layers import timestep_embedding
@@ -64,9 +64,10 @@ def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskConditio
     modulations = partial(_modulations, settings, step, lora)
     # A hook may change the weights from step to step.
     hooked = getattr(step.model.current_patcher, "current_hooks", None) is not None
-    reuse, keep = kept_keys(settings, run, step)
+    tokens = cache(lambda: mask_tokens(settings, run, step))
+    reuse, keep = kept_keys(settings, run, step, tokens)
     return MaskCondition(
-        tokens=mask_tokens(settings, run, step) if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
+        tokens=tokens() if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
         grid=mask_grid(settings.mask_tokens, step.grid),
         lora=lora,
         options=dataclasses.replace(settings.options, strength=settings.strength),

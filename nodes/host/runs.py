@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -18,11 +18,14 @@ from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region
 from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.kept_keys import Refresh, Reuse, nearest
+from ...mogle_core.model.stream.key_forms import KeyForm
+from ...mogle_core.model.stream.kept_keys import nearest
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import Grid
+from ...mogle_core.model.stream.refresh import Refresh
 from ...mogle_core.model.stream.region_text import RegionText, area_of
 from .foreign_blocks import Key
+from .key_memory import LentKeys
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class MaskSettings:
     """Everything that Gated Condition sets; travels with the model.
 
     record: stores what the gate does, anew with each run; None stores nothing.
-    refresh, mask_tokens: exactness given away for speed; by default none.
+    refresh, mask_tokens: exactness given away for speed; by default none. keys: how kept keys are stored.
     schedule: factors on the strength, spread over the run's steps; empty leaves it the same at every step.
     """
 
@@ -81,6 +84,7 @@ class MaskSettings:
     separate_calls: bool = False
     record: GateRecord | None = None
     refresh: Refresh = field(default_factory=Refresh)
+    keys: KeyForm = field(default_factory=KeyForm)
     mask_tokens: str = "full"
     schedule: tuple[float, ...] = ()
 
@@ -121,12 +125,15 @@ class Once(Generic[K, V]):
             self._values[key] = compute()
         return self._values[key]
 
+    def values(self) -> Iterable[V]:
+        return self._values.values()
+
 
 @dataclass
 class Run:
     """One sampling run: what is computed once, what was warned of, and what its passes were.
 
-    levels: the run's sigmas. reuse: the mask's keys of earlier steps, where any are kept.
+    levels: the run's sigmas. keys: the mask's keys of earlier steps. measured: the batches whose keys were.
     masked: whether any conditioning carried a mask. seen: whether any block did.
     swallowed_by: what stands in FLUX's place, from when it was handed a mask until a block saw one.
     foreign: the blocks that another extension put in the place of FLUX's. shape: the transformer's sizes.
@@ -140,7 +147,7 @@ class Run:
     region_factors: Once[tuple[tuple[bool, ...], torch.device], Tensor | None] = field(default_factory=Once)
     foreign: dict[Key, str] | None = None
     levels: list[float] | None = None
-    reuse: Reuse | None = None
+    keys: Once[torch.device, LentKeys] = field(default_factory=Once)
     measured: set[Batch] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
     masked: bool = False
@@ -148,6 +155,11 @@ class Run:
     seen: bool = False
     passes: list[Tokens] = field(default_factory=list)
     shape: Shape | None = None
+
+    def close(self) -> None:
+        """Give back what the run kept beside its result."""
+        for keys in self.keys.values():
+            keys.close()
 
     def warn(self, sentence: str) -> None:
         if sentence not in self.warned:

@@ -43,6 +43,7 @@ def outer_sample(settings: MaskSettings, executor: Any, *args: Any, **kwargs: An
             made = [result, *(picture(estimate.cpu()) for estimate in estimates.values())]
     finally:
         options.pop(RUN, None)
+        run.close()
         if settings.record is not None:
             settings.record.finish(*made)
     warn_of_no_effect(run)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.ldm.flux.math as host_math
 import comfy.ldm.modules.attention as host_attention
+import comfy.model_management as management
+import comfy.sampler_helpers as sampler_helpers
 import pytest
 import torch
 from support import tiny
 from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from torch import Tensor
 from torch._dynamo.utils import counters
 
 TOKENS = HEIGHT * WIDTH // 256
@@ -100,24 +104,168 @@ def test_kept_keys_that_do_not_fit_are_refused(base, gated, latents, monkeypatch
         run(model, positive, steps=4)
 
 
-def test_kept_keys_are_reported_to_comfyui(base, gated, latents, monkeypatch) -> None:
-    import comfy.sampler_helpers
+def stored_bytes(comfy, monkeypatch) -> list[int]:
+    """For each block of a run, the bytes of the keys and values that it stores."""
+    stored: list[int] = []
+    forms = comfy.module("mogle_core.model.stream.key_forms")
+    original = forms.StoredKeys.__setitem__
 
+    def noted(kept: Any, block: str, keys: tuple[Tensor, Tensor]) -> None:
+        stored.append(sum(part.numel() * part.element_size() for part in keys))
+        original(kept, block, keys)
+
+    monkeypatch.setattr(forms.StoredKeys, "__setitem__", noted)
+    return stored
+
+
+def test_kept_keys_are_reported_to_comfyui(base, gated, latents, comfy, monkeypatch) -> None:
     asked: list[list[int]] = []
-    original = comfy.sampler_helpers.estimate_memory
+    original = sampler_helpers.estimate_memory
     monkeypatch.setattr(
-        comfy.sampler_helpers, "estimate_memory", lambda m, shape, c: asked.append(list(shape)) or original(m, shape, c)
+        sampler_helpers, "estimate_memory", lambda m, shape, c: asked.append(list(shape)) or original(m, shape, c)
     )
-    for options in ({}, {"mask_tokens": "half"}, {"refresh_every": 4}):
+
+    def columns(**options: Any) -> int:
+        """How many more columns than the picture's are reported."""
         model, positive, _, _ = gated(base, POSITIVE, latents(1), **options)
         run(model, positive, steps=2)
-    full, half, kept = (shape[-1] - WIDTH // 8 for shape in asked)
+        return asked[-1][-1] - WIDTH // 8
+
+    full = columns()
     assert full == WIDTH // 8
-    assert half == WIDTH // 32
-    params = base.model.diffusion_model.params
-    own = 2 * (params.depth + params.depth_single_blocks) * TOKENS * params.hidden_size * 4
-    column = base.model.memory_required([1, 16, HEIGHT // 8, 1])
-    assert kept == full - -own // column
+    assert columns(mask_tokens="half") == WIDTH // 32
+    column, stored = base.model.memory_required([1, 16, HEIGHT // 8, 1]), stored_bytes(comfy, monkeypatch)
+    reported = columns(refresh_every=4)
+    total, block = sum(stored), stored[0]
+    assert reported == full - -total // column
+    assert columns(refresh_every=0) == reported
+    assert columns(refresh_schedule="adaptive") == reported
+    assert columns(refresh_every=4, key_storage="fp8") == full - -(total // 4) // column
+    assert columns(refresh_every=4, key_storage="host memory") == full - -2 * block // column
+
+
+def test_once_a_run(base, gated, latents, comfy, monkeypatch) -> None:
+    exact, positive, _, _ = gated(base, POSITIVE, latents(1))
+    once, _, _, _ = gated(base, POSITIVE, latents(1), refresh_every=0)
+    expected = run(exact, positive, steps=5)
+    seen = passes(comfy, monkeypatch)
+    result = run(once, positive, steps=5)
+    assert seen == ["whole"] + ["reused"] * 4
+    assert not torch.equal(result, expected)
+    assert (result - expected).norm() < 0.5 * (run(base, POSITIVE, steps=5) - expected).norm()
+
+
+def test_early_then_once(base, gated, latents, comfy, monkeypatch) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_schedule="early, then once")
+    seen = passes(comfy, monkeypatch)
+    run(model, positive, steps=6)
+    assert seen == ["whole"] * 3 + ["reused"] * 3
+
+
+@pytest.mark.parametrize(("threshold", "whole"), [(0.0, 5), (1e9, 1)])
+def test_adaptive_asks_how_far_the_tokens_moved(
+    threshold: float, whole: int, base, gated, latents, comfy, monkeypatch
+) -> None:
+    refresh = comfy.module("mogle_core.model.stream.refresh")
+    monkeypatch.setattr(refresh.Refresh, "stale", lambda self, before, after: refresh.moved(before, after) > threshold)
+    exact, positive, _, _ = gated(base, POSITIVE, latents(1))
+    expected = run(exact, positive, steps=5)
+    seen = passes(comfy, monkeypatch)
+    model, _, _, gates = gated(base, POSITIVE, latents(1), refresh_schedule="adaptive")
+    result = run(model, positive, steps=5)
+    assert seen.count("whole") == whole
+    assert len(gates.steps) == 5  # the gate runs at every step
+    assert torch.equal(result, expected) is (whole == 5)
+
+
+# --- How kept keys are stored, and who may take them back.
+
+
+def test_keys_in_host_memory_make_the_same_picture(base, gated, latents) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2)
+    hosted, _, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2, key_storage="host memory")
+    assert torch.equal(run(hosted, positive, steps=4), run(model, positive, steps=4))
+
+
+def test_keys_in_eight_bits_make_nearly_the_same_picture(base, gated, latents) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2)
+    narrow, _, _, _ = gated(base, POSITIVE, latents(1), refresh_every=2, key_storage="fp8")
+    expected, result = run(model, positive, steps=4), run(narrow, positive, steps=4)
+    assert not torch.equal(result, expected)
+    assert (result - expected).norm() < 0.05 * (run(base, POSITIVE, steps=4) - expected).norm()
+
+
+def lent_keys() -> list[Any]:
+    """The kept keys among the models that ComfyUI may unload."""
+    loaded = management.current_loaded_models
+    return [one for one in loaded if type(one.model).__name__ == "KeysPatcher"]
+
+
+@pytest.mark.parametrize("partially", [True, False])
+def test_comfyui_may_take_kept_keys_back(partially: bool, base, gated, latents, comfy, monkeypatch) -> None:
+    """Before the fourth of six steps: that step makes them again, and the picture is the one of a refresh there."""
+    sampling, sizes = comfy.module("nodes.host.sampling"), []
+    original, models = sampling.mask_pass, management.current_loaded_models
+
+    def interrupted(settings: Any, run: Any, step: Any) -> Any:
+        if len(run.passes) == 3:
+            (keys,) = lent_keys()
+            sizes.extend((keys.model_memory(), keys.model_loaded_memory()))
+            if partially:
+                keys.model.partially_unload(keys.model.offload_device, 1)
+            else:
+                models.remove(keys)
+                keys.model_unload()
+            sizes.append(keys.model_memory())
+        return original(settings, run, step)
+
+    every_third, positive, _, _ = gated(base, POSITIVE, latents(1), refresh_every=3)
+    expected = run(every_third, positive, steps=6)
+    once, _, _, _ = gated(base, POSITIVE, latents(1), refresh_every=0)
+    stored = stored_bytes(comfy, monkeypatch)
+    monkeypatch.setattr(sampling, "mask_pass", interrupted)
+    seen = passes(comfy, monkeypatch)
+    result = run(once, positive, steps=6)
+    assert seen == ["whole", "reused", "reused"] * 2
+    assert torch.equal(result, expected)
+    assert sizes == [sum(stored) // 2, sum(stored) // 2, 0]
+    assert lent_keys() == []
+
+
+def test_a_run_leaves_no_keys_behind(base, gated, latents, caplog) -> None:
+    model, positive, negative, _ = gated(base, POSITIVE, latents(1), negative=NEGATIVE, refresh_every=2)
+    run(model, positive, negative, steps=3, cfg=2.0)
+    assert lent_keys() == []
+    assert "memory leak" not in caplog.text
+
+
+class Elsewhere:
+    """A batch of a tensor on a device that is not there."""
+
+    def __init__(self, batch: int, device: str) -> None:
+        self.batch, self.device = batch, torch.device(device)
+
+    def __len__(self) -> int:
+        return self.batch
+
+
+def test_on_a_card_without_room_keys_wait_in_host_memory(comfy, base, caplog, monkeypatch) -> None:
+    kept_keys, runs = comfy.module("nodes.host.kept_keys"), comfy.module("nodes.host.runs")
+    forms, free = comfy.module("mogle_core.model.stream.key_forms"), {"cuda": 10, "cpu": 2**40}
+    monkeypatch.setattr(management, "get_free_memory", lambda device, *_: free[device.type])
+    step = SimpleNamespace(model=base.model, x=Elsewhere(1, "cuda"), grid=(2, 2), batch="one")
+
+    def form() -> Any:
+        return kept_keys._new_keys(runs.MaskSettings(), runs.Run(), step).form
+
+    with caplog.at_level(logging.INFO):
+        assert form() == forms.KeyForm(host=True)
+    assert "host memory, for cuda has no room" in caplog.text
+    free["cuda"] = 2**40
+    assert form() == forms.KeyForm()
+    free["cuda"] = free["cpu"] = 10
+    with pytest.raises(ValueError, match="are free on cpu"):
+        form()
 
 
 def test_half_the_mask_tokens_per_side(base, gated, latents) -> None:
@@ -155,7 +303,7 @@ def test_an_input_patch_turns_reuse_off(base, gated, latents, caplog) -> None:
     exact, positive, _, _ = gated(patched, POSITIVE, latents(1))
     reusing, _, _, _ = gated(patched, POSITIVE, latents(1), refresh_every=2)
     assert torch.equal(run(reusing, positive, steps=3), run(exact, positive, steps=3))
-    assert "refresh_every has no effect" in caplog.text
+    assert "refresh_every and refresh_schedule have no effect" in caplog.text
 
 
 BACKENDS = ("attention_basic", "attention_split", "attention_sub_quad", "attention_pytorch")

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..flux.fp8 import FP8_NOTES, FP8_SCALES, widened
+from ..fp8 import FP8_NOTES, FP8_SCALES, widened
 from .api import EncodersError
 
 _PIECE, _PIECES = 1 << 16, 64

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...support.errors import WeightsError
+from ..fp8 import FP8_NOTES, FP8_SCALES, widened
 from ..stream.layer_names import from_diffusers, to_diffusers
-from .fp8 import FP8_NOTES, FP8_SCALES, widened
 from .model import Flux
 from .params import FluxParams
 from .places import checked_file, files_of_folder

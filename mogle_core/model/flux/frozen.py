@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..fp8 import Fp8Linear
 from ..stream.transformer import blocks_of
 from .files import Settle, load_flux
-from .fp8 import Fp8Linear
 from .model import Flux
 from .offload import Offloaded, recompute_activations, spread
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..mixture.regions import Region
-from ..stream.kept_keys import Refresh
+from ..stream.key_forms import KeyForm
+from ..stream.refresh import Refresh
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class SamplingOptions:
     guidance: the guidance embedding's value. cfg: classifier-free guidance against the empty prompt; 1 is none.
     regions: strengths and time windows of single masks. strength: of the whole mask; 0 is the base model.
     mask_guidance: the mask stream's guidance embedding; None takes `guidance`.
-    refresh: when the mask stream's keys are computed anew. mask_tokens: `full`, or `half` for a quarter of them.
+    refresh: when the mask stream's keys are computed anew. keys: how they are stored until then.
+    mask_tokens: `full`, or `half` for a quarter of them.
     """
 
     steps: int
@@ -25,4 +27,5 @@ class SamplingOptions:
     strength: float = 1.0
     mask_guidance: float | None = None
     refresh: Refresh = Refresh()
+    keys: KeyForm = KeyForm()
     mask_tokens: str = "full"

@@ -15,7 +15,7 @@ from ..flux_latents import DOWNSCALE, LATENT_CHANNELS, pack, unpack
 from ..mixture.network import MoGLE
 from ..mixture.regions import strengths
 from ..stream.condition import MaskCondition
-from ..stream.kept_keys import Refresh, Reuse
+from ..stream.kept_keys import Reuse
 from ..stream.lora import LowRank, MaskLoRA
 from ..stream.mask_tokens import Grid, check_texts
 from ..stream.region_text import RegionText
@@ -96,7 +96,7 @@ def sample(
     sigmas = flux_sigmas(options.steps, grid[0] * grid[1])
     levels = sigmas.tolist()  # before they are on the device, which a step must not wait for
     stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options)
-    reuse = _reuse(models, options.refresh)
+    reuse = _reuse(models, options)
     dtype = models.flux.img_in.weight.dtype
     guidances = noise.new_full((len(noise),), options.guidance)
     prompt = _conditioning(models.flux, text, noise, guidances, stream, texts)
@@ -112,7 +112,9 @@ def sample(
     def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
         """The velocity in the noise's dtype: a latent that is rounded at every step would drift."""
         if mask is not None:
-            known, place = (None, None) if reuse is None else reuse.at(given, step, options.steps)
+            known, place = (
+                (None, None) if reuse is None else reuse.at(given, step, options.steps, mask.tokens, options.keys.new)
+            )
             mask = replace(mask, texts=given.texts, modulations=given.modulations, reuse=known, keep=place)
         predicted: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, guidances, mask)
         return predicted.to(x.dtype)
@@ -127,11 +129,11 @@ def sample(
     return latents
 
 
-def _reuse(models: Models, refresh: Refresh) -> Reuse | None:
-    if refresh.every == 1:
+def _reuse(models: Models, options: SamplingOptions) -> Reuse | None:
+    if options.refresh.exact:
         return None
-    refresh.check(models.recipe.options)
-    return Reuse(refresh, len(blocks_of(models.flux)))
+    options.refresh.check(models.recipe.options)
+    return Reuse(options.refresh, len(blocks_of(models.flux)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,85 +1,95 @@
-"""Keys and values of the mask stream that are kept from one step for the following ones (`refresh_every`).
+"""Keys and values of the mask stream that are kept from one step for the following ones.
 
 Mask tokens change little from step to step: their time is always 0, and only the gate and what they see of the
 picture move them. A step that reuses their keys and values runs the blocks on text and image alone, which still
-attend to the mask as it was when the keys were made. Exact at every refreshed step, and no further than that.
+attend to the mask as it was when the keys were made. It is exact at every refreshed step, and at no other.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from torch import Tensor
 
-from .attention import StreamOptions
+from .refresh import Refresh
 
-Kept = dict[str, tuple[Tensor, Tensor]]
-"""By a block's name, the mask tokens' keys and values (B, heads, M, D), before the rotary embedding."""
-
-SCHEDULES = ("even", "dense early")
-DENSE_SHARE = 0.3
-"""`dense early` refreshes at each step in this first share of the steps: there the layout is decided."""
+Keys = tuple[Tensor, Tensor]
+"""One block's keys and values of the mask tokens (B, heads, M, D), before the rotary embedding."""
 
 
-@dataclass(frozen=True)
-class Refresh:
-    """When the mask stream's keys are made anew.
+class Kept(Protocol):
+    """One pass's keys, by a block's name: a dictionary, or `key_forms.StoredKeys`."""
 
-    every: at each step whose number is a multiple of this; 1 is exact.
-    schedule: `even`, or `dense early`: each of the first steps, every so many of the others.
-    """
+    def __setitem__(self, block: str, keys: Keys, /) -> None: ...
+    def __getitem__(self, block: str, /) -> Keys: ...
+    def __len__(self) -> int: ...
 
-    every: int = 1
-    schedule: str = "even"
 
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"refresh_every is {self.every}; it counts steps and starts at 1, which is exact.")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"There is no refresh_schedule {self.schedule!r}: choose {' or '.join(SCHEDULES)}.")
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """One conditioning's keys, the step of the schedule that they belong to, and the mask tokens they were made of."""
 
-    def source(self, step: int, steps: int) -> int:
-        """The step, of 0 .. steps - 1, whose keys this one uses: itself where it makes its own."""
-        first = math.ceil(DENSE_SHARE * steps) if self.schedule == "dense early" else 0
-        return step if step < first else step - (step - first) % self.every
-
-    def refreshed(self, steps: int) -> int:
-        """How many of the steps run with the whole mask stream."""
-        return sum(self.source(step, steps) == step for step in range(steps))
-
-    def check(self, options: StreamOptions) -> None:
-        """Raises ValueError for a checkpoint whose options need the mask tokens themselves at every step."""
-        if self.every > 1 and (options.add_condition_attention or options.latent_lora):
-            raise ValueError(
-                "This checkpoint was trained with `add_cond_attn` or `latent_lora`, which need the mask tokens at "
-                "every step: set refresh_every to 1."
-            )
+    source: int
+    keys: Kept
+    tokens: Tensor | None
 
 
 @dataclass
 class Reuse:
-    """One sampling run's kept keys, by conditioning."""
+    """One sampling run's kept keys, by conditioning.
+
+    blocks: how many the transformer has.
+    """
 
     refresh: Refresh
-    blocks: int  # of the transformer
-    _kept: dict[Hashable, tuple[int, Kept]] = field(default_factory=dict)
+    blocks: int
+    _sets: dict[Hashable, _Set] = field(default_factory=dict)
 
-    def at(self, key: Hashable, step: int, steps: int) -> tuple[Kept | None, Kept | None]:
-        """What this pass reuses, and where it is to leave its own keys: one of both or neither.
+    def at(
+        self,
+        key: Hashable,
+        step: int,
+        steps: int,
+        tokens: Tensor | None = None,
+        new: Callable[[], Kept] = dict,
+    ) -> tuple[Kept | None, Kept | None]:
+        """The keys that this pass reuses, and where it stores its keys: one of both, or neither.
 
-        Only a set that is whole is reused: a pass that skipped blocks leaves one behind that is not. Other steps'
-        sets are given up here, before new ones are made.
+        Only a complete set is reused: a pass that skipped blocks leaves one behind that is not. Sets of other steps
+        are given up here, before new ones are made. A set that was dropped is made again, as in a refreshed step.
+
+        Args:
+            key: the conditioning. step: of 0 .. steps - 1.
+            tokens: this step's mask tokens (B, M, 64), where the schedule asks how far they have moved.
+            new: makes an empty set.
         """
-        source = self.refresh.source(step, steps)
-        self._kept = {owner: found for owner, found in self._kept.items() if found[0] == source}
-        if key in self._kept and len(self._kept[key][1]) == self.blocks:
-            return self._kept[key][1], None
-        if step + 1 >= steps or self.refresh.source(step + 1, steps) != source:
+        if self.refresh.adaptive:
+            self._give_up(key, tokens)
+            source, last = step, step + 1 >= steps
+        else:
+            source = self.refresh.source(step, steps)
+            self._sets = {owner: kept for owner, kept in self._sets.items() if kept.source == source}
+            last = step + 1 >= steps or self.refresh.source(step + 1, steps) != source
+        if key in self._sets and len(self._sets[key].keys) == self.blocks:
+            return self._sets[key].keys, None
+        if last:
             return None, None
-        self._kept[key] = (source, {})
-        return None, self._kept[key][1]
+        self._sets[key] = _Set(source, new(), tokens)
+        return None, self._sets[key].keys
+
+    def drop(self) -> None:
+        """Give all keys up; a pass that is under way still holds the set that it uses."""
+        self._sets = {}
+
+    def sets(self) -> list[Kept]:
+        return [kept.keys for kept in self._sets.values()]
+
+    def _give_up(self, key: Hashable, tokens: Tensor | None) -> None:
+        made_of = self._sets[key].tokens if key in self._sets else None
+        if tokens is None or made_of is None or self.refresh.stale(made_of, tokens):
+            self._sets.pop(key, None)
 
 
 def kept_bytes(blocks: int, batch: int, tokens: int, width: int, itemsize: int) -> int:
@@ -88,5 +98,5 @@ def kept_bytes(blocks: int, batch: int, tokens: int, width: int, itemsize: int) 
 
 
 def nearest(sigma: float, sigmas: list[float]) -> int:
-    """The number of the step that is at this sigma: also of those between the steps that some samplers make."""
+    """The step at this sigma; for one between two steps, as some samplers take them, the nearest."""
     return min(range(len(sigmas) - 1), key=lambda step: abs(sigmas[step] - sigma), default=0)

@@ -17,9 +17,9 @@ from support.golden import (
 from support.rows import Rows, largest, relative
 from torch import Tensor
 
-from mogle_core.model.flux.fp8 import Fp8Linear, narrowed, widened
 from mogle_core.model.flux.frozen import load_base, replace_linears
 from mogle_core.model.flux.model import Flux
+from mogle_core.model.fp8 import Fp8Linear, narrowed, widened
 from mogle_core.model.mixture import network
 from mogle_core.model.sampling import sampler
 from mogle_core.model.sampling.options import SamplingOptions

@@ -7,10 +7,10 @@ from support.bench_models import Inputs, random_flux, random_lora
 from support.rows import Rows
 from torch import Tensor
 
-from mogle_core.model.flux.fp8 import Fp8Linear
 from mogle_core.model.flux.frozen import replace_linears
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
+from mogle_core.model.fp8 import Fp8Linear
 from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.transformer import blocks_of

@@ -9,7 +9,7 @@ import torch
 
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling.options import SamplingOptions
-from mogle_core.model.stream.kept_keys import Refresh
+from mogle_core.model.stream.refresh import Refresh
 from mogle_core.toy import bench
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.world import World, load_world

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mogle_core.model.flux.fp8 import FP8, Fp8Linear, narrowed, widened
 from mogle_core.model.flux.frozen import load_base
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.offload import next_block, travelling
+from mogle_core.model.fp8 import FP8, Fp8Linear, narrowed, widened
 from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.stream.transformer import blocks_of
 from mogle_core.toy.places import FILES, WEIGHTS

@@ -19,8 +19,8 @@ from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.sampling.sampler import noise_of, sample
-from mogle_core.model.stream.kept_keys import Refresh
 from mogle_core.model.stream.lora import MaskLoRA
+from mogle_core.model.stream.refresh import Refresh
 from mogle_core.training.start import fresh_lora
 
 SIDE = 4

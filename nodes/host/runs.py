@@ -18,8 +18,8 @@ from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region
 from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.key_forms import KeyForm
 from ...mogle_core.model.stream.kept_keys import nearest
+from ...mogle_core.model.stream.key_forms import KeyForm
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import Grid
 from ...mogle_core.model.stream.refresh import Refresh

@@ -11,7 +11,7 @@ from support.counting import Counted, Run, bandwidth, count, in_rounds, matrix_r
 from support.rows import Rows
 
 from gpu_parts.sizes import GIB, inputs, like, models, params_of, pixels
-from mogle_core.model.stream.kept_keys import Refresh
+from mogle_core.model.stream.refresh import Refresh
 
 ROUNDS = 10
 STEPS = 28

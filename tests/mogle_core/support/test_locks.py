@@ -33,6 +33,7 @@ def holder(lock: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_the_second_is_told_who_the_first_is_and_a_kill_frees_the_lock(tmp_path: Path) -> None:
     lock = tmp_path / "folder/lock"
     process = holder(lock)

@@ -53,6 +53,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "safetensors": lambda path: write_safetensors(path, {"a": LARGE}),
     "torch": lambda path: write_torch(path, {"a": LARGE}),
 }
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other names, links and permissions")
 each_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 
 
@@ -68,6 +69,7 @@ def test_the_folder_holds_the_file_and_nothing_else(write: Callable[[Path], None
     assert (folder / "file").stat().st_size > 100_000
 
 
+@posix
 @each_writer
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
 def test_permissions_are_those_of_a_new_file(write: Callable[[Path], None], mask: int, folder: Path) -> None:
@@ -116,7 +118,7 @@ def test_tensors_are_read_back_whatever_their_layout(folder: Path) -> None:
         assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
+@posix
 def test_a_link_is_replaced_and_what_it_leads_to_stays(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "another").write_text("another's")
     folder.mkdir()
@@ -127,6 +129,7 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(folder: Path, tmp_path: P
     assert (folder / "file").read_text() == "new"
 
 
+@posix
 @pytest.mark.parametrize("name", ["ä" * 120, "a" * 250, "a.b.partial", "*[x]?"])
 def test_names_of_any_kind(name: str, folder: Path) -> None:
     write_whole(folder / name, "text")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ def room_for(size: int) -> Iterator[None]:
 
     The limit is the system's (EFBIG), so native writers of torch and safetensors fail as on a full disk.
     """
+    resource = pytest.importorskip("resource", reason="limits of files are POSIX's")
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .condition import GatedCondition, RegionControl
 from .edit import GetRegion, MaskEdit, MorphMask, SetRegion
+from .errors import with_plain_errors
 from .gates import GateMaps
 from .load import LoadMoGLE, LoRAApply
 from .masks import Encode, MaskDecouple
@@ -44,4 +45,4 @@ class MoGLEExtension(ComfyExtension):
         host.add_routes()
         host.mark_prompts()
         host.mark_empty_painters()
-        return NODES
+        return [with_plain_errors(node) for node in NODES]

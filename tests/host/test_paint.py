@@ -51,6 +51,16 @@ def test_an_empty_painting_blocks_the_nodes_behind_it(paint: Any) -> None:
         paint()
 
 
+def test_an_error_leads_with_the_bare_name_of_its_class(comfy: Any, paint: Any) -> None:
+    """ComfyUI shows this name before the sentence; with a module it would begin with a path of the server."""
+    from execution import full_type_name
+
+    with pytest.raises(ValueError, match="^The painting begins with") as failure:
+        paint(painting="nonsense")
+    assert full_type_name(type(failure.value)) == "MaskError"
+    assert isinstance(failure.value, comfy.module("mogle_core.masks.errors").MaskError)
+
+
 def test_an_empty_painter_marks_itself_once_its_mask_is_used(server: Server) -> None:
     """Alone it runs, to bring a photo into the editor, also just before; the sentence comes first."""
     prompt = {"painter": {"class_type": "MoGLEMaskPainter", "inputs": {"painting": ""}}}

@@ -46,9 +46,11 @@ FBCACHE = {"object_to_patch": "diffusion_model", "residual_diff_threshold": 0.1,
 CASES = (
     Case("ComfyUI-Fluxtapoz", "ConfigureModifiedFlux", "swallowed"),
     Case("RES4LYF", "ReFluxPatcher", "swallowed", {"style_dtype": "float32", "enable": True}),
-    Case("ComfyUI_essentials", "ModelCompile+", "same", {"fullgraph": False, "dynamic": False, "mode": "default"}),
-    Case("ComfyUI-TeaCache", "TeaCache", "changed", {"model_type": "flux", "rel_l1_thresh": 0.4}),
+    Case(
+        "ComfyUI-TeaCache", "TeaCache", "changed", {"model_type": "flux", "rel_l1_thresh": 0.4, "cache_device": "cpu"}
+    ),
     Case("Comfy-WaveSpeed", "ApplyFBCacheOnModel", "changed", FBCACHE | {"max_consecutive_cache_hits": -1}),
+    Case("ComfyUI_essentials", "ModelCompile+", "same", {"fullgraph": False, "dynamic": False, "mode": "default"}),
 )
 
 

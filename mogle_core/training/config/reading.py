@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from ...support.texts import TextError, read_text
 from .sections import (
     Cache,
     Data,
@@ -106,8 +107,10 @@ def _path(source: Path | str) -> Path:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables: dict[str, Any] = tomllib.loads(read_text(path))
+    except TextError as error:
+        raise ConfigError(str(error)) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: this is no TOML: {error}.") from error
     return tables
 

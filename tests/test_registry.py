@@ -33,7 +33,7 @@ FLAGGED = {
     },
     "*js": {
         "code from text": r"\beval\(|new Function",
-        "network": r"https?://(?!www\.w3\.org)|XMLHttpRequest|WebSocket",
+        "network": r"https?://(?!www\.w3\.org)|XMLHttpRequest|WebSocket\([\"'`]",
     },
 }
 

@@ -10,16 +10,21 @@ import filecmp
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ..dataset.errors import DatasetError
+from ..evaluation.networks.extractors import load_extractor
 from ..evaluation.pictures import list_pictures, read_picture
+from ..evaluation.spread import SpreadNetwork, each_of
 from ..masks.decouple import index_image
 from ..masks.score import pixel_accuracy, score
 from ..parse.parser import Parser
@@ -58,7 +63,7 @@ class Annotated:
 def annotate(
     photos: Path,
     out: Path,
-    parsers: Sequence[Parser],
+    parsers: Sequence[Parser] | SpreadNetwork,
     threshold: float = THRESHOLD,
     comfyui: Path | None = None,
     strict: bool = False,
@@ -66,28 +71,25 @@ def annotate(
     """Write `mask/NAME.png` by the first parser; with a second `agreement.csv` and `repair/NAME.json`.
 
     Args:
+        parsers: one or two, or what runs `all_of` them in the workers of a cluster.
         comfyui: where the doubtful photos are copied to, into input/mogle_repair, so that the workflows find them.
         strict: a photo that cannot be read ends the run.
 
     Raises:
         DatasetError: no photos; with `strict` the first that cannot be read.
     """
-    agreements, failed = [], []
+    agreements: list[Agreement] = []
+    failed: list[tuple[str, str]] = []
     paths = list_pictures(photos)
-    for name, path in tqdm(paths.items(), desc="photos", unit="photo", disable=None):
-        try:
-            found = _parsed(path, parsers)
-        except DatasetError as error:
-            if strict:
-                raise
-            logger.warning("%s It is left out.", error)
-            failed.append((name, str(error)))
-            continue
+    names: deque[str] = deque()
+    parse = parsers if isinstance(parsers, SpreadNetwork) else partial(all_of, parsers)
+    for found in each_of(parse, _photos(paths, names, failed, strict)):
+        name = names.popleft()
         _write_mask(out / "mask" / f"{name}.png", found[0])
         if len(found) > 1:
             agreements.append(agreement(name, found[0], found[1]))
     result = Annotated(len(paths) - len(failed), agreements, failed)
-    if len(parsers) > 1:
+    if agreements:
         _write_table(out / "agreement.csv", agreements)
         for each in result.doubtful(threshold):
             _write_repair(out, paths[each.name], each, comfyui)
@@ -100,9 +102,32 @@ def agreement(name: str, first: Tensor, second: Tensor) -> Agreement:
     return Agreement(name, float(pixel_accuracy(second[None], first[None])), float(compared.mean_ious))
 
 
-def _parsed(path: Path, parsers: Sequence[Parser]) -> list[Tensor]:
-    picture = read_picture(path)[None].float() / 255
+def all_of(parsers: Sequence[Parser], picture: Tensor) -> list[Tensor]:
+    """The label map (H, W) of each parser for a picture (1, H, W, 3) in 0..1."""
     return [parser(picture)[0].to(torch.uint8) for parser in parsers]
+
+
+def load_parsers(sources: Sequence[str], device: str) -> dict[str, Any]:
+    """In a worker: all parsers as the one network `parsers`."""
+    parsers = [load_extractor("parser", source, device).network for source in sources]
+    return {"parsers": partial(all_of, parsers)}
+
+
+def _photos(
+    paths: Mapping[str, Path], names: deque[str], failed: list[tuple[str, str]], strict: bool
+) -> Iterator[tuple[Tensor]]:
+    """Photos that can be read, with their names in `names`; the others go into `failed`."""
+    for name, path in tqdm(paths.items(), desc="photos", unit="photo", disable=None):
+        try:
+            picture = read_picture(path)[None].float() / 255
+        except DatasetError as error:
+            if strict:
+                raise
+            logger.warning("%s It is left out.", error)
+            failed.append((name, str(error)))
+            continue
+        names.append(name)
+        yield (picture,)
 
 
 def _write_mask(path: Path, ids: Tensor) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ..support.arguments import real
 from ..support.sentences import counted
+from .cluster_options import add_cluster_options, cluster_of
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -25,16 +27,24 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--comfyui", type=Path, help="ComfyUI's folder; photos whose masks need repair are copied into its input"
     )
     command.add_argument("--strict", action="store_true", help="stop at the first photo that cannot be read")
+    add_cluster_options(command)
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
     """Annotate; yields the number of masks, then the masks to repair, the worst first."""
-    from ..annotation.annotate import annotate
+    from ..annotation.annotate import annotate, load_parsers
     from ..evaluation.networks.extractors import load_extractor
+    from ..evaluation.spread import SpreadNetworks
 
     sources = [source for source in (options.parser, options.second) if source]
-    parsers = [load_extractor("parser", source).network for source in sources]
-    result = annotate(options.photos, options.out, parsers, options.threshold, options.comfyui, options.strict)
+    cluster = cluster_of(options)
+    spread = None if cluster is None else SpreadNetworks(cluster, partial(load_parsers, sources))
+    parsers = [load_extractor("parser", source).network for source in sources] if spread is None else spread["parsers"]
+    try:
+        result = annotate(options.photos, options.out, parsers, options.threshold, options.comfyui, options.strict)
+    finally:
+        if spread is not None:
+            spread.close()
     yield f"{counted(result.count, 'mask')} in {options.out / 'mask'}"
     yield from (f"{name}: {error}" for name, error in result.failed)
     for each in result.doubtful(options.threshold):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..support.arguments import number
+from .cluster_options import add_cluster_options, cluster_of
 
 NETWORKS = {
     "inception": "FID, KID: inception-2015-12-05.pt, or torch-fidelity's weights-inception-2015-12-05-6726825d.pth",
@@ -37,6 +38,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strict", action="store_true", help="refuse pictures without a partner and damaged ones")
     command.add_argument("--kid-subsets", type=number(1), default=100, help="number of subsets (default: 100)")
     command.add_argument("--kid-subset-size", type=number(2), default=1000, help="pictures in each (default: 1000)")
+    add_cluster_options(command)
 
 
 def _add_networks(group: argparse._ArgumentGroup) -> None:
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
     sources = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in NETWORKS}
     chosen = {kind: source or "toy" for kind, source in sources.items() if source or options.toy}
     if not chosen and not (options.detection or options.image_reward_scores):
-        raise ValueError(f"No network was given: name one or more of {', '.join(f'--{name}' for name in NETWORKS)}.")
+        raise ValueError(f"No network is named: give one or more of {', '.join(f'--{name}' for name in NETWORKS)}.")
     settings = Settings(
         pictures=options.pictures,
         out=options.out or options.pictures.with_name(f"{options.pictures.resolve().name}_evaluation"),
@@ -80,5 +82,5 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         kid_subsets=options.kid_subsets,
         kid_subset_size=options.kid_subset_size,
     )
-    yield markdown({settings.title: evaluate(settings)})
+    yield markdown({settings.title: evaluate(settings, cluster_of(options))})
     yield f"{settings.out}"

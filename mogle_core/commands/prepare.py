@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .cluster_options import add_cluster_options, cluster_of
+
 if TYPE_CHECKING:
     from ..dataset.check import Parse
 
@@ -35,6 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="writes a copy with repaired masks beside the set (default: its folder's name and _repaired)",
     )
     command.set_defaults(action="fill")
+    add_cluster_options(command)
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
@@ -50,7 +53,8 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         return
     if (options.report or options.parser) and options.action != "check":
         raise ValueError("--report and --parser belong to --check: add it.")
-    yield from prepare(config, options.action, options.device, options.report, _parser(options.parser))
+    parse = _parser(options.parser)
+    yield from prepare(config, options.action, options.device, options.report, parse, cluster_of(options))
 
 
 def _parser(name: str | None) -> Parse | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..support.sentences import counted
 from .pictures import batches
+from .spread import each_of
 
 
 class PictureFeatures(Protocol):
@@ -27,13 +30,21 @@ def features(
     progress = tqdm(total=len(paths), desc="features", unit="picture", leave=False, disable=None)
     found = []
     with progress:
-        for pictures in batches(paths, batch):
-            values = extractor(pictures.to(device)).float().cpu()
-            if values.ndim != 2 or len(values) != len(pictures):
+        sizes: deque[int] = deque()
+        for made in each_of(extractor, _calls(paths, batch, device, sizes)):
+            values, count = made.float().cpu(), sizes.popleft()
+            if values.ndim != 2 or len(values) != count:
                 raise ValueError(
-                    f"The extractor made {tuple(values.shape)} of {len(pictures)} pictures; expected a row of "
+                    f"The extractor made {tuple(values.shape)} of {counted(count, 'picture')}; expected a row of "
                     "features for each, (N, F)."
                 )
             found.append(values)
-            progress.update(len(pictures))
+            progress.update(count)
     return torch.cat(found)
+
+
+def _calls(paths: Sequence[Path], batch: int, device: torch.device | str, sizes: deque[int]) -> Iterator[tuple[Tensor]]:
+    """sizes: is given the number of pictures of each batch as it is read."""
+    for pictures in batches(paths, batch):
+        sizes.append(len(pictures))
+        yield (pictures.to(device),)

@@ -34,6 +34,7 @@ from .result import Result
 from .score_files import read_named_scores
 
 logger = logging.getLogger(__name__)
+from .spread import each_of
 
 
 def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:
@@ -85,9 +86,11 @@ def _distances(settings: Settings, material: Material, networks: Mapping[Kind, E
 @torch.no_grad()
 def _structure(material: Material, network: Any, device: str) -> dict[str, float]:
     distances = {}
-    for name in tqdm(material.real, desc="structure", unit="picture", leave=False, disable=None):
-        paths = (material.pictures[name], material.real[name])
-        keys = [network(read_picture(path).movedim(-1, 0)[None].to(device))[0] for path in paths]
+    pairs = {name: (material.pictures[name], material.real[name]) for name in material.real}
+    calls = ((read_picture(path).movedim(-1, 0)[None].to(device),) for pair in pairs.values() for path in pair)
+    made = each_of(network, calls)
+    for name, paths in tqdm(pairs.items(), desc="structure", unit="picture", leave=False, disable=None):
+        keys = [next(made)[0] for _ in paths]
         if keys[0].shape != keys[1].shape:
             raise ValueError(
                 f"{paths[0]} and {paths[1]} are of different sizes: resize the photos to the pictures' size first."

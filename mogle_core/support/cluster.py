@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -64,6 +64,7 @@ class Cluster:
 
 @dataclass
 class _Task(Generic[Lot]):
+    number: int
     lot: Lot
     deaths: int = 0
 
@@ -76,7 +77,7 @@ class Workers(Generic[Lot, Result]):
         self._started = False
         self._actors: list[Any] = []
         self._pending: dict[Any, tuple[Any, _Task[Lot] | None]] = {}
-        self.count = cluster.workers
+        self.size = cluster.workers
 
     def run(self, lots: Iterable[Lot]) -> Iterator[tuple[Lot, Result | Exception]]:
         """Each lot with its result, or with what went wrong in it, as they come.
@@ -87,7 +88,32 @@ class Workers(Generic[Lot, Result]):
         Raises:
             ClusterError: no worker can be started. What `load` raises is raised as it is.
         """
-        fresh = map(_Task, lots)
+        for task, result in self._done(lots):
+            yield task.lot, result
+
+    def in_order(self, lots: Iterable[Lot]) -> Iterator[tuple[Lot, Result]]:
+        """As `run`, in the order of the lots. Raises what went wrong with a lot."""
+        early: dict[int, tuple[Lot, Result]] = {}
+        following = 0
+        for task, result in self._done(lots):
+            if isinstance(result, Exception):
+                raise result
+            early[task.number] = task.lot, result
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
+    def close(self) -> None:
+        """Stop the workers; a cluster that was started here ends with them."""
+        if self._started:
+            import ray
+
+            self._started = False
+            self._actors, self._pending = [], {}
+            ray.shutdown()
+
+    def _done(self, lots: Iterable[Lot]) -> Iterator[tuple[_Task[Lot], Result | Exception]]:
+        fresh = map(_Task, count(), lots)
         again = deque(islice(fresh, 1))  # nothing is started for no lot at all
         exhausted = not again
         if again:
@@ -101,23 +127,14 @@ class Workers(Generic[Lot, Result]):
             if self._is_busy() or again or not exhausted:
                 yield from self._arrived(again)
 
-    def close(self) -> None:
-        """Stop the workers; a cluster that was started here ends with them."""
-        if self._started:
-            import ray
-
-            self._started = False
-            self._actors, self._pending = [], {}
-            ray.shutdown()
-
     def _start(self) -> None:
         if self._started:
             return
         ray = _started(self.cluster)
         self._started = True
-        self.count = self.cluster.workers or _as_many_as_fit(self.cluster, ray.cluster_resources())
+        self.size = self.cluster.workers or _as_many_as_fit(self.cluster, ray.cluster_resources())
         cores = float(ray.cluster_resources().get("CPU", 1))
-        share = min(1.0, int(100 * cores / self.count) / 100)
+        share = min(1.0, int(100 * cores / self.size) / 100)
         self._options = {
             "num_cpus": share,
             "num_gpus": self.cluster.gpus_per_worker,
@@ -125,7 +142,7 @@ class Workers(Generic[Lot, Result]):
             "max_restarts": 0,
         }
         self._begun = time.monotonic()
-        for _ in range(self.count):
+        for _ in range(self.size):
             self._add()
 
     def _add(self) -> None:
@@ -142,7 +159,7 @@ class Workers(Generic[Lot, Result]):
         under_way = [actor for actor, task in self._pending.values() if task is not None]
         return next((actor for actor in self._actors if under_way.count(actor) < AHEAD), None)
 
-    def _arrived(self, again: deque[_Task[Lot]]) -> Iterator[tuple[Lot, Result | Exception]]:
+    def _arrived(self, again: deque[_Task[Lot]]) -> Iterator[tuple[_Task[Lot], Result | Exception]]:
         """Wait for one answer. A lot whose worker died is put into `again`."""
         import ray
 
@@ -157,18 +174,18 @@ class Workers(Generic[Lot, Result]):
             cause = error.cause if isinstance(error.cause, Exception) else error
             if task is None:
                 raise cause from error
-            yield task.lot, cause
+            yield task, cause
         except ray.exceptions.RayError as error:
             yield from self._replaced(actor, task, error, again)
         else:
             if task is None:
                 self._actors.append(actor)
             else:
-                yield task.lot, result
+                yield task, result
 
     def _replaced(
         self, actor: Any, task: _Task[Lot] | None, error: Exception, again: deque[_Task[Lot]]
-    ) -> Iterator[tuple[Lot, Result | Exception]]:
+    ) -> Iterator[tuple[_Task[Lot], Result | Exception]]:
         import ray
 
         if actor in self._actors:
@@ -184,7 +201,7 @@ class Workers(Generic[Lot, Result]):
         if task.deaths < TRIES:
             again.append(task)
         else:
-            yield task.lot, ClusterError(f"{TRIES} workers died over it ({type(error).__name__}): look at its memory.")
+            yield task, ClusterError(f"{TRIES} workers died over it ({type(error).__name__}): look at its memory.")
 
     def _check_patience(self) -> None:
         if not self._actors and time.monotonic() - self._begun > _PATIENCE:

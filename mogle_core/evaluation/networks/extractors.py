@@ -7,7 +7,7 @@ imported; the protocol in each metric's module says what it must do. `toy` stand
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +64,21 @@ def load_extractor(kind: Kind, source: str, device: torch.device | str = "cpu") 
         network = _FROM_DISK[kind](path, torch.device(device))
         return Extractor(network, path.name, sha256(path))
     return Extractor(_imported(source), source)
+
+
+def spread_extractor(kind: Kind, source: str, network: Any) -> Extractor:
+    """As `load_extractor`, for a network that workers have loaded from the same source."""
+    if source == "toy":
+        return Extractor(network, "toy", sha256(toy.JUDGE))
+    path = Path(source)
+    if path.exists() or not _names_an_object(source):
+        return Extractor(network, path.name, sha256(path))
+    return Extractor(network, source)
+
+
+def load_networks(sources: Mapping[Kind, str], device: str) -> dict[str, Any]:
+    """The networks of these sources alone, by their kinds."""
+    return {kind: load_extractor(kind, source, device).network for kind, source in sources.items()}
 
 
 def _names_an_object(source: str) -> bool:

@@ -119,3 +119,17 @@ def test_another_folder_s_photo_and_a_file_of_the_user_are_never_written_over(ph
     (copy,) = (path for path in theirs.parent.iterdir() if path != theirs)
     assert copy.read_bytes() == (photos / "b.png").read_bytes()
     assert f"mogle_repair/{copy.name}" in (tmp_path / "out/repair/b.json").read_text()
+
+
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_masks(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
+    (photos / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for out, options in (("alone", []), ("spread", ["--cluster", "--workers", "2"])):
+        arguments = [str(photos), "--parser", "toy", "--second", "toy", "--out", str(tmp_path / out), *options]
+        assert main(["annotate", *arguments]) == 1
+        assert "1 photo could not be read." in capsys.readouterr().err
+    files = {path.relative_to(tmp_path / "alone"): path.read_bytes() for path in (tmp_path / "alone").rglob("*.*")}
+    assert len(files) == 4
+    for name, content in files.items():
+        assert (tmp_path / "spread" / name).read_bytes() == content

@@ -20,7 +20,9 @@ from mogle_core.evaluation.networks.extractors import load_extractor
 from mogle_core.evaluation.paper import COLUMNS, FURTHER
 from mogle_core.evaluation.pictures import list_pictures
 from mogle_core.evaluation.result import Result, markdown, read_json
+from mogle_core.evaluation.run import evaluate
 from mogle_core.masks.decouple import index_image
+from mogle_core.support.cluster import Cluster
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
 
@@ -180,3 +182,16 @@ def test_image_reward_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "ImageReward", None)
     with pytest.raises(ValueError, match="needs transformers 4.*--image-reward-scores"):
         load_extractor("image_reward", str(tmp_path / "ImageReward.pt"))
+
+
+def test_a_cluster_gives_the_same_figures(faces: Path, generated: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        settings = replace(settings_of(faces, generated / "masked", tmp_path / "alone"), batch=3)
+        alone = evaluate(settings)
+        spread = evaluate(replace(settings, out=tmp_path / "spread"), Cluster(workers=2, threads=1))
+    finally:
+        torch.set_num_threads(before)
+    assert spread == alone

@@ -46,6 +46,22 @@ def test_every_lot_comes_back_once_from_every_worker(nodes: Any) -> None:
 
 
 @pytest.mark.slow
+def test_in_order_means_in_the_order_of_the_lots(nodes: Any) -> None:
+    def load() -> Callable[[int], int]:
+        import time
+
+        def work(lot: int) -> int:
+            time.sleep(0.3 if lot == 0 else 0)
+            return lot * 10
+
+        return work
+
+    pool = workers(nodes, load)
+    assert list(pool.in_order(iter(range(20)))) == [(lot, lot * 10) for lot in range(20)]
+    pool.close()
+
+
+@pytest.mark.slow
 def test_lots_are_taken_as_workers_become_free(nodes: Any) -> None:
     """Memory does not depend on the number of jobs: only a few of them are ever out of the iterator."""
     taken = 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from support.small_sets import config, write_set
 
 from mogle_core.cli import main
@@ -52,6 +53,28 @@ def test_it_fills_resumes_and_verifies(run: Path, capsys: pytest.CaptureFixture[
     path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     assert main(["prepare", str(run), "--verify"]) == 1
     assert f"{path.name} is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_rows(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        printed(capsys, str(run), "--set", f"cache.folder={tmp_path / 'alone'}")
+        options = ("--set", f"cache.folder={tmp_path / 'spread'}", "--cluster", "--workers", "2")
+        assert "is complete" in printed(capsys, str(run), *options)
+    finally:
+        torch.set_num_threads(before)
+    assert stored(tmp_path / "spread") == stored(tmp_path / "alone")
+    assert len(stored(tmp_path / "spread")) >= 3
+
+
+def stored(folder: Path) -> list[dict[str, bytes]]:
+    """The tensors of a cache's files, whose names are their checksums."""
+    files = sorted(folder.rglob("*.safetensors"))
+    loaded = [{name: tensor.numpy().tobytes() for name, tensor in load_file(file).items()} for file in files]
+    return sorted(loaded, key=lambda tensors: sorted(tensors.items()))
 
 
 def test_training_reads_what_it_made(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ from mogle_core.training.data.cache import (
     open_store,
     sole_writer,
 )
-from mogle_core.training.data.cache.fill import in_halves
+from mogle_core.training.data.cache.encoding import in_halves
 from mogle_core.training.data.cache.keys import key, stacked
 from mogle_core.training.data.items import find_items
 from mogle_core.training.data.rows import Row, Rows

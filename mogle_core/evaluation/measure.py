@@ -32,9 +32,9 @@ from .networks.extractors import Extractor, Kind
 from .pictures import batches, read_picture
 from .result import Result
 from .score_files import read_named_scores
+from .spread import each_of
 
 logger = logging.getLogger(__name__)
-from .spread import each_of
 
 
 def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:

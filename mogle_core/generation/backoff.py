@@ -1,4 +1,4 @@
-"""Batches that become smaller when memory runs out."""
+"""Batches that shrink when memory runs out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Made = TypeVar("Made")
 def in_batches(
     make: Callable[[Sequence[Item]], Sequence[Made]], items: Sequence[Item], size: int
 ) -> Iterator[Made | Exception]:
-    """`make` over the items, `size` at a time; half as many from the place on where memory ran out.
+    """`make` over the items, `size` at a time; after memory ran out, half as many at a time.
 
-    What cannot be made alone comes as its exception; BackendError is raised.
+    An item that cannot be made alone yields its exception; BackendError is raised.
     """
     start = 0
     while start < len(items):
@@ -38,13 +38,13 @@ def in_batches(
                 _free()
                 logger.warning("Memory does not suffice for %d pictures at once: going on with %d.", len(some), size)
                 continue
-            # Who of several it was shows when each is made alone.
-            made = [*in_batches(make, some, 1)] if len(some) > 1 else [_told(error)]
+            # Only making each alone shows which of several failed.
+            made = [*in_batches(make, some, 1)] if len(some) > 1 else [_explained(error)]
         yield from made
         start += len(some)
 
 
-def _told(error: Exception) -> Exception:
+def _explained(error: Exception) -> Exception:
     if not is_out_of_memory(error):
         return error
     _free()

@@ -1,4 +1,4 @@
-"""The same picture as a ComfyUI prompt in API form: what a server is sent, and what a picture's file carries."""
+"""A picture as a ComfyUI prompt in API form, which is sent to servers and stored in the picture's file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Prompt = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class ComfyFiles:
-    """The models by their names in ComfyUI's folders. clip_l, t5xxl: empty takes the toy's own text node."""
+    """The models' names in ComfyUI's folders. clip_l, t5xxl: if empty, the toy's text node is used."""
 
     transformer: str = "flux1-dev.safetensors"
     vae: str = "ae.safetensors"
@@ -56,7 +56,7 @@ def comfy_prompt(job: Job, settings: Settings, files: ComfyFiles, mask: str | No
             "KSampler",
             model=["shift", 0],
             positive=positive,
-            negative=positive,  # not looked at where cfg is 1
+            negative=positive,  # unused because cfg is 1
             latent_image=["latent", 0],
             seed=job.seed,
             steps=settings.steps,

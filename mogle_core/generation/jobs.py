@@ -1,4 +1,4 @@
-"""What is to be made: one job a picture, from a data set, a folder of masks, a table, or prompts alone."""
+"""The jobs of a run, one for each picture: from a data set, a folder of masks, a table, or prompts alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Job:
 
 
 def seed_of(base: int, name: str) -> int:
-    """A picture's seed by the run's seed and its name alone: order, shard and batch have no part in it."""
+    """A picture's seed depends on the run's seed and its name only, not on order, shard or batch."""
     return int.from_bytes(hashlib.blake2b(f"{base}/{name}".encode(), digest_size=8).digest(), "big") % SEEDS
 
 
@@ -244,7 +244,7 @@ def _check(jobs: Sequence[Job]) -> None:
         if (reason := _unfit(job.name)) is not None:
             raise DatasetError(f"The name {job.name!r:.200} cannot be a file's within the output folder: {reason}.")
         if job.name in seen:
-            raise DatasetError(f"The name {job.name} is given twice: pictures are called after their jobs.")
+            raise DatasetError(f"The name {job.name} is given twice: each picture takes the name of its job.")
         seen.add(job.name)
 
 

@@ -47,8 +47,8 @@ class Sources:
 def toy_sources(mogle: Path | None = None, base_dtype: BaseDtype = "float32") -> Sources:
     """The embedded world, with another network and LoRA if given."""
     register_toy()
-    own = mogle or WEIGHTS / FILES["mogle"]
-    return Sources(TOY, TOY, TOY, TOY, mogle=own, lora=own, base_dtype=base_dtype)
+    checkpoint = mogle or WEIGHTS / FILES["mogle"]
+    return Sources(TOY, TOY, TOY, TOY, mogle=checkpoint, lora=checkpoint, base_dtype=base_dtype)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _checkpoints(sources: Sources) -> tuple[MoGLE | None, MaskLoRA | None, Recip
     network = read_network(sources.mogle)
     lora = network.lora or (read_lora(sources.lora).lora if sources.lora else None)
     if lora is None:
-        raise WeightsError(f"{sources.mogle.name} holds the network alone: give the LoRA's file by --lora, too.")
+        raise WeightsError(f"{sources.mogle.name} holds the network alone: give the LoRA's file by --lora as well.")
     return network.network, lora, network.recipe
 
 

@@ -1,4 +1,4 @@
-"""What the official script gives, for comparison: blank local masks, and one generator of noise for all pictures.
+"""What the official script makes, for comparison: blank local masks, and one generator of noise for all pictures.
 
 Its `test.py` goes through a data set in order, so that a picture depends on how many came before it. It also
 samples the masks' latents without a seed, which nothing can repeat: here they are the mean, as everywhere.

@@ -1,4 +1,4 @@
-"""A run of `mogle generate`: what is there is kept, the rest is made, and every job's outcome is recorded."""
+"""A run of `mogle generate`: keeps the pictures that exist, makes the others, and records every outcome."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Pending:
-    """A job that is to be made, its digest, and its number among all jobs of the run."""
+    """A job to make, its digest, and its number among all jobs of the run."""
 
     job: Job
     digest: str
@@ -62,10 +62,10 @@ class Pending:
 
 
 def generate(jobs: Sequence[Job], settings: Settings, backend: Backend, output: Output) -> Iterator[Outcome]:
-    """Make what is missing; yields and records the outcome of each job of this shard.
+    """Make the missing pictures; yields and records the outcome of each job of this shard.
 
     Raises:
-        ValueError: pictures of these names are there that were made with other settings; with `strict`, the
+        ValueError: pictures of these names exist that were made with other settings; with `strict`, the
             first failure.
         BackendError: nothing more can be made; the jobs that are left are recorded as failed.
     """
@@ -109,7 +109,7 @@ def _recorded(outcome: Outcome, output: Output, known: Container[str] = ()) -> O
 def _sorted_out(
     jobs: Sequence[Job], numbers: Mapping[str, int], settings: Settings, backend: Backend, output: Output
 ) -> Iterator[Pending | Outcome]:
-    """Which jobs are to be made; of the others, that they are there, or what is wrong with their masks."""
+    """The jobs that are to be made, and the outcome of those that exist or whose mask cannot be read."""
     for job in tqdm(jobs, desc="look", unit="job", leave=False, disable=None):
         if too_long(job.name):
             yield Outcome.of(job, "failed", error=f"its name has over {LONGEST} bytes: no file can be called so.")
@@ -127,7 +127,7 @@ def _sorted_out(
 
 
 def _facts(job: Job, number: int, settings: Settings, backend: Backend) -> Mapping[str, object]:
-    """By the official way a picture's noise depends on its place, too."""
+    """With the official noise, a picture also depends on its number."""
     return {**backend.facts, "number": number} if settings.official else backend.facts
 
 
@@ -188,5 +188,5 @@ def _written(
 
 def _unwritten(file: Path, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"The disk of {file.parent} is full: make room and start again, what is there is kept."
+        return f"The disk of {file.parent} is full: make room and start again; finished pictures are kept."
     return f"{file} cannot be written ({error})."

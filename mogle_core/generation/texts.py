@@ -20,14 +20,14 @@ from ..support.tensor_files import write_safetensors
 
 
 class TextStore:
-    """Context (1, T, C) and pooled text (1, P) by prompt, in a temporary folder that goes with it."""
+    """Context (1, T, C) and pooled text (1, P) by prompt, in a temporary folder, which `close` removes."""
 
     def __init__(self, encoder: TextEncoder, dtype: torch.dtype) -> None:
         self._encoder, self._dtype = encoder, dtype
         self._folder = tempfile.TemporaryDirectory(prefix="mogle-texts-")
 
     def add(self, prompts: Iterable[str]) -> None:
-        """Encode those that are not there, one at a time: in batches of other sizes they would be rounded otherwise."""
+        """Encode the missing ones, one at a time: the rounding depends on the size of a batch."""
         missing = [prompt for prompt in dict.fromkeys(prompts) if not self._path(prompt).is_file()]
         for prompt in tqdm(missing, desc="texts", unit="prompt", leave=False, disable=None):
             context, pooled = self._encoder.encode([prompt])
@@ -35,7 +35,7 @@ class TextStore:
             write_safetensors(self._path(prompt), tensors)
 
     def release(self) -> None:
-        """Free the encoder; a prompt that was not told before would read it again."""
+        """Free the encoder; a prompt that was not added yet reads it again."""
         self._encoder.release()
 
     def of(self, prompt: str) -> Text:

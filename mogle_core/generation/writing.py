@@ -1,4 +1,4 @@
-"""A picture's file: whole or not there, and telling how it was made to ComfyUI, to A1111's readers and to people."""
+"""A picture's file: whole or absent, with metadata for ComfyUI, for tools that read A1111's, and for people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _GENERATED = (
 
 @dataclass(frozen=True)
 class Notes:
-    """What a file says of its making. prompt: ComfyUI's API form of the same picture, where there is one."""
+    """What a file says about how it was made. prompt: ComfyUI's API form of the same picture, where there is one."""
 
     job: Job
     settings: Settings

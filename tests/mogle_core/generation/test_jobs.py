@@ -100,7 +100,7 @@ def test_a_wrong_shard_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("name,prompt\n../a,x\n", "cannot be a file's"),
+        ("name,prompt\n../a,x\n", "cannot be the name of a file"),
         ("name,prompt\na,x\na,y\n", "The name a is given twice"),
         ("name,seed\na,soon\n", "line 2: the seed is 'soon'"),
         ("name,seed\na,-1\n", "seeds run from 0"),

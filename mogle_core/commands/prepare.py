@@ -11,6 +11,8 @@ from .cluster_options import add_cluster_options, cluster_of
 
 if TYPE_CHECKING:
     from ..dataset.check import Parse
+    from ..model.encoders import Encoders
+    from ..training.config.sections import Model
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -54,7 +56,18 @@ def run(options: argparse.Namespace) -> Iterator[str]:
     if (options.report or options.parser) and options.action != "check":
         raise ValueError("--report and --parser belong to --check: add it.")
     parse = _parser(options.parser)
-    yield from prepare(config, options.action, options.device, options.report, parse, cluster_of(options))
+    yield from prepare(
+        config, options.action, options.device, options.report, parse, cluster_of(options), open_in_worker
+    )
+
+
+def open_in_worker(model: Model, device: str) -> Encoders:
+    """The encoders in a process that knows nothing yet, not even the word "toy"."""
+    from ..toy.registration import register_toy
+    from ..training.data.samples import open_encoders_of
+
+    register_toy()
+    return open_encoders_of(model, device)
 
 
 def _parser(name: str | None) -> Parse | None:

@@ -242,7 +242,9 @@ def _check(jobs: Sequence[Job]) -> None:
     seen: set[str] = set()
     for job in jobs:
         if (reason := _unfit(job.name)) is not None:
-            raise DatasetError(f"The name {job.name!r:.200} cannot be a file's within the output folder: {reason}.")
+            raise DatasetError(
+                f"The name {job.name!r:.200} cannot be the name of a file within the output folder: {reason}."
+            )
         if job.name in seen:
             raise DatasetError(f"The name {job.name} is given twice: each picture takes the name of its job.")
         seen.add(job.name)

@@ -20,7 +20,7 @@ from ..model.encoders import Encoders
 from ..model.flux_latents import TOKEN_PIXELS
 from ..support.cluster import Cluster
 from ..support.sentences import counted
-from .config.sections import Data, TrainingConfig
+from .config.sections import Data, Model, TrainingConfig
 from .data.cache import DiskStore, Plan, check_space, fill, keep_plan, kept_plan, make_plan, sole_writer
 from .data.cache.encoding import encoded_by
 from .data.items import find_items, split_items
@@ -39,12 +39,13 @@ def prepare(
     out: Path | None = None,
     parse: Parse | None = None,
     cluster: Cluster | None = None,
+    opener: Callable[[Model, str], Encoders] = open_encoders_of,
 ) -> Iterator[str]:
     """Do it, and yield the lines that report it.
 
     Args:
         out: where `check` writes its report, if anywhere, and `repair` its copy. parse: a parser for `check`.
-        cluster: whose workers encode; None encodes in this process.
+        cluster: whose workers encode; None encodes in this process. opener: opens the encoders in a worker.
 
     Raises:
         ValueError: with the file or key that is wrong; for `check` only what keeps it from looking at all.
@@ -63,7 +64,7 @@ def prepare(
         count = sum(1 for _ in DiskStore(config.cache.folder, config.cache.shard_bytes).verify())
         yield f"{counted(count, 'file')} of {config.cache.folder} checked: nothing is damaged."
         return
-    yield from _cached(config, action, device, cluster)
+    yield from _cached(config, action, device, cluster, opener)
 
 
 def merge_if_needed(data: Data) -> Iterator[str]:
@@ -96,7 +97,13 @@ def _checked(config: TrainingConfig, out: Path | None, parse: Parse | None) -> I
         raise DatasetError(f"{len(report.errors)} errors were found in {data.root}; see above.")
 
 
-def _cached(config: TrainingConfig, action: Action, device: str | None, cluster: Cluster | None) -> Iterator[str]:
+def _cached(
+    config: TrainingConfig,
+    action: Action,
+    device: str | None,
+    cluster: Cluster | None,
+    opener: Callable[[Model, str], Encoders],
+) -> Iterator[str]:
     if config.cache.where != "disk":
         yield f'cache.where is "{config.cache.where}": there is nothing to keep on disk; training encodes by itself.'
         return
@@ -115,7 +122,7 @@ def _cached(config: TrainingConfig, action: Action, device: str | None, cluster:
             yield _duration(missing, encoders)
             return
         check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
-        encode = partial(encoded_by, cluster, partial(open_encoders_of, config.model), dtype) if cluster else None
+        encode = partial(encoded_by, cluster, partial(opener, config.model), dtype) if cluster else None
         fill(missing, items, encoders, store, config.data, dtype, encode)
     yield f"The cache in {config.cache.folder} is complete."
 

@@ -175,7 +175,7 @@ def test_names_of_one_file_are_one_name(second: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["con", "a/NUL.png", "lpt1", "a.", "a /b", "x:y", "a?", "../a", "/a"])
 def test_names_that_some_system_forbids_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text(f'name,prompt\n"{name}",x\n', "utf-8")
-    with pytest.raises(DatasetError, match="cannot be a file's"):
+    with pytest.raises(DatasetError, match="cannot be the name of a file"):
         read_jobs(tmp_path / "jobs.csv")
 
 

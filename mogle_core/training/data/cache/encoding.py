@@ -75,7 +75,4 @@ def _encoded(encoders: Encoders, dtype: torch.dtype, kind: str, content: Tensor 
 
 def _load(open_: Callable[[str], Encoders], device: str, dtype: torch.dtype) -> Callable[[Batch], list[Row]]:
     """In a worker."""
-    from ....toy.registration import register_toy
-
-    register_toy()
     return partial(rows_of, open_(device), dtype)

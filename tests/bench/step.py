@@ -34,6 +34,7 @@ from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
+from mogle_core.model.stream.key_forms import KeyForm
 from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.mask_tokens import mask_grid, resize_tokens, thin_tokens
 
@@ -66,7 +67,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
     def exact(**options: float | bool) -> MaskCondition:
         return MaskCondition(tokens(), x.grid, low_rank, StreamOptions(**options), modulations=modulations)
 
-    kept: Kept = {}
+    kept: Kept = KeyForm().new()
     run(replace(exact(), keep=kept))
     doubled, wide = torch.cat((x.image, x.image), dim=1), (x.grid[0], 2 * x.grid[1])
     static: dict[str, Run] = {}
@@ -78,7 +79,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         OURS: lambda: run(exact()),
         "  without its LoRA": lambda: run(replace(exact(), lora={})),
         "  at strength 0.7": lambda: run(exact(strength=0.7)),
-        KEEPING: lambda: run(replace(exact(), keep={})),
+        KEEPING: lambda: run(replace(exact(), keep=KeyForm().new())),
         REUSING: lambda: run(MaskCondition(x.image, x.grid, reuse=kept)),
         "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank, modulations=modulations)),
         "gate and blend alone": tokens,
@@ -137,13 +138,18 @@ def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rat
         )
 
 
+ONCE = 20
+"""The steps of a run that computes the mask stream once."""
+
+
 def print_refresh(seconds: dict[str, list[float]]) -> None:
     """A refreshed step stores its keys, and n - 1 steps reuse them."""
     keeps, reuses = (seconds[name] for name in (KEEPING, REUSING))
-    for every in (2, 4, 8):
+    for every in (2, 4, 8, ONCE):
         mean = [(one + (every - 1) * other) / every for one, other in zip(keeps, reuses, strict=True)]
         ratios = ratio(mean, seconds[OURS]), ratio(mean, seconds[FLOOR]), ratio(mean, seconds[PLAIN])
-        print(f"refresh_every {every}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
+        name = f"0, in a run of {ONCE} steps" if every == ONCE else str(every)
+        print(f"refresh_every {name}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
 
 
 def random_models(params: FluxParams, options: argparse.Namespace) -> tuple[Flux, MoGLE, MaskLoRA, Tensor]:

@@ -38,7 +38,7 @@ def read_captions(place: Path | None) -> Captions:
     """Captions from a .json file ({"0.jpg": [...]} or {"0": "..."}), a folder of .txt, or nowhere.
 
     Raises:
-        DatasetError: the file is no such JSON.
+        DatasetError: the file does not hold such JSON.
     """
     if place is None:
         return Captions(None, {})

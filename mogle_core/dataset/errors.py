@@ -1,4 +1,4 @@
-"""What a data set that cannot be used is told by."""
+"""The error of data sets that cannot be used."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def read_manifest(path: Path, pictures: bool = True) -> tuple[tuple[Entry, ...],
     """The entries in the file's order, and a sentence for each file that is missing or named twice.
 
     Raises:
-        DatasetError: a line that is no such object.
+        DatasetError: a line that is not such an object.
     """
     entries: dict[str, Entry] = {}
     problems: list[str] = []

@@ -68,7 +68,7 @@ def find_pairs(
         root: the set's folder, or a manifest's .jsonl file.
         images, masks, captions: instead of the layout's own places; relative ones from root.
         split: of sets that have one (MM-CelebA-HQ, a manifest with `split`); others give all to any.
-        pictures: False takes masks without pictures, too, as for generation.
+        pictures: False also takes masks without pictures, as generation does.
 
     Raises:
         DatasetError: no pairs, or files without counterparts, of which it names some.
@@ -126,13 +126,13 @@ def _from_folders(
     if pictures:
         found_pictures, more = _by_stem(_folder(root, images, places.images, "images", layout))
         doubled += more
-    told = read_captions(_captions_place(root, captions, places.captions))
+    stored = read_captions(_captions_place(root, captions, places.captions))
     names = sorted(set(found_masks) & set(found_pictures) if pictures else set(found_masks), key=natural)
     pairs = tuple(
-        Pair(name, found_pictures.get(name), found_masks[name], told.of(name), _split(name, places.test_from))
+        Pair(name, found_pictures.get(name), found_masks[name], stored.of(name), _split(name, places.test_from))
         for name in names
     )
-    return Listing(layout, pairs, (*doubled, *_alone(found_pictures, found_masks, pictures), *_unused(told, names)))
+    return Listing(layout, pairs, (*doubled, *_alone(found_pictures, found_masks, pictures), *_unused(stored, names)))
 
 
 def _alone(pictures: Mapping[str, Path], masks: Mapping[str, Path], wanted: bool) -> list[str]:
@@ -142,10 +142,10 @@ def _alone(pictures: Mapping[str, Path], masks: Mapping[str, Path], wanted: bool
     return without_mask + [f"{masks[n]}: there is no picture named {n}." for n in masks if n not in pictures]
 
 
-def _unused(told: Captions, names: Sequence[str]) -> list[str]:
+def _unused(stored: Captions, names: Sequence[str]) -> list[str]:
     """Captions that belong to nothing are a sign of names that do not match, unless most do."""
-    if told.texts and not any(told.of(name) for name in names) and names:
-        return [f"{told.place}: none of its captions belongs to a picture, such as {names[0]}; names are the files'."]
+    if stored.texts and not any(stored.of(name) for name in names) and names:
+        return [f"{stored.place}: none of its captions belongs to a picture, such as {names[0]}; names are the files'."]
     return []
 
 

@@ -70,7 +70,7 @@ def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
     """A mask's file, its ids (1, H, W) uint8 in CelebAMask-HQ's classes.
 
     Raises:
-        DatasetError: it cannot be read, or is no label map of that space.
+        DatasetError: it cannot be read, or is not a label map of that space.
     """
     try:
         with Image.open(path) as image:

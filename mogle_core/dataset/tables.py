@@ -37,7 +37,7 @@ SYNONYMS = {
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines as objects, with their number, cells stripped.
 
-    Raises DatasetError for a line that is none, a row of another length than its head, a column given twice.
+    Raises DatasetError for a line that is not an object, a row of another length than its head, a column given twice.
     """
     if not path.is_file():
         raise DatasetError(f"There is no file {path}.")

@@ -77,7 +77,7 @@ class Decoupled(LabelMaps):
     """Label maps (B, H, W) uint8 as the 20 masks of the method: what a MOGLE_MASKS socket carries.
 
     `local_masks` "blank" leaves the 19 local masks black, as the official inference script does; the
-    published pictures were made so. Raises MaskError for ids that are no label map.
+    published pictures were made so. Raises MaskError for ids that are not a label map.
     """
 
     ids: Tensor

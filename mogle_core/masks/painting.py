@@ -32,7 +32,7 @@ _AGAIN = "Open Mask Painter and paint it again, or empty its widget."
 def read_painting(text: object) -> Tensor | None:
     """The ids (H, W) uint8 that a widget's value holds, or None if nothing was painted.
 
-    Never unpacks more than width * height bytes. Raises MaskError for what is no painting: another form, a
+    Never unpacks more than width * height bytes. Raises MaskError for any other text: another form, a
     size that is not allowed, damaged or missing pixels, ids above 18.
     """
     if not isinstance(text, str):
@@ -52,7 +52,7 @@ def read_painting(text: object) -> Tensor | None:
 
 
 def write_painting(ids: Tensor) -> str:
-    """The text of ids (H, W) uint8. Raises MaskError if they are no painting's."""
+    """The text of ids (H, W) uint8. Raises MaskError if a painting cannot hold them."""
     if ids.ndim != 2 or ids.dtype != torch.uint8:
         raise MaskError(f"A painting is (height, width) of torch.uint8, not {tuple(ids.shape)} of {ids.dtype}.")
     height, width = ids.shape

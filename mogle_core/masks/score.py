@@ -52,7 +52,7 @@ class Score:
 
 
 def score(found: Tensor, wanted: Tensor) -> Score:
-    """Compare label maps (N, H, W) with those asked for, (N or 1, h, w), which are resized to theirs.
+    """Compare label maps (N, H, W) with the requested ones, (N or 1, h, w), which are resized to (H, W).
 
     Raises MaskError for other numbers of them.
     """
@@ -98,7 +98,7 @@ def merge_sides(ids: Tensor) -> Tensor:
 def boundary_f1(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> Tensor:
     """F1 of every class's outline, (N, 19): how much of each outline lies near the other one.
 
-    Outlines are a region's pixels beside another class; the picture's frame is none. 0 where only one of the
+    Outlines are a region's pixels beside another class; the picture's frame does not count. 0 where only one of the
     maps has an outline, NaN for classes that are in neither map.
     """
     reach = tolerance * math.hypot(*found.shape[1:])
@@ -110,10 +110,10 @@ def _outline_f1(here: Tensor, there: Tensor, reach: float) -> Tensor:
     absent = ~(here | there).any(2).any(1)
     if bool(absent.all()):
         return torch.full((len(here),), torch.nan, device=here.device)
-    ours, theirs = outline(here), outline(there)
-    precise, complete = _share_near(ours, theirs, reach), _share_near(theirs, ours, reach)
+    first, second = outline(here), outline(there)
+    precise, complete = _share_near(first, second, reach), _share_near(second, first, reach)
     f1 = 2 * precise * complete / (precise + complete).clamp_min(1e-9)
-    neither = ~(ours | theirs).any(2).any(1)  # one class all over
+    neither = ~(first | second).any(2).any(1)  # one class all over
     f1 = torch.where(neither, (here == there).flatten(1).all(1).to(f1), f1)
     return torch.where(absent, torch.nan, f1)
 

@@ -129,7 +129,7 @@ def read_segformer(path: Path, tensors: Mapping[str, Tensor]) -> SegformerParser
     """The parser in a file's tensors; a `config.json` beside a `model.safetensors` may say other sizes.
 
     Raises:
-        WeightsError: for a configuration or tensors that are no face parser's.
+        WeightsError: for a configuration or tensors of anything but a face parser.
     """
     found = {canonical(name): tensor for name, tensor in tensors.items()}
     if not any(name.startswith("segformer.") for name in found):

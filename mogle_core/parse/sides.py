@@ -1,7 +1,7 @@
 """Left and right by position: parsers that were trained on mirrored pictures mix them up.
 
 The subject's left is on the picture's right of the face's middle. A pair of which both parts are seen far
-enough apart is told by their order, which holds for a turned head, too; a single part by the middle.
+enough apart is decided by their order, which also holds for a turned head; a single part by the middle.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def add_glasses(ids: Ids, style: str) -> Ids:
 
 
 def add_earrings(ids: Ids, style: str) -> Ids:
-    """An earring at the lower end of each ear in a map (H, W). Raises MaskError if there is none.
+    """An earring at the lower end of each ear in a map (H, W). Raises MaskError if there are no ears.
 
     Their size follows the distance of the eyes, or the ears' height where an eye is hidden.
     """

@@ -20,7 +20,7 @@ def set_region(ids: Tensor, region: str, area: Tensor, *, keep: bool = True, loc
     to light. Locked classes, in a list with commas, neither lose nor gain a pixel.
 
     Raises:
-        MaskError: for ids that are no label maps, an area of another form or number, an unknown class, or a
+        MaskError: for ids that are not label maps, an area of another form or number, an unknown class, or a
             region that is locked.
     """
     target, kept = class_id(region), class_ids(locked)

@@ -1,4 +1,4 @@
-"""What comes to light where a region goes: the classes that lie behind it, from the nearest pixel."""
+"""What appears where a region is taken away: the classes behind it, from the nearest pixel."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def morph(first: Tensor, second: Tensor, count: int) -> Tensor:
     nowhere near shrinks to its deepest pixel, or grows from it.
 
     Raises:
-        MaskError: if the two are no single label maps of one size, or count is below 2.
+        MaskError: if the two are not single label maps of one size, or count is below 2.
     """
     _check(Decoupled(first).ids, Decoupled(second).ids, count)
     start, end = first[0].cpu().numpy(), second[0].cpu().numpy()

@@ -56,7 +56,7 @@ def edit(
         locked: classes, in a list with commas, that neither lose nor gain a pixel.
 
     Raises:
-        MaskError: for ids that are no label maps, a name that there is not, an amount that the operation cannot
+        MaskError: for ids that are not label maps, an unknown name, an amount that the operation cannot
             use, a class to be changed that is locked, a map of nothing but the region to be removed, and a map
             without the eyes or ears that an accessory is fitted to.
     """

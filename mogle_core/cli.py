@@ -24,14 +24,14 @@ COMMANDS = {
     "evaluate": "the paper's metrics of generated pictures",
     "annotate": "masks for photos, and which of them to repair",
 }
-"""Each is a module of `commands`: `add_options(parser)`, and `run(options)`, which yields the lines to print."""
+"""Each is a module of `commands` with `add_options(parser)` and `run(options)`, which yields the lines to print."""
 
 INTERRUPTED = 130
-"""The exit status of a command that Ctrl-C ended, as shells have it."""
+"""The exit status of a command after Ctrl-C, as in shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it went well, 1 with a sentence on stderr if it did not."""
+    """Run one command; return 0 on success, or 1 with a message on stderr."""
     given: dict[str, object] = {}
     try:
         _print_any_character()
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         status = _failed("interrupted.", INTERRUPTED)
         if arguments is None:
-            os._exit(status)  # everything was unwound; threads and torch's end would take seconds
+            os._exit(status)  # everything is unwound; ending threads and torch would take seconds
         return status
     except Exception as error:
         if os.environ.get("MOGLE_TRACEBACK"):
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], given: dict[str, object]) -> int:
-    """given: is filled with the values of the options, for the sentence about an error."""
+    """given: receives the values of the options, for error messages."""
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     if not arguments:
@@ -77,7 +77,7 @@ def _run_command(options: argparse.Namespace) -> Iterator[str]:
 
 
 def parser(only: str | None = None) -> Parser:
-    """Of all commands. only: the one command whose options are read, for nothing else has to be imported then."""
+    """The parser of all commands. only: read the options of this command alone, which saves importing the others."""
     root = Parser(prog="mogle", description="Face-MoGLE without ComfyUI.")
     root.add_argument("-V", "--version", action=_Version, help="show the version and exit")
     root.add_argument("--print-completion", action=_Completion, help="show the completion script of a shell and exit")
@@ -90,9 +90,9 @@ def parser(only: str | None = None) -> Parser:
 
 
 def _named(arguments: Sequence[str]) -> str | None:
-    """The command of a command line, `none` for one without; None where all commands are needed.
+    """The command of a command line, or `none` without one; None if all commands are needed.
 
-    Raises SystemExit with the nearest command for a word that is none.
+    Raises SystemExit with the nearest command for an unknown word.
     """
     if any(each.startswith("--print-completion") for each in arguments):
         return None
@@ -115,7 +115,7 @@ class _Version(argparse.Action):
 
 
 class _Completion(argparse.Action):
-    """Written by shtab, which nothing else waits for."""
+    """Prints a completion script by shtab, which is only imported here."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, choices=("bash", "zsh", "tcsh"), help=help)
@@ -134,7 +134,7 @@ class _Completion(argparse.Action):
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Of a parser and of its sub-commands."""
+    """The actions of a parser and of its sub-commands."""
     for action in parser._actions:
         yield action
         if isinstance(action, argparse._SubParsersAction):
@@ -143,7 +143,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _print_any_character() -> None:
-    """What the output's encoding has no character for is escaped; a person's own terminal decides which that is."""
+    """Escape characters that the output's encoding lacks, which depends on the terminal."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -151,7 +151,7 @@ def _print_any_character() -> None:
 
 def _explained(error: Exception, given: Mapping[str, object]) -> int:
     if isinstance(error, OSError) and error.filename is None:
-        _drop_output()  # what is still buffered would raise once more while Python ends
+        _drop_output()  # the rest of the buffer would raise again while Python ends
     if isinstance(error, BrokenPipeError):
         return _failed("the output was closed before everything was written.")
 

@@ -1,1 +1,1 @@
-"""Masks for photos by parsers, and a list of those that a person should repair."""
+"""Makes masks for photos by parsers, and lists those that a person should repair."""

@@ -1,6 +1,6 @@
-"""`mogle annotate`: a label map for each photo by one or two parsers, and how far the two agree.
+"""`mogle annotate`: makes a label map for each photo by one or two parsers, and measures how far the two agree.
 
-The paper's MM-FFHQ-Female was made so: masks by a parser, and those below 0.8 repaired by hand.
+The paper's MM-FFHQ-Female was made like this: a parser made the masks, and people repaired those below 0.8.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ THRESHOLD = 0.8
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two parsers see in one photo: the share of pixels of the same class, and the mean IoU."""
+    """How far two parsers agree on one photo: the share of pixels of the same class, and the mean IoU."""
 
     name: str
     accuracy: float
@@ -48,16 +48,16 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Annotated:
-    """agreements: of all photos, or none where there was one parser. failed: names and why."""
+    """agreements: of all photos; empty with one parser. failed: names and reasons."""
 
     count: int
     agreements: Sequence[Agreement]
     failed: Sequence[tuple[str, str]]
 
     def doubtful(self, threshold: float = THRESHOLD) -> list[Agreement]:
-        """Those below, the worst first."""
-        found = [each for each in self.agreements if each.accuracy < threshold]
-        return sorted(found, key=lambda each: (each.accuracy, each.name))
+        """The agreements below the threshold, the worst first."""
+        below = [each for each in self.agreements if each.accuracy < threshold]
+        return sorted(below, key=lambda each: (each.accuracy, each.name))
 
 
 def annotate(
@@ -68,26 +68,26 @@ def annotate(
     comfyui: Path | None = None,
     strict: bool = False,
 ) -> Annotated:
-    """Write `mask/NAME.png` by the first parser; with a second `agreement.csv` and `repair/NAME.json`.
+    """Write `mask/NAME.png` by the first parser; with a second one also `agreement.csv` and `repair/NAME.json`.
 
     Args:
         parsers: one or two, or what runs `all_of` them in the workers of a cluster.
-        comfyui: where the doubtful photos are copied to, into input/mogle_repair, so that the workflows find them.
+        comfyui: a ComfyUI into whose input/mogle_repair the doubtful photos are copied, where the workflows load them.
         strict: a photo that cannot be read ends the run.
 
     Raises:
-        DatasetError: no photos; with `strict` the first that cannot be read.
+        DatasetError: there are no photos; with `strict` also if one cannot be read.
     """
     agreements: list[Agreement] = []
     failed: list[tuple[str, str]] = []
     paths = list_pictures(photos)
     names: deque[str] = deque()
     parse = parsers if isinstance(parsers, SpreadNetwork) else partial(all_of, parsers)
-    for found in each_of(parse, _photos(paths, names, failed, strict)):
+    for parses in each_of(parse, _photos(paths, names, failed, strict)):
         name = names.popleft()
-        _write_mask(out / "mask" / f"{name}.png", found[0])
-        if len(found) > 1:
-            agreements.append(agreement(name, found[0], found[1]))
+        _write_mask(out / "mask" / f"{name}.png", parses[0])
+        if len(parses) > 1:
+            agreements.append(agreement(name, parses[0], parses[1]))
     result = Annotated(len(paths) - len(failed), agreements, failed)
     if agreements:
         _write_table(out / "agreement.csv", agreements)
@@ -97,7 +97,7 @@ def annotate(
 
 
 def agreement(name: str, first: Tensor, second: Tensor) -> Agreement:
-    """Of label maps (H, W)."""
+    """How far two label maps (H, W) agree."""
     compared = score(second[None], first[None])
     return Agreement(name, float(pixel_accuracy(second[None], first[None])), float(compared.mean_ious))
 
@@ -142,7 +142,7 @@ def _write_table(path: Path, agreements: Sequence[Agreement]) -> None:
 
 
 def _write_repair(out: Path, photo: Path, each: Agreement, comfyui: Path | None) -> None:
-    """A workflow that opens the mask in the painter, over its photo."""
+    """Write a workflow that opens the mask in the painter, over its photo."""
     file = out / "repair" / f"{each.name}.json"
     placed = f"mogle_repair/{photo.name}" if comfyui is None else _place(photo, comfyui / "input")
     mask = out / "mask" / f"{each.name}.png"

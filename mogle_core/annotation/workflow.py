@@ -1,4 +1,4 @@
-"""A ComfyUI workflow in which a person repairs one mask: the photo, the painter with the mask in it, and a file."""
+"""A ComfyUI workflow in which a person repairs one mask: it loads the photo, opens the painter and saves the mask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Node = dict[str, Any]
 
 
 def repair_workflow(photo: str, mask: Path, accuracy: float) -> dict[str, Any]:
-    """As the frontend saves it. photo: its name among ComfyUI's input files. accuracy: how far two parsers agreed."""
+    """The workflow in the frontend's format. photo: its name in the input folder. accuracy: the parsers' agreement."""
     painting = write_painting(on_grid(read_mask(mask, "auto").ids[0]))
     nodes = [_note(photo, mask, accuracy), _photo(photo), _painter(painting), _saved(mask.stem)]
     return {

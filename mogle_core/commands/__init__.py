@@ -1,1 +1,1 @@
-"""The sub-commands of `mogle`, one a file: its options, a call, and what is printed."""
+"""The sub-commands of `mogle`, one in each file: options, the call, and the printed lines."""

@@ -1,4 +1,4 @@
-"""`mogle annotate`: masks for photos, and which of them to repair."""
+"""`mogle annotate`: makes masks for photos, and lists those to repair."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Annotate; yields the number of masks, then the masks to repair, the worst first."""
+    """Annotate; yield the number of masks, then the masks to repair, the worst first."""
     from ..annotation.annotate import annotate, load_parsers
     from ..evaluation.networks.extractors import load_extractor
     from ..evaluation.spread import SpreadNetworks

@@ -1,4 +1,4 @@
-"""`mogle convert`: checkpoints from one form to another."""
+"""`mogle convert`: converts checkpoints between formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Convert; yields each file that was written."""
+    """Convert; yield each new file."""
     from ..model.checkpoints.convert import convert
 
     yield from map(str, convert(options.sources, options.out, options.form))

@@ -1,4 +1,4 @@
-"""`mogle demo`: faces from a drawn mask and a prompt, with the toy's weights."""
+"""`mogle demo`: makes faces from a drawn mask and a prompt, with the toy's weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Draw, paint and repaint; yields what was written and how well the pictures follow the masks."""
+    """Draw, paint and repaint; yield the new files, and how well the pictures follow the masks."""
     from ..toy.demo import Settings, demo
     from ..toy.places import WEIGHTS
 

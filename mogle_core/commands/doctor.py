@@ -1,4 +1,4 @@
-"""`mogle doctor`: what is installed, which devices there are, which weights were found, and what is wrong with them."""
+"""`mogle doctor`: reports installed packages, devices, weights, and their problems."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """The report, line by line. Raises ValueError at its end if something cannot be used."""
+    """Yield the report line by line. Raises ValueError at the end if something cannot be used."""
     findings = []
     for finding in report(options.paths):
         findings.append(finding)

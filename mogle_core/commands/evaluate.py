@@ -1,4 +1,4 @@
-"""`mogle evaluate`: the paper's metrics of generated pictures."""
+"""`mogle evaluate`: computes the paper's metrics of generated pictures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Evaluate; yields the table and the folder of the report."""
+    """Evaluate; yield the table and the folder of the report."""
     import torch
 
     from ..evaluation.material import Settings

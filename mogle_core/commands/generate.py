@@ -1,4 +1,4 @@
-"""`mogle generate`: pictures for many masks and prompts."""
+"""`mogle generate`: makes pictures for many masks and prompts."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Make the pictures; yields the lines to print. Raises ValueError at the end if any could not be made."""
+    """Make the pictures; yield the lines to print. Raises ValueError at the end if any failed."""
     from ..generation.backend import BackendError
     from ..generation.jobs import read_jobs
     from ..generation.run import generate
@@ -166,7 +166,7 @@ def output_of(options: argparse.Namespace) -> Output:
 
 
 def shard_of(given: str | None, environment: Mapping[str, str]) -> tuple[int, int]:
-    """This process's share: of --shard, and of the processes that `accelerate launch` or torchrun started."""
+    """This process's share, from --shard and from the processes of `accelerate launch` or torchrun."""
     from ..generation.jobs import read_shard
 
     index, count = read_shard(given) if given else (0, 1)

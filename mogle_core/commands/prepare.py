@@ -43,7 +43,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Check, plan, fill or verify; yields what was done, line by line."""
+    """Check, plan, fill or verify; yield the report line by line."""
     from ..toy.registration import register_toy
     from ..training.config.reading import load_config
     from ..training.prepare import prepare

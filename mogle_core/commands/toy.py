@@ -1,4 +1,4 @@
-"""`mogle toy`: install its models into ComfyUI, draw faces to train on, make its weights again."""
+"""`mogle toy`: installs its models into ComfyUI, draws faces to train on, or makes its weights again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def add_options(toy: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Run the chosen action; yields the files that were written."""
+    """Run the chosen action; yield the new files."""
     lines: Iterator[str] = options.action(options)
     return lines
 

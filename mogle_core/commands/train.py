@@ -1,4 +1,4 @@
-"""`mogle train`: network and LoRA from a data set."""
+"""`mogle train`: trains network and LoRA on a data set."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
-    """Train, or print what training would need.
+    """Train, or print the needs of a training.
 
     Raises:
-        ValueError, OSError: a sentence on what is wrong.
+        ValueError, OSError: the message says what is wrong.
     """
     from ..toy.registration import register_toy
     from ..training.config.reading import load_config

@@ -1,4 +1,4 @@
-"""Data sets of faces with masks and captions on disk: `find_pairs`, and `check` for what is wrong with them."""
+"""Data sets of faces with masks and captions on disk: `find_pairs` reads them, and `check` reports their problems."""
 
 from __future__ import annotations
 

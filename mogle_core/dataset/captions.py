@@ -1,4 +1,4 @@
-"""Captions as data sets store them: one JSON for all pictures, or a text file for each with a caption a line."""
+"""Reads the captions of data sets: one JSON for all pictures, or a text file for each, with a caption on each line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
 
 @dataclass(frozen=True)
 class Captions:
-    """Captions by picture: `texts` by name, or a folder whose files are read as they are asked for."""
+    """Captions by picture: `texts` by name, or a folder whose files are read on demand."""
 
     place: Path | None
     texts: Mapping[str, tuple[str, ...]]
@@ -35,7 +35,7 @@ class Captions:
 
 
 def read_captions(place: Path | None) -> Captions:
-    """Captions from a .json file ({"0.jpg": [...]} or {"0": "..."}), a folder of .txt, or nowhere.
+    """Captions from a .json file ({"0.jpg": [...]} or {"0": "..."}), a folder of .txt, or none.
 
     Raises:
         DatasetError: the file does not hold such JSON.
@@ -49,7 +49,7 @@ def read_captions(place: Path | None) -> Captions:
     except TextError as error:
         raise DatasetError(str(error)) from error
     except ValueError as error:
-        raise DatasetError(f"{place}: this is no JSON: {error}.") from error
+        raise DatasetError(f"{place}: this is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise DatasetError(f"{place}: expected an object of captions by picture, found a {type(found).__name__}.")
     return Captions(place, {_stem(name): strings(place, name, value) for name, value in found.items()})

@@ -1,4 +1,4 @@
-"""`mogle prepare --check`: what is wrong with a data set, file by file, and what it looks like as a whole."""
+"""`mogle prepare --check`: reports the problems of a data set file by file, and statistics of the whole."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ MIRRORED = 0.5
 """The share of faces on which left must be on the picture's right, below which a set was mirrored."""
 
 AGREEING = 0.8
-"""The share of pixels below which the paper had a mask repaired that two parsers disagreed on."""
+"""The paper had a mask repaired if two parsers agreed on less than this share of its pixels."""
 
 SHOWN = 10
-SMALLEST = 64  # pixels; below it there is no face to learn from
-LONG_CAPTION = 77  # words: CLIP reads so many tokens at most
+SMALLEST = 64  # pixels; smaller pictures do not show enough of a face
+LONG_CAPTION = 77  # words; CLIP cuts longer captions
 
 Parse = Callable[[Tensor], Tensor]
 """Pictures (B, H, W, 3) float in 0..1 -> CelebAMask-HQ ids (B, H, W)."""
@@ -39,9 +39,9 @@ Parse = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pair shows. counts: (19,) pixels. order: of eyes, brows, ears, 1 right way round, -1 swapped, 0 no pair.
+    """The checks of one pair. counts: (19,) pixels. order: of eyes, brows, ears: 1 right, -1 swapped, 0 no pair.
 
-    problems: sentences. findings: what is wrong with a mask that can be read. picture, mask: digests of the pixels.
+    problems: sentences. findings: problems of a readable mask. picture, mask: digests of the pixels.
     """
 
     problems: tuple[str, ...]
@@ -54,9 +54,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Report:
-    """errors: what stops a training. warnings: what should be looked at. facts: the rest, line by line.
+    """errors: stop a training. warnings: should be looked at. facts: statistics, line by line.
 
-    findings: what is wrong with single masks.
+    findings: problems of single masks.
     """
 
     errors: tuple[str, ...]
@@ -79,12 +79,12 @@ def check(
     """Read every file of a data set and report on it.
 
     Args:
-        listing: of all its splits. held_out: names that validation keeps from training. parse: a parser, whose
+        listing: of all its splits. held_out: names that validation keeps from training. parse: a parser; its
             disagreement with a mask is a finding.
     """
     logger = logging.getLogger("mogle_core.masks")
     before = logger.level
-    logger.setLevel(logging.ERROR)  # it would warn of each file, which the report does for all
+    logger.setLevel(logging.ERROR)  # it would warn about each file, and the report covers all
     try:
         seen = _look(listing.pairs, label_space, parse)
     finally:
@@ -111,7 +111,7 @@ def _look(pairs: Sequence[Pair], label_space: str, parse: Parse | None) -> list[
 
 
 def _compared(pair: Pair, one: Seen, label_space: str, parse: Parse) -> Seen:
-    """With the parser's disagreement, where there is a picture of the mask's size."""
+    """Add the parser's disagreement, if there is a picture of the mask's size."""
     if one.picture is None or one.mask is None:
         return one
     ids = read_mask(pair.mask, label_space).ids[0]
@@ -124,7 +124,7 @@ def _compared(pair: Pair, one: Seen, label_space: str, parse: Parse) -> Seen:
 
 
 def look(pair: Pair, label_space: str) -> Seen:
-    """Read one pair; what cannot be read is a problem, not an error."""
+    """Read one pair. An unreadable file is a problem, not an exception."""
     problems = []
     picture = label_map = None
     size = (0, 0)
@@ -162,7 +162,7 @@ def _odd(picture: NDArray[np.uint8]) -> list[str]:
 
 
 def _order(seen: Sequence[Seen]) -> tuple[list[str], list[str]]:
-    """How often left and right are in order over the whole set, and a warning where they are not."""
+    """How often left and right are in order over the whole set, with a warning if they are not."""
     facts, warnings = [], []
     for (left, _), orders in zip(PAIRS, zip(*(one.order for one in seen), strict=True), strict=True):
         name = pair_name(left)
@@ -200,7 +200,7 @@ def _duplicates(pairs: Sequence[Pair], seen: Sequence[Seen], splits: dict[str, s
 
 
 def _findings(pairs: Sequence[Pair], seen: Sequence[Seen]) -> list[tuple[Pair, Finding]]:
-    """Of all masks, with the rare classes, which only the whole set shows."""
+    """The findings of all masks, including rare classes, which only the whole set shows."""
     found = [(pair, finding) for pair, one in zip(pairs, seen, strict=True) for finding in one.findings]
     rare = rare_classes([one.counts for one in seen]) if seen else np.zeros(NUM_CLASSES, dtype=np.bool_)
     for pair, one in zip(pairs, seen, strict=True):
@@ -211,7 +211,7 @@ def _findings(pairs: Sequence[Pair], seen: Sequence[Seen]) -> list[tuple[Pair, F
 
 
 def _of_masks(findings: Sequence[tuple[Pair, Finding]]) -> list[str]:
-    """Warnings, picture by picture, of what training would learn wrongly."""
+    """Warnings about masks from which training would learn something wrong, picture by picture."""
     return [
         f"{pair.mask}: {finding.sentence}"
         for kind in ("doubtful", "swapped", "parser", "off_palette")
@@ -250,7 +250,7 @@ def _size(listing: Listing, splits: dict[str, str]) -> str:
 
 
 def _shares(seen: Sequence[Seen]) -> list[str]:
-    """Of each class, its share of all pixels and of all faces."""
+    """The share of each class in all pixels and in all faces."""
     counts = np.stack([one.counts for one in seen]) if seen else np.zeros((1, NUM_CLASSES), dtype=np.int64)
     pixels, faces = counts.sum(0) / max(1, int(counts.sum())), (counts > 0).mean(0)
     return [

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used; the message names the file and what to do."""
+    """A data set cannot be used; the message names the file and what to do."""

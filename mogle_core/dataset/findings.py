@@ -1,4 +1,4 @@
-"""What is wrong with one mask, and its repair: swapped sides, single pixels, classes that do not lie as a face's do."""
+"""Finds and repairs problems of one mask: swapped sides, single pixels, classes that are not arranged like a face's."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Kind = Literal["swapped", "doubtful", "off_palette", "single_pixels", "rare_clas
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with one mask, as a sentence without the file's name."""
+    """One problem of one mask, as a sentence without the file's name."""
 
     kind: Kind
     sentence: str
 
 
 def findings_of(label_map: LabelMap) -> tuple[Finding, ...]:
-    """What one mask shows by itself."""
+    """The problems that one mask shows by itself."""
     ids = label_map.ids[0]
     findings = [
         Finding("swapped", f"left and right {pair_name(left)}s are swapped.")
@@ -54,7 +54,7 @@ def pair_name(left: int) -> str:
 
 
 def side_order(ids: Tensor) -> tuple[int, ...]:
-    """For eyes, brows and ears of ids (H, W): 1 if the subject's left is on the picture's right, -1 if it is not.
+    """For eyes, brows and ears in ids (H, W): 1 if the subject's left is on the picture's right, otherwise -1.
 
     0 if one of the two is missing.
     """
@@ -84,7 +84,7 @@ def single_pixels(ids: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def repaired(ids: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """A map (H, W) with swapped pairs exchanged and single pixels given to their neighbours, and what was done."""
+    """A map (H, W) with swapped pairs exchanged and single pixels filled from neighbours, and the repairs."""
     result, done = ids.clone(), []
     for (left, right), order in zip(PAIRS, side_order(ids), strict=True):
         if order < 0:
@@ -106,7 +106,7 @@ def _from_neighbours(ids: NDArray[np.uint8], holes: NDArray[np.bool_]) -> NDArra
 
 
 def rare_classes(counts: Sequence[NDArray[np.int64]], below: float = 0.01) -> NDArray[np.bool_]:
-    """(19,): classes that are on some faces, and on fewer than this share of them."""
+    """(19,): classes that some faces have, but fewer than this share of them."""
     shares = (np.stack(counts) > 0).mean(0)
     rare: NDArray[np.bool_] = (shares > 0) & (shares < below)
     return rare

@@ -1,4 +1,4 @@
-"""The cut of a pair that is trained on: its size in pixels, and the box of the mask and picture that fills it."""
+"""The crop of a pair for training: its size in pixels, and the box in mask and picture that fills it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..model.flux_latents import TOKEN_PIXELS
 from .errors import DatasetError
 
 ASPECTS = 2.0
-"""The longest side of a bucket over its shortest one; what is longer is cropped."""
+"""The largest aspect ratio of a bucket; longer pictures are cropped."""
 
 SAME_ASPECT = 0.02
-"""By how much of it the aspects of a picture and of its mask may differ."""
+"""The relative difference that is allowed between the aspect ratios of picture and mask."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Frame:
 
 
 def bucket(width: int, height: int, resolution: int) -> tuple[int, int]:
-    """Height and width, multiples of 16, of about resolution² pixels in the picture's aspect."""
+    """Height and width, multiples of 16, of about resolution² pixels in the picture's aspect ratio."""
     aspect = min(max(width / height, 1 / ASPECTS), ASPECTS)
     rows = max(1, round(resolution / math.sqrt(aspect) / TOKEN_PIXELS))
-    # The other side by the area, so that rounding both does not add up.
+    # The other side follows from the area, so that the two roundings do not add up.
     columns = max(1, round(resolution**2 / (rows * TOKEN_PIXELS) / TOKEN_PIXELS))
     return rows * TOKEN_PIXELS, columns * TOKEN_PIXELS
 
 
-@lru_cache(maxsize=4096)  # so that the pairs of a set share the few there are
+@lru_cache(maxsize=4096)  # so that the pairs of a set share a few sizes
 def frame(width: int, height: int, resolution: int, buckets: bool) -> Frame:
-    """The central cut of a mask of width x height that is as large as can be."""
+    """The largest central crop of a mask of width x height."""
     rows, columns = bucket(width, height, resolution) if buckets else (resolution, resolution)
     if width * rows > height * columns:
         inner = max(1, round(height * columns / rows))
@@ -65,12 +65,12 @@ def cut_ids(ids: Tensor, frame: Frame) -> Tensor:
 
 
 def cut_picture(picture: Image.Image, mask_size: tuple[int, int], frame: Frame, name: str) -> Tensor:
-    """The same cut of the picture, (height, width, 3) float32 in 0..1.
+    """The same crop of the picture, (height, width, 3) float32 in 0..1.
 
-    mask_size: width and height of the mask, of which the box speaks; the picture may be larger or smaller.
+    mask_size: width and height of the mask, to which the box refers; the picture may be larger or smaller.
 
     Raises:
-        DatasetError: picture and mask are of different aspects.
+        DatasetError: picture and mask have different aspect ratios.
     """
     check_aspects(picture.size, mask_size, name)
     across, down = picture.width / mask_size[0], picture.height / mask_size[1]
@@ -85,7 +85,7 @@ def cut_picture(picture: Image.Image, mask_size: tuple[int, int], frame: Frame, 
 
 
 def check_aspects(picture: tuple[int, int], mask: tuple[int, int], name: str) -> None:
-    """Raises DatasetError if a picture and its mask, of these widths and heights, are of different aspects."""
+    """Raises DatasetError if picture and mask, of these widths and heights, have different aspect ratios."""
     if abs(picture[0] * mask[1] / (picture[1] * mask[0]) - 1) > SAME_ASPECT:
         raise DatasetError(
             f"{name}: the picture is {picture[0]} x {picture[1]}, its mask {mask[0]} x {mask[1]}; both must show the "

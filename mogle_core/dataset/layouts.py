@@ -18,9 +18,9 @@ MANIFESTS = ("manifest.jsonl", "metadata.jsonl")
 
 @dataclass(frozen=True)
 class Places:
-    """Names that a layout's folders and caption file may have in the root, the first that exists counting.
+    """Possible names of a layout's folders and caption file in the root; the first one that exists is used.
 
-    test_from: number of the first picture that is for tests; None if the set has no such split.
+    test_from: number of the first test picture; None if the set has no such split.
     """
 
     images: tuple[str, ...] = ("face",)
@@ -45,7 +45,7 @@ LAYOUTS: Mapping[str, Places] = {
 
 
 def detect(root: Path) -> Layout:
-    """The layout of a folder, or of a manifest's file, by what lies there."""
+    """The layout of a folder or of a manifest's file, from its contents."""
     if root.is_file() or any((root / name).is_file() for name in MANIFESTS):
         return "manifest"
     if not ((root / "face").is_dir() and (root / "mask").is_dir()):

@@ -1,7 +1,7 @@
-"""The files of a folder that are meant: what every reader of folders leaves out, and how names are compared.
+"""Lists the data files of a folder: the files that every reader ignores, and how names are compared.
 
 Hidden files (macOS writes `._1.png` beside `1.png` on foreign disks), notebooks' checkpoints and file managers'
-thumbnails are nobody's data. Linked folders are followed. Names are compared in Unicode's composed form, since macOS
+thumbnails are ignored. Linked folders are followed. Names are compared in Unicode's composed form, since macOS
 stores the decomposed one.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from ..support.texts import composed
 
 NOT_DATA = frozenset({"__macosx", "thumbs", "thumbnails", "@eadir", "__pycache__"})
-"""Folders, in lower case, that tools put beside people's pictures."""
+"""Folders, in lower case, that tools create beside pictures."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not data: hidden, or a tool's."""
+    """Whether a file or folder of this name is not data, but hidden or a tool's."""
     return name.startswith((".", "~$")) or name.lower() in NOT_DATA or name.lower() in ("thumbs.db", "desktop.ini")
 
 
@@ -28,7 +28,7 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for inner, folders, files in os.walk(folder, followlinks=True):
         place = os.stat(inner)
         if place.st_ino and (place.st_dev, place.st_ino) in visited:
-            folders.clear()  # a link back into what was walked already
+            folders.clear()  # a link back into a folder that was already visited
             continue
         visited.add((place.st_dev, place.st_ino))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
@@ -46,5 +46,5 @@ def is_there(file: Path) -> bool:
 
 
 def name_below(path: Path, folder: Path) -> str:
-    """A file's name for people and tables: its path below `folder` without ending, with slashes, composed."""
+    """A file's name for people and tables: its path below `folder`, without suffix, with slashes, composed."""
     return composed(path.relative_to(folder).with_suffix("").as_posix())

@@ -1,8 +1,8 @@
-"""A data set as a JSONL manifest: one object a line with picture, mask and captions.
+"""A data set as a JSONL manifest: each line is an object with picture, mask and captions.
 
     {"picture": "a.jpg", "mask": "a.png", "captions": ["A woman.", "She smiles."], "split": "train"}
 
-Paths are relative to the manifest. `caption` may stand for a single one; `name` and `split` are optional.
+Paths are relative to the manifest. `caption` can hold a single one; `name` and `split` are optional.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def find_manifest(root: Path) -> Path:
 
 
 def read_manifest(path: Path, pictures: bool = True) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """The entries in the file's order, and a sentence for each file that is missing or named twice.
+    """The entries in the file's order, and a sentence for each file that is missing or occurs twice.
 
     Raises:
         DatasetError: a line that is not such an object.

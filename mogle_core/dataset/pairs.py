@@ -21,9 +21,9 @@ Split = Literal["all", "train", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One face: its mask's file, its captions (perhaps none), its picture where there is one.
+    """One face: the file of its mask, its captions (possibly none), and its picture if there is one.
 
-    name: the files' stem, unique in the set, with sub-folders. split: which one it belongs to.
+    name: the files' stem, unique in the set, with sub-folders. split: the name of its split.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a data set holds, and one sentence for each file that has no counterpart."""
+    """The pairs of a data set, and a sentence for each file without a counterpart."""
 
     layout: Layout
     pairs: tuple[Pair, ...]
@@ -66,12 +66,12 @@ def find_pairs(
 
     Args:
         root: the set's folder, or a manifest's .jsonl file.
-        images, masks, captions: instead of the layout's own places; relative ones from root.
-        split: of sets that have one (MM-CelebA-HQ, a manifest with `split`); others give all to any.
+        images, masks, captions: replace the layout's places; relative paths start at root.
+        split: for sets with splits (MM-CelebA-HQ, a manifest with `split`); other sets ignore it.
         pictures: False also takes masks without pictures, as generation does.
 
     Raises:
-        DatasetError: no pairs, or files without counterparts, of which it names some.
+        DatasetError: there are no pairs, or files without counterparts; the message names some.
     """
     listing = list_pairs(root, layout, images, masks, captions, split, pictures)
     if listing.problems:
@@ -89,10 +89,10 @@ def list_pairs(
     split: Split = "all",
     pictures: bool = True,
 ) -> Listing:
-    """As `find_pairs`, with the problems beside the pairs that are whole.
+    """Like `find_pairs`, but returns the problems beside the complete pairs.
 
     Raises:
-        DatasetError: nothing that could be paired.
+        DatasetError: nothing can be paired.
     """
     if not root.exists():
         raise DatasetError(f"There is no data set at {root}: set data.root to its folder, or to a manifest's file.")
@@ -143,7 +143,7 @@ def _alone(pictures: Mapping[str, Path], masks: Mapping[str, Path], wanted: bool
 
 
 def _unused(stored: Captions, names: Sequence[str]) -> list[str]:
-    """Captions that belong to nothing are a sign of names that do not match, unless most do."""
+    """Report captions without a picture, which suggest wrong names, unless most names match."""
     if stored.texts and not any(stored.of(name) for name in names) and names:
         return [f"{stored.place}: none of its captions belongs to a picture, such as {names[0]}; names are the files'."]
     return []

@@ -1,4 +1,4 @@
-"""CelebAMask-HQ's part masks, one black-and-white file for each part of a face, merged into label maps."""
+"""Merges CelebAMask-HQ's part masks, one black-and-white file for each part of a face, into label maps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ORDER = (
     "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip",
     "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
 )  # fmt: skip
-"""The order in which the official maps were painted, later parts over earlier ones."""
+"""The order in which the official maps were painted; later parts cover earlier ones."""
 
 _NAME = re.compile(r"(\d+)_(\w+)")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -41,10 +41,10 @@ def merge_parts(folder: Path, out: Path) -> int:
     Faces that `out` already has are left as they are.
 
     Returns:
-        How many were written.
+        The number of new label maps.
 
     Raises:
-        DatasetError: no part masks, one of another size or unreadable, or a part of an unknown name.
+        DatasetError: there are no part masks, one has another size or is unreadable, or a part's name is unknown.
     """
     faces = _parts_by_face(files_below(folder, _SUFFIXES))
     if not faces:
@@ -64,7 +64,7 @@ def merged(parts: Mapping[str, Path]) -> NDArray[np.uint8]:
         if region.shape != ids.shape:
             raise DatasetError(f"{parts[name]} is {region.shape[::-1]}, the face's other parts {ids.shape[::-1]}.")
         ids[region] = CLASS_NAMES.index(name)
-    assert ids is not None  # every face has a part, by how they were found
+    assert ids is not None  # every face here has at least one part
     return ids
 
 
@@ -102,7 +102,7 @@ def _region(path: Path) -> NDArray[np.bool_]:
 
 
 def _drawn(image: Image.Image) -> NDArray[np.bool_]:
-    """Where the part is: brighter than half of the brightest level, or what is opaque if only that differs."""
+    """The area of the part: brighter than half of the brightest level, or the opaque pixels if only opacity differs."""
     numbers = image.mode == "F" or image.mode.startswith("I")
     levels = np.asarray(image if numbers else image.convert("RGBA").convert("L"), dtype=np.float64)
     bright: NDArray[np.bool_] = levels > levels.max() / 2

@@ -19,7 +19,7 @@ UNREADABLE = (
     OSError, UnidentifiedImageError, SyntaxError, ValueError, OverflowError, KeyError, TypeError, struct.error,
     MemoryError, Image.DecompressionBombError,
 )  # fmt: skip
-"""What Pillow's readers raise on damaged files."""
+"""The exceptions of Pillow's readers on damaged files."""
 
 _ORIENTATION = 0x0112
 
@@ -38,7 +38,7 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 or 32 bits, scaled: Pillow's own conversion makes white of all levels above 255."""
+    """Scale a grey picture of 16 or 32 bits, because Pillow's conversion turns all levels above 255 white."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image
     levels = np.array(image, dtype=np.float64)
@@ -62,12 +62,12 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8; errors as `open_picture`."""
+    """(H, W, 3) uint8; raises the errors of `open_picture`."""
     return np.asarray(open_picture(path))
 
 
 def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
-    """A mask's file, its ids (1, H, W) uint8 in CelebAMask-HQ's classes.
+    """Read a mask's file as ids (1, H, W) uint8 of CelebAMask-HQ's classes.
 
     Raises:
         DatasetError: it cannot be read, or is not a label map of that space.
@@ -82,9 +82,10 @@ def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
 
 
 def _indexed(image: Image.Image, label_space: str) -> LabelMap | None:
-    """An indexed picture in just the palette, without comparing colours, which takes most of a plan's time.
+    """Read an indexed picture with exactly our palette without comparing colours, which would take most of a plan's
+    time.
 
-    It is what `decode_image` would say of it; None for every other picture.
+    The result is that of `decode_image`; None for every other picture.
     """
     if image.mode != "P" or label_space not in LABEL_SPACES or "transparency" in image.info:
         return None

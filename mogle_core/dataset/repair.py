@@ -1,4 +1,4 @@
-"""`mogle prepare --repair`: a copy of a data set with repaired masks, beside the set and never over it.
+"""`mogle prepare --repair`: writes a copy of a data set with repaired masks, and never changes the set.
 
 The copy holds masks and a manifest. The manifest points to the set's own pictures, so that nothing large is copied.
 """
@@ -22,10 +22,10 @@ from .reading import read_mask
 
 
 def repair(pairs: Sequence[Pair], out: Path, root: Path, label_space: str = "celebamask") -> Iterator[str]:
-    """Write out/mask/NAME.png for every mask that can be read, and out/manifest.jsonl; yields what was repaired.
+    """Write out/mask/NAME.png for every readable mask, and out/manifest.jsonl; yield the repairs.
 
     Raises:
-        DatasetError: `out` holds files, or lies inside the set or around it.
+        DatasetError: `out` is not empty, or lies inside the set or contains it.
     """
     _refuse_the_set(out, root if root.is_dir() else root.parent)
     lines, changed = [], 0

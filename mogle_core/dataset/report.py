@@ -1,4 +1,4 @@
-"""`mogle prepare --check --report DIR`: every finding in a table, and sheets of the pictures that show them."""
+"""`mogle prepare --check --report DIR`: writes a table of all findings, and sheets of pictures with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .pairs import Pair
 from .reading import open_picture, read_mask
 
 SHOWN = 40
-"""Pictures on one sheet; the table names all."""
+"""The most pictures on a sheet; the table lists all."""
 
 TITLES: Mapping[str, str] = {
     "swapped": "left and right are swapped",
@@ -34,7 +34,7 @@ _SIDE = 192
 
 
 def write_report(folder: Path, findings: Sequence[tuple[Pair, Finding]], label_space: str = "celebamask") -> list[Path]:
-    """Write findings.csv and a sheet for each kind of finding; returns the files."""
+    """Write findings.csv and a sheet for each kind of finding; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "findings.csv"]
     with written_aside(written[0]) as partial, partial.open("w", newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Tables that people write: the rows of a .csv, or of a .jsonl with an object a line. No cell is lost in silence."""
+"""Reads tables that people write: the rows of a .csv, or of a .jsonl of objects. No cell is dropped silently."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _cells(path: Path, text: str, delimiter: str, strict: bool = True) -> list[t
     except csv.Error as error:
         if strict and "expected after" in str(error):  # a space between a closing quote and the next cell
             return _cells(path, text, delimiter, strict=False)
-        raise DatasetError(f"{path}, line {reader.line_num}: this is no table ({error}).") from error
+        raise DatasetError(f"{path}, line {reader.line_num}: this is not a table ({error}).") from error
 
 
 def _rows_of(path: Path, listed: list[tuple[int, list[str]]], start: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -111,7 +111,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         content = read_json(line)
     except ValueError as error:
-        raise DatasetError(f"{path}, line {number}: this is no JSON: {error}.") from error
+        raise DatasetError(f"{path}, line {number}: this is not JSON: {error}.") from error
     if not isinstance(content, dict):
         raise DatasetError(f"{path}, line {number}: expected an object in braces, found {line.strip()[:40]!r}.")
     return {name.strip(): value.strip() if isinstance(value, str) else value for name, value in content.items()}

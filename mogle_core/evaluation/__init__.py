@@ -1,1 +1,1 @@
-"""How good a set of generated portraits is: the paper's metrics, one a file, and the table they fill."""
+"""How good a set of generated portraits is: the paper's metrics, one in each file, and its table."""

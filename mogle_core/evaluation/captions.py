@@ -1,4 +1,4 @@
-"""What pictures are of, in words: the caption of a name, from whatever file or folder holds it."""
+"""Finds the caption of each picture by name, in any supported file or folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .pictures import subject
 from .score_files import picture_name
 
 CaptionOf = Callable[[str], str | None]
-"""A picture's name -> its caption, None where there is none."""
+"""A picture's name -> its caption, or None without one."""
 
 
 def captions_from(places: tuple[Path, ...]) -> CaptionOf:
-    """The first caption of each name, as the published figures take it; that of its subject for one of many seeds.
+    """The first caption of each name, as in the published figures. One of many seeds has its subject's caption.
 
     places: a folder of `NAME.txt`, a .json of names with captions (MM-CelebA-HQ's text.json), or a .jsonl or .csv
     with `name` and `prompt`, such as the manifests of `mogle generate`.
@@ -26,8 +26,8 @@ def captions_from(places: tuple[Path, ...]) -> CaptionOf:
     sources = [_source(place) for place in places]
 
     def caption_of(name: str) -> str | None:
-        found = (source(each) for source in sources for each in dict.fromkeys((name, subject(name))))
-        return next((caption for caption in found if caption is not None), None)
+        captions = (source(each) for source in sources for each in dict.fromkeys((name, subject(name))))
+        return next((caption for caption in captions if caption is not None), None)
 
     return caption_of
 

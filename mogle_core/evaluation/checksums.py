@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sha256(path: Path) -> str:
-    """Of a file, or of a folder's files by their names and contents."""
+    """The checksum of a file, or of a folder's files, by their names and contents."""
     if path.is_file():
         return _of_file(path)
     digest = hashlib.sha256()

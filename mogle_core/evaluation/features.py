@@ -1,4 +1,4 @@
-"""From pictures to features: what an extractor is, and running one over a folder batch by batch."""
+"""From pictures to features: the interface of an extractor, and the loop that runs it over a folder in batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .spread import each_of
 
 
 class PictureFeatures(Protocol):
-    """Pictures (N, 3, H, W) uint8 of any size -> features (N, F). A user's torch module will do."""
+    """Pictures (N, 3, H, W) uint8 of any size -> features (N, F). Any torch module of the user can be one."""
 
     def __call__(self, pictures: Tensor, /) -> Tensor: ...
 
@@ -28,7 +28,7 @@ def features(
 ) -> Tensor:
     """The features of pictures in the order of `paths`, (N, F) float32 on the CPU."""
     progress = tqdm(total=len(paths), desc="features", unit="picture", leave=False, disable=None)
-    found = []
+    rows = []
     with progress:
         sizes: deque[int] = deque()
         for made in each_of(extractor, _calls(paths, batch, device, sizes)):
@@ -38,9 +38,9 @@ def features(
                     f"The extractor made {tuple(values.shape)} of {counted(count, 'picture')}; expected a row of "
                     "features for each, (N, F)."
                 )
-            found.append(values)
+            rows.append(values)
             progress.update(count)
-    return torch.cat(found)
+    return torch.cat(rows)
 
 
 def _calls(paths: Sequence[Path], batch: int, device: torch.device | str, sizes: deque[int]) -> Iterator[tuple[Tensor]]:

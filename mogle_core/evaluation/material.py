@@ -1,4 +1,4 @@
-"""What an evaluation compares: its settings, and the files that belong together by name."""
+"""What an evaluation compares: its settings, and the files that it pairs by name."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 class Settings:
     """What to evaluate, and against what.
 
-    pictures: the generated ones. real: photos of the same names; only those whose name occurs are taken, unless
-    `all_real`. prompts: see `captions`. extractors: a source for each network that there is (see `extractors`);
-    a metric without its network is left out. detection, rewards: score files that were made elsewhere.
+    pictures: the generated ones. real: photos of the same names. Photos of other names are left out, unless
+    `all_real` is set. prompts: see `captions`. extractors: where each network comes from (see `extractors`); a
+    metric without its network is left out. detection, rewards: score files from other tools.
     """
 
     pictures: Path
@@ -46,7 +46,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Material:
-    """The files that are compared, by the generated pictures' names; an empty mapping where there are none.
+    """The files that are compared, by the generated pictures' names. A mapping is empty if there are none.
 
     compared: the pictures that FID, KID and CMMD set against `reference`.
     """
@@ -60,7 +60,8 @@ class Material:
 
 
 def gather(settings: Settings) -> Material:
-    """Pair by name; what has no partner or cannot be read is named and left out, or an error with `strict`."""
+    """Pair the files by name. A file without a partner, or one that cannot be read, is left out with a warning; with
+    `strict` it is an error."""
     pictures = readable(list_pictures(settings.pictures), settings.strict)
 
     def partners(folder: Path | None, what: str) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Every metric of an evaluation for which there is a network and something to compare, and how it was taken."""
+"""Computes every metric for which there is a network and data to compare, and records how it was computed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> Result:
-    """Every metric for which there is a network and something to compare."""
+    """Compute every metric for which there is a network and data to compare."""
     figures: dict[str, float] = {}
     each: dict[str, dict[str, float]] = {}
     classes: dict[str, float] = {}
@@ -53,33 +53,33 @@ def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extr
     if rewards := _rewards(settings, material, networks):
         each["image_reward"] = rewards
     if "parser" in networks and material.masks:
-        kept = _masks(settings, material, networks["parser"].network)
-        classes = _class_means(kept)
-        each["mean_iou"] = dict(zip(material.masks, kept.mean_ious.tolist(), strict=True))
-        figures |= _mask_figures(kept)
+        score = _masks(settings, material, networks["parser"].network)
+        classes = _class_means(score)
+        each["mean_iou"] = dict(zip(material.masks, score.mean_ious.tolist(), strict=True))
+        figures |= _mask_figures(score)
     figures |= {name: _mean(each[name].values()) for name in ("clip", "image_reward") if name in each}
     if "lpips" in networks and (groups := by_subject(material.pictures)):
         figures["diversity"] = _diversity(material, networks["lpips"].network, groups)
     if settings.detection:
-        found = detectors.detection(*detectors.read_scores(settings.detection))
-        figures |= {"auc": found.auc, "eer": found.eer, "ap": found.ap}
+        detection = detectors.detection(*detectors.read_scores(settings.detection))
+        figures |= {"auc": detection.auc, "eer": detection.eer, "ap": detection.ap}
     return Result(figures, each, classes, _setup(settings, material, networks))
 
 
 def _distances(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
     figures = {}
-    # KID draws by place, so both are in order.
-    ours, photos = sorted(material.compared or material.pictures.values()), sorted(material.reference)
+    # KID draws subsets by position, so both are sorted.
+    pictures, photos = sorted(material.compared or material.pictures.values()), sorted(material.reference)
     if "inception" in networks:
         network = networks["inception"].network
-        found, real = (features(network, some, settings.batch, settings.device) for some in (ours, photos))
-        figures["fid"] = frechet_distance(Gaussian.of(found), Gaussian.of(real))
-        kid = kernel_distance(found, real, settings.kid_subsets, settings.kid_subset_size, settings.seed)
+        fake, real = (features(network, some, settings.batch, settings.device) for some in (pictures, photos))
+        figures["fid"] = frechet_distance(Gaussian.of(fake), Gaussian.of(real))
+        kid = kernel_distance(fake, real, settings.kid_subsets, settings.kid_subset_size, settings.seed)
         figures |= {"kid": 1000 * kid.mean, "kid_deviation": 1000 * kid.deviation}
     if "clip_large" in networks:
         network = networks["clip_large"].network
-        found, real = (features(network, some, settings.batch, settings.device) for some in (ours, photos))
-        figures["cmmd"] = cmmd(found, real)
+        fake, real = (features(network, some, settings.batch, settings.device) for some in (pictures, photos))
+        figures["cmmd"] = cmmd(fake, real)
     return figures
 
 
@@ -102,10 +102,10 @@ def _structure(material: Material, network: Any, device: str) -> dict[str, float
 @torch.no_grad()
 def _clip(settings: Settings, material: Material, network: Any) -> dict[str, float]:
     names = list(material.captions)
-    found = features(network, [material.pictures[name] for name in names], settings.batch, settings.device)
+    embeddings = features(network, [material.pictures[name] for name in names], settings.batch, settings.device)
     captions = [material.captions[name] for name in names]
     texts = [network.texts(captions[i : i + settings.batch]).cpu() for i in range(0, len(names), settings.batch)]
-    return dict(zip(names, clip_scores(found, torch.cat(texts)).tolist(), strict=True))
+    return dict(zip(names, clip_scores(embeddings, torch.cat(texts)).tolist(), strict=True))
 
 
 @torch.no_grad()
@@ -115,11 +115,11 @@ def _rewards(settings: Settings, material: Material, networks: Mapping[Kind, Ext
     if "image_reward" not in networks or not material.captions:
         return {}
     names, reward = list(material.captions), networks["image_reward"].network
-    found: list[float] = []
+    rewards: list[float] = []
     for pictures in batches([material.pictures[name] for name in names], settings.batch):
-        some = names[len(found) : len(found) + len(pictures)]
-        found += reward(pictures, [material.captions[name] for name in some]).tolist()
-    return dict(zip(names, found, strict=True))
+        some = names[len(rewards) : len(rewards) + len(pictures)]
+        rewards += reward(pictures, [material.captions[name] for name in some]).tolist()
+    return dict(zip(names, rewards, strict=True))
 
 
 def _of_pictures(path: Path, given: Mapping[str, float], material: Material) -> dict[str, float]:
@@ -144,17 +144,17 @@ def _masks(settings: Settings, material: Material, parser: Any) -> Score:
     return mask_scores(parser, pairs())
 
 
-def _mask_figures(kept: Score) -> dict[str, float]:
+def _mask_figures(scores: Score) -> dict[str, float]:
     return {
-        "accuracy": float(kept.accuracy.mean()),
-        "mean_iou": float(kept.mean_ious.mean()),
-        "merged_iou": float(kept.merged.mean()),
-        "boundary_f1": float(kept.mean_outlines.mean()),
+        "accuracy": float(scores.accuracy.mean()),
+        "mean_iou": float(scores.mean_ious.mean()),
+        "merged_iou": float(scores.merged.mean()),
+        "boundary_f1": float(scores.mean_outlines.mean()),
     }
 
 
-def _class_means(kept: Score) -> dict[str, float]:
-    means = zip(CLASS_NAMES, kept.ious.nanmean(dim=0).tolist(), strict=True)
+def _class_means(scores: Score) -> dict[str, float]:
+    means = zip(CLASS_NAMES, scores.ious.nanmean(dim=0).tolist(), strict=True)
     return {name: value for name, value in means if value == value}  # NaN: no picture has the class
 
 
@@ -167,8 +167,8 @@ def _diversity(material: Material, distance: Any, groups: Mapping[str, Sequence[
 
 
 def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
+    numbers = list(values)
+    return sum(numbers) / len(numbers)
 
 
 def _kid_setup(settings: Settings, material: Material) -> dict[str, int]:

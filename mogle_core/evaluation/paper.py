@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """One metric. name: its key in a result. title: in the table, the arrow towards better. digits: shown.
+    """One metric. name: its key in a result. title: its heading; the arrow points towards better. digits: decimals.
 
     network: the kind of the network that it is measured with, None if there is none.
     """
@@ -47,4 +47,4 @@ FURTHER: tuple[Column, ...] = (
     Column("eer", "detector EER", 4),
     Column("ap", "detector AP", 4),
 )
-"""What the paper's main tables do not have; detection is its Table 6."""
+"""Metrics that the paper's main tables lack; detection is in its Table 6."""

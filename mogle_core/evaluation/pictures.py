@@ -1,4 +1,4 @@
-"""Folders of pictures: which belong together by name, and their pixels in batches."""
+"""Folders of pictures: pairs them by name, and reads them in batches."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def list_pictures(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder and its sub-folders by their path without ending, sorted.
+    """The pictures of a folder and its sub-folders by their path without suffix, sorted.
 
-    Raises DatasetError where there are none, or two of one name.
+    Raises DatasetError if there are none, or two of one name.
     """
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
@@ -39,7 +39,7 @@ def list_pictures(folder: Path) -> dict[str, Path]:
 
 
 def read_picture(path: Path) -> Tensor:
-    """(H, W, 3) uint8. Raises DatasetError for a file that is cut off or no picture."""
+    """(H, W, 3) uint8. Raises DatasetError for a file that is truncated or not a picture."""
     return torch.from_numpy(np.array(open_picture(path)))
 
 
@@ -49,9 +49,9 @@ def subject(name: str) -> str:
 
 
 def match(names: Iterable[str], others: Mapping[str, Path], what: str, strict: bool = False) -> dict[str, Path]:
-    """For each picture's name the file of `others` that belongs to it, by its subject.
+    """Find the file of `others` that belongs to each picture, by the picture's subject.
 
-    Those without a partner are left out with a warning, which names them.
+    Pictures without a partner are left out, with a warning that names them.
 
     Raises DatasetError if nothing fits, or with `strict` if anything is left over.
     """
@@ -85,7 +85,8 @@ def _few(names: Sequence[str]) -> str:
 
 
 def readable(paths: Mapping[str, Path], strict: bool = False) -> dict[str, Path]:
-    """The pictures that can be read to their end; the others are warned of, or with `strict` raise DatasetError."""
+    """The pictures that can be read completely. The others are left out with a warning, or raise DatasetError with
+    `strict`."""
     good = {}
     for name, path in paths.items():
         try:

@@ -63,7 +63,7 @@ def contact_sheet(
 ) -> Image.Image:
     """The best pictures by their score in the upper rows, the worst in the lower, each above its mask.
 
-    falling: whether less is better.
+    falling: whether a lower score is better.
     """
     ranked = sorted(scores, key=lambda name: (scores[name] if falling else -scores[name], name))
     best, worst = ranked[:SHOWN], ranked[::-1][:SHOWN]

@@ -1,4 +1,4 @@
-"""The result of an evaluation: JSON with everything that is needed to repeat it, and a Markdown table."""
+"""The result of an evaluation: JSON with everything that is needed to reproduce it, and a Markdown table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .paper import COLUMNS, FURTHER, ROWS, Column
 
 @dataclass(frozen=True)
 class Result:
-    """figures: by the names of `paper`'s columns. per_picture: the same by picture, where a metric has that.
+    """figures: by column name of `paper`. per_picture: the same for each picture, if the metric has it.
 
     per_class: mean IoU by class name. setup: sizes, counts, checksums, options, versions.
     """
@@ -34,7 +34,7 @@ def read_json(path: Path) -> Result:
     try:
         return Result(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no result of `mogle evaluate` ({error}).") from error
+        raise ValueError(f"{path} is not a result of `mogle evaluate` ({error}).") from error
 
 
 def markdown(results: Mapping[str, Result]) -> str:

@@ -1,4 +1,4 @@
-"""`mogle evaluate`: gathers, measures, and writes the report."""
+"""`mogle evaluate`: pairs the files, computes the metrics, and writes the report."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .result import Result, markdown, write_json
 from .spread import SpreadNetworks
 
 FALLING = ("structure",)
-"""Scores of single pictures of which less is better."""
+"""Scores of single pictures for which a lower value is better."""
 
 
 def evaluate(settings: Settings, cluster: Cluster | None = None) -> Result:
-    """Compute what can be computed, and write result.json, table.md and the plots into `out`.
+    """Compute every metric that the settings allow, and write result.json, table.md and the plots into `out`.
 
     cluster: whose workers run the networks; None runs them in this process.
 
     Raises:
-        ValueError: nothing to compare, a network that cannot be loaded; with `strict` anything left over.
+        ValueError: nothing to compare, or a network that cannot be loaded; with `strict` also a file without a partner.
     """
     material = gather(settings)
     sources = settings.extractors

@@ -1,1 +1,1 @@
-"""Pictures by the thousand: jobs, seeds, resuming, shards, and the backends that make them."""
+"""Generates many pictures: jobs, seeds, resuming, shards, and the backends."""

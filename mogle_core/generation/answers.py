@@ -1,4 +1,4 @@
-"""What a server answers: read with limits of bytes and time, and checked before anything believes it."""
+"""A server's answers: read within limits of bytes and time, and checked before use."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class UnreachableError(Exception):
 
 
 class PromptError(Exception):
-    """The server answers that this prompt cannot be made, and why."""
+    """The server says that it cannot run this prompt, and why."""
 
 
 class WrongAnswerError(Exception):
-    """The server answers something that no ComfyUI answers; another one may do better."""
+    """The server gives an answer that ComfyUI never gives; another server may work."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """place: the address and the path, for sentences. location: where a redirect leads."""
+    """place: the address and the path, for messages. location: the target of a redirect."""
 
     place: str
     status: int
@@ -41,7 +41,7 @@ class Answer:
     location: str = ""
 
     def checked(self) -> Answer:
-        """Itself. Raises UnreachableError for 5xx, WrongAnswerError for any other status than 200."""
+        """This answer. Raises UnreachableError for 5xx, WrongAnswerError for any other status than 200."""
         if self.status >= 500:
             raise UnreachableError(f"{self.place} answers {self.status}: the server has a problem of its own.")
         if 300 <= self.status < 400:
@@ -54,7 +54,7 @@ class Answer:
         return self
 
     def object(self) -> dict[str, Any]:
-        """The JSON object that it is. Raises WrongAnswerError."""
+        """The answer as a JSON object. Raises WrongAnswerError for anything else."""
         try:
             found = json.loads(self.content)
         except (ValueError, RecursionError) as error:
@@ -88,7 +88,7 @@ async def _read(http: httpx.AsyncClient, request: httpx.Request, most_bytes: int
     response = await http.send(request, stream=True)
     content = bytearray()
     try:
-        async for chunk in response.aiter_raw():  # never unpacked: no compression was asked for
+        async for chunk in response.aiter_raw():  # never unpacked, because compression was not requested
             content += chunk
             if len(content) > most_bytes:
                 raise WrongAnswerError(f"{where} sends more than {most_bytes:,} bytes; the rest was not read.")
@@ -105,12 +105,12 @@ def of_kind(value: object, kind: type[Kind], where: str) -> Kind:
 
 
 def said(words: object) -> str:
-    """What a server said, in one short line that a terminal can show."""
+    """A server's text, as one short line that a terminal can show."""
     whole = str(words).encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be written to a file
     line = printable(" ".join(whole.split()))
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}..."
 
 
 def place_of(url: httpx.URL) -> str:
-    """Without the password, which an address may carry, and without the query."""
+    """The address without password and query."""
     return re.sub(r"//[^/@]*@", "//", str(url.copy_with(query=None, fragment=None)))

@@ -1,4 +1,4 @@
-"""What makes pictures: this machine's models, a cluster, or ComfyUI servers, all behind one interface."""
+"""The interface of everything that makes pictures: this machine's models, a cluster, or ComfyUI servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class Target:
-    """Where a picture is to be written, for backends that write themselves. quality: of JPEG."""
+    """The file for a picture, for backends that write files. quality: of JPEG."""
 
     file: Path
     digest: str
@@ -26,7 +26,7 @@ class Target:
 class Order:
     """A job with its label map at the picture's size, (H, W) uint8, or None.
 
-    noise: (16, H/8, W/8) to start from, where it is not the seed's.
+    noise: (16, H/8, W/8) to start from; None takes the seed's.
     """
 
     job: Job
@@ -37,37 +37,37 @@ class Order:
 
 @dataclass(frozen=True)
 class Written:
-    """The picture is in its file already."""
+    """The picture is already in its file."""
 
 
 Made: TypeAlias = "Tensor | Written | Exception"
-"""A picture (H, W, 3) uint8, or what went wrong with it."""
+"""A picture (H, W, 3) uint8, or its error."""
 
 
 class BackendError(Exception):
-    """Nothing more can be made at all: no server answers, no model can be loaded. The message says what to do."""
+    """No more pictures can be made: no server answers, or no model can be loaded. The message says what to do."""
 
 
 class Backend(Protocol):
-    """facts: what pictures depend on beside their settings, for the digest."""
+    """facts: everything beside the settings on which pictures depend, for the digest."""
 
     @property
     def facts(self) -> Mapping[str, Any]: ...
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Called once, before the first picture, with all prompts: text encoders can then be freed."""
+        """Called once with all prompts, before the first picture, so that text encoders can be freed afterwards."""
         ...
 
     def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Made]]:
-        """Each order with its picture, or with what went wrong, in any sequence.
+        """Yield each order with its picture or its error, in any sequence.
 
-        Orders are taken from the iterable as they are needed, so that only a few are in memory at once.
-        Raises BackendError where nothing more can be made.
+        Orders are taken from the iterable as they are needed, so that only a few are in memory at once. Raises
+        BackendError if no more pictures can be made.
         """
         ...
 
     def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any] | None:
-        """ComfyUI's API form of the same picture, for its file; None where there is none."""
+        """The same picture as a ComfyUI prompt in API format, for its file; None without one."""
         ...
 
     def close(self) -> None: ...

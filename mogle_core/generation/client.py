@@ -1,4 +1,4 @@
-"""One running ComfyUI, by its API: what it offers, uploads, prompts and the pictures that come of them."""
+"""Talks to one running ComfyUI by its API: checks its nodes, uploads masks, queues prompts, and fetches pictures."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from .answers import (
 NODE = "MoGLEGatedCondition"
 
 _BYTES_A_PIXEL = 8
-"""More than any picture of three 8-bit channels takes in PNG, with its workflow counted apart."""
+"""More bytes than any PNG of three 8-bit channels takes, plus an allowance for its workflow."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """A server at `url`. http: None until `opened`.
+    """A server at `url`. http: None before `opened`.
 
-    patience: seconds for one answer. pause: seconds between two looks at the queue. longest: seconds for which a
-    server may work on one picture; time in its queue does not count.
+    patience: seconds for one answer. pause: seconds between two looks at the queue. longest: seconds that a
+    server may spend on one picture; time in its queue does not count.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Client:
     http: httpx.AsyncClient | None = None
 
     def opened(self) -> Client:
-        """With connections, within a running loop. A proxy of the environment is not for a person's own machines."""
+        """Open connections in a running loop. They ignore the environment's proxy, because servers are often local."""
         headers = {"Accept-Encoding": "identity"}
         http = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=self.patience, headers=headers)
         return replace(self, http=http)
@@ -58,7 +58,7 @@ class Client:
             await self.http.aclose()
 
     async def check(self) -> None:
-        """Raises UnreachableError, or PromptError where the extension is missing."""
+        """Raises UnreachableError, or PromptError if the extension is missing."""
         try:
             found = (await self._get(f"/object_info/{NODE}")).checked().object()
         except WrongAnswerError as error:
@@ -67,7 +67,7 @@ class Client:
             raise PromptError(f"The ComfyUI at {self.place} has no ComfyUI-MoGLE: install it there and start it again.")
 
     async def upload(self, picture: bytes, name: str) -> str:
-        """A PNG among its input files; the name that LoadImage takes."""
+        """Upload a PNG to the input folder; return its name for LoadImage."""
         request = self._request(
             "POST",
             "/upload/image",
@@ -83,7 +83,7 @@ class Client:
         """Queue the prompt, wait, and fetch its one picture, (H, W, 3) uint8.
 
         Raises:
-            UnreachableError, WrongAnswerError, or PromptError with the nodes' own sentences.
+            UnreachableError, WrongAnswerError, or PromptError with the nodes' messages.
         """
         entry = await self._finished(await self._queued(prompt))
         if failure := _failure(entry):
@@ -108,7 +108,7 @@ class Client:
         return of_kind(answer.checked().object().get("prompt_id"), str, answer.place)
 
     async def _finished(self, identity: str) -> dict[str, Any]:
-        """Waits while others' work fills the queue, and at most `longest` while it is this prompt's turn."""
+        """Wait while other prompts are ahead in the queue, and at most `longest` once this prompt runs."""
         started: float | None = None
         while True:
             if entry := await self._entry(identity):
@@ -126,7 +126,7 @@ class Client:
         return of_kind(answer.object().get(identity) or {}, dict, answer.place)
 
     async def _turn(self, identity: str) -> tuple[bool, bool]:
-        """Whether it is being worked on, and whether it waits."""
+        """Whether the prompt is running, and whether it is queued."""
         answer = (await self._get("/queue")).checked()
         queue = answer.object()
         running, waiting = (of_kind(queue.get(f"queue_{name}"), list, answer.place) for name in ("running", "pending"))
@@ -152,7 +152,7 @@ def _holds(queue: list[Any], identity: str) -> bool:
 
 
 def _failure(entry: Mapping[str, Any]) -> str | None:
-    """What a node said when it failed, by the messages of a history."""
+    """The message of the node that failed, from the messages of a history entry."""
     status = entry.get("status")
     messages = status.get("messages") if isinstance(status, dict) else None
     for message in messages if isinstance(messages, list) else ():
@@ -170,7 +170,7 @@ def _pictures(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _refusal(answer: Answer) -> str:
-    """Why ComfyUI does not take a prompt; empty if the answer is not of its form."""
+    """ComfyUI's reasons for refusing a prompt; empty if the answer has another format."""
     try:
         content = answer.object()
     except WrongAnswerError:

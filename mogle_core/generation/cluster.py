@@ -1,4 +1,4 @@
-"""Pictures by the workers of a Ray cluster, each of which is a `LocalBackend` with models of its own."""
+"""Makes pictures on the workers of a Ray cluster. Each worker is a `LocalBackend` with its copy of the models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answer = list["Made"]
 
 
 class ClusterBackend:
-    """A `Backend`. Pictures come back to the caller, or with `write_there` are written where they are made.
+    """A `Backend`. Pictures come back to the caller; with `write_there` the workers write them.
 
     Every worker reads the weights from the same paths. Pictures are those of one process with as many threads.
     """
@@ -31,7 +31,9 @@ class ClusterBackend:
     ) -> None:
         self.cluster, self.batch, self.write_there = cluster, batch, write_there
         self._load = partial(_load, sources, cluster.device, batch, one_pass)
-        self._here = LocalBackend(sources, cluster.device, batch, one_pass)  # reads no large file until it makes one
+        self._here = LocalBackend(
+            sources, cluster.device, batch, one_pass
+        )  # does not read large files before the first picture
         self._workers: Workers[Lot, Answer] | None = None
 
     @cached_property
@@ -73,7 +75,7 @@ def _lots(orders: Iterable[Order], size: int) -> Iterator[Lot]:
 def _load(
     sources: Sources, device: str, batch: int, one_pass: bool, settings: Settings, write_there: bool
 ) -> Callable[[Lot], Answer]:
-    """In a worker: open the files, and return what makes a lot of pictures."""
+    """Runs in a worker: open the files, and return the function that makes a lot of pictures."""
     from ..toy.registration import register_toy
 
     register_toy()

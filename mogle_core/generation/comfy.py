@@ -28,11 +28,11 @@ class ComfyFiles:
 TOY_FILES = ComfyFiles(
     "toy_flux.safetensors", "toy_vae.safetensors", "", "", "toy_mogle.safetensors", "toy_mogle.safetensors"
 )
-"""As `mogle toy install` puts them."""
+"""The names that `mogle toy install` uses."""
 
 
 def comfy_prompt(job: Job, settings: Settings, files: ComfyFiles, mask: str | None) -> Prompt:
-    """Nodes by their number. mask: the label map's name among the server's input files, None without one."""
+    """The nodes by number. mask: the label map's name in the server's input folder, None without one."""
     prompt: Prompt = {
         "unet": _node("UNETLoader", unet_name=files.transformer, weight_dtype=files.weight_dtype),
         "vae": _node("VAELoader", vae_name=files.vae),

@@ -31,12 +31,12 @@ LONGEST = 200
 """Bytes of a file's name without endings; file systems take 255 with them."""
 
 SEEDS = 2**53
-"""Seeds are below this, so that JavaScript and JSON keep them exactly."""
+"""Seeds are below this, so that JavaScript and JSON represent them exactly."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make. name: its file's path without ending. mask: the label map's file, None for none."""
+    """One picture to make. name: its file's path without suffix. mask: the label map's file, or None."""
 
     name: str
     prompt: str
@@ -64,12 +64,12 @@ def read_jobs(
         source: a data set's folder or manifest, a folder of masks, a .csv or .jsonl of jobs (name, prompt, mask,
             seed; all but the name optional), or None for prompts alone.
         prompts: a file with a line for each job in their order, a .json or folder of captions by name, or the one
-            prompt of all jobs. None takes the source's own.
+            prompt of all jobs. None takes the source's captions.
         mode: "mask" leaves the prompts empty, "text" leaves the masks out.
         copies: pictures of each job, which differ in their seed: NAME@0, NAME@1, ...
 
     Raises:
-        DatasetError: nothing to make, files that are missing, prompts of another number, a name given twice.
+        DatasetError: there are no jobs, files are missing, the number of prompts differs, or a name occurs twice.
     """
     jobs = [*_of_source(source, layout, split, seed)] if source else _of_prompts(prompts, seed)
     if source and prompts is not None:
@@ -80,7 +80,7 @@ def read_jobs(
 
 
 def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:
-    """Every `count`-th job from `index` on."""
+    """Every `count`-th job, from `index` on."""
     return list(jobs[index::count])
 
 
@@ -107,7 +107,7 @@ def _of_source(source: Path, layout: Layout, split: Split, seed: int) -> Iterato
 
 
 def _is_manifest(file: Path) -> bool:
-    """A data set's manifest names its masks and captions; a table of jobs has prompts."""
+    """Whether a file is a data set's manifest, which has masks and captions; a table of jobs has prompts."""
     if file.suffix.lower() != ".jsonl":
         return False
     _, first = next(rows(file), (0, {}))

@@ -1,4 +1,4 @@
-"""Pictures by this machine's models: text first, then the transformer, so that both need not be in memory."""
+"""Makes pictures with this machine's models: first the texts, then the transformer, so that memory holds only one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from .texts import TextStore
 class LocalBackend:
     """A `Backend` on one device.
 
-    Every network sees one picture at a time, so that a picture is the same to the bit whatever the batch. With
-    `one_pass` the transformer takes a batch at once, which large GPUs do faster, and pictures agree to rounding.
+    Every network gets one picture at a time, so that a picture does not depend on its batch, to the bit. With
+    `one_pass` the transformer takes a whole batch, which is faster on large GPUs; pictures then agree up to rounding.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LocalBackend:
 
     @torch.no_grad()
     def _together(self, orders: Sequence[Order], settings: Settings) -> list[Tensor]:
-        """Orders with a mask each, or without any, in one forward pass a step."""
+        """Make orders that all have a mask, or all have none, with one forward pass for each step."""
         texts = [self.texts.of(order.job.prompt) for order in orders]
         masks = [self._masks(order.ids, settings) for order in orders if order.ids is not None]
         latents = sample(
@@ -96,13 +96,13 @@ class LocalBackend:
         return [self._picture(latent) for latent in latents]
 
     def _masks(self, ids: Tensor, settings: Settings) -> Tensor:
-        """Ids (H, W) -> the mask latents as tokens (1, 20, L, 64), in the transformer's type."""
+        """Ids (H, W) -> the mask latents as tokens (1, 20, L, 64), in the transformer's dtype."""
         masks = Decoupled(ids[None], settings.local_masks)
         tokens: Tensor = pack(encode(masks, self._encode, self.latents).latents)
         return tokens.to(self.disk.device, self.disk.dtype)
 
     def _encode(self, pictures: Tensor) -> Tensor:
-        # How many are new depends on which masks came before, and batches of another size are rounded otherwise.
+        # One by one: the number of new masks depends on earlier ones, and other batch sizes round differently.
         return torch.cat([self.disk.vae.encode(picture[None]).mean for picture in pictures])
 
     def _picture(self, latent: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class LocalBackend:
 
 
 def _files(sources: Sources) -> ComfyFiles:
-    """The models as a ComfyUI would call them, that has the same files."""
+    """The names of the models in a ComfyUI with the same files."""
     if sources.transformer == TOY:
         return TOY_FILES
     own = sources.mogle or Path(ComfyFiles.mogle)
@@ -126,7 +126,7 @@ def _files(sources: Sources) -> ComfyFiles:
 
 
 def _alike(orders: Sequence[Order]) -> Iterator[list[Order]]:
-    """Runs of orders that all have a mask, or all have none."""
+    """Group consecutive orders that all have a mask, or all have none."""
     run: list[Order] = []
     for order in orders:
         if run and (run[0].ids is None) != (order.ids is None):

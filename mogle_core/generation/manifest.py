@@ -1,4 +1,4 @@
-"""The record of a run: one line a picture, made, there already, or failed and why."""
+"""The record of a run: a line for each picture says whether it was made, was already there, or failed and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Status = Literal["made", "kept", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job. kept: it was there with the same settings. file: within the output folder."""
+    """The outcome of a job. kept: it was already there with the same settings. file: inside the output folder."""
 
     name: str
     status: Status
@@ -38,12 +38,12 @@ class Outcome:
 
 
 def manifest_name(index: int, count: int) -> str:
-    """One file a shard, for machines that share a folder cannot append to one file."""
+    """One file for each shard, because machines that share a folder cannot append to the same file."""
     return "manifest.jsonl" if count == 1 else f"manifest-{index}-of-{count}.jsonl"
 
 
 def append(path: Path, outcome: Outcome) -> None:
-    """Raises nothing: a record that cannot be written must not lose the pictures."""
+    """Append an outcome. Never raises, because a failed record must not lose the pictures."""
     try:
         append_record(path, asdict(outcome))
     except OSError as error:

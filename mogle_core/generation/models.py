@@ -1,4 +1,4 @@
-"""Weights on disk for pictures without ComfyUI: which files, and the models once they are needed."""
+"""The files of the models for pictures without ComfyUI, and the models, which are loaded when they are needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..toy.registration import register_toy
 
 @dataclass(frozen=True)
 class Sources:
-    """Files and folders; "toy" is the embedded small world's. mogle, lora: None for pictures from text alone.
+    """Files and folders; "toy" means the embedded small world's. mogle, lora: None for pictures from text alone.
 
     t5_tokens: length of the text, 512 as in the paper.
     """
@@ -45,7 +45,7 @@ class Sources:
 
 
 def toy_sources(mogle: Path | None = None, base_dtype: BaseDtype = "float32") -> Sources:
-    """The embedded world, with another network and LoRA if given."""
+    """The embedded world, optionally with another network and LoRA."""
     register_toy()
     checkpoint = mogle or WEIGHTS / FILES["mogle"]
     return Sources(TOY, TOY, TOY, TOY, mogle=checkpoint, lora=checkpoint, base_dtype=base_dtype)
@@ -62,7 +62,7 @@ class Loaded:
 
 
 class Disk:
-    """The models of `sources` on a device; encoders and transformer are read at their first use."""
+    """The models of `sources` on a device. Encoders and transformer are read at the first use."""
 
     def __init__(self, sources: Sources, device: torch.device) -> None:
         self.sources, self.device = sources, device
@@ -70,7 +70,7 @@ class Disk:
             sources.clip_l, sources.t5xxl, sources.tokenizers, sources.t5_tokens, device, self.dtype
         )
         self.vae: VAE = open_vae(sources.vae, device)
-        self._checkpoints = _checkpoints(sources)  # small, and the first to be wrong
+        self._checkpoints = _checkpoints(sources)  # small, and the most likely to be wrong
 
     @property
     def dtype(self) -> torch.dtype:

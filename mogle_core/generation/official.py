@@ -1,7 +1,7 @@
 """What the official script makes, for comparison: blank local masks, and one generator of noise for all pictures.
 
-Its `test.py` goes through a data set in order, so that a picture depends on how many came before it. It also
-samples the masks' latents without a seed, which nothing can repeat: here they are the mean, as everywhere.
+Its `test.py` goes through a data set in order, so that a picture depends on the number of earlier ones. It also
+samples the masks' latents without a seed, which cannot be reproduced; here they are the mean, as everywhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..model.flux_latents import DOWNSCALE, LATENT_CHANNELS
 from .settings import Settings
 
 SEED = 42
-"""Of the official script."""
+"""The official script's seed."""
 
 
 def as_official(settings: Settings) -> Settings:
-    """512 x 512 and the rest stay as they are: they are the official script's by default."""
+    """The settings with the official differences. 512 x 512 and the others already are the script's defaults."""
     return replace(settings, local_masks="blank", official=True)
 
 

@@ -1,4 +1,4 @@
-"""Orders over several servers: each goes to whoever is free, and to another where one fails."""
+"""Distributes orders over several servers: each goes to a free server, and to another one after a failure."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Made = tuple[Order, "Tensor | Exception"]
 Paint = Callable[[Client, Order], Awaitable[Tensor]]
 
 TRIES = 4
-"""Times that an order is given out again because a server fell silent over it."""
+"""How often an order is repeated because its server stopped answering."""
 
 STRIKES = 3
-"""Wrong answers in a row after which a server is left alone for a while, if there are others."""
+"""Consecutive wrong answers after which a server pauses, if there are others."""
 
 _IDLE = 0.05
 _AHEAD = 2
-"""Pictures for each server that may wait to be written before no more are asked for."""
+"""Pictures for each server that may wait to be written before new requests stop."""
 
 
 @dataclass
 class _Task:
-    """An order, which servers failed at it, and how often one fell silent over it."""
+    """An order, the servers that failed at it, and how often one stopped answering during it."""
 
     order: Order
     wrong: set[str] = field(default_factory=set)
@@ -44,10 +44,10 @@ class _Task:
 
 
 class Pool:
-    """Servers and the orders that are among them. One call of `run` is one pool's life.
+    """Servers and their orders. A pool lives for one call of `run`.
 
-    grace: seconds for which all servers may be silent before nothing more is expected of them.
-    absent: addresses of servers that did not answer when they were asked first, and what they said.
+    grace: seconds for which all servers may be silent before the run gives up.
+    absent: addresses of servers that did not answer at first, and their errors.
     """
 
     def __init__(self, clients: Sequence[Client], paint: Paint, grace: float, absent: dict[str, str]) -> None:
@@ -61,9 +61,9 @@ class Pool:
         self._made: SimpleQueue[Made | BaseException | None] = SimpleQueue()
 
     def run(self, orders: Iterator[Order]) -> Iterator[Made]:
-        """Pictures, or what went wrong, as they come. Orders are taken from the iterator when a server is free.
+        """Yield pictures or errors as they come. Orders are taken from the iterator when a server is free.
 
-        The servers are talked to in a thread, which nothing waits for: Ctrl-C ends at once.
+        A separate thread talks to the servers. Nothing waits for it, so Ctrl-C ends at once.
 
         Raises:
             BackendError: all servers have been silent for too long.
@@ -97,7 +97,7 @@ class Pool:
                 continue
 
     def _left_over(self) -> Iterator[Made]:
-        """What was made already, so that an interrupted run keeps it."""
+        """The finished pictures, so that an interrupted run keeps them."""
         while not self._made.empty():
             made = self._made.get()
             if isinstance(made, tuple):
@@ -108,7 +108,7 @@ class Pool:
             asyncio.run(self._serve_all())
         except asyncio.CancelledError:
             return
-        except BaseException as error:  # it belongs to whoever waits for pictures
+        except BaseException as error:  # the consumer of the pictures raises it
             self._made.put(error)
         else:
             self._made.put(None)
@@ -138,7 +138,7 @@ class Pool:
                 await self._wait_for(client)
 
     async def _attempt(self, client: Client, task: _Task) -> Exception | None:
-        """One order at one server. The problem with the server, if there was one."""
+        """Try one order at one server; return the problem with the server, if any."""
         try:
             self._made.put((task.order, await self.paint(client, task.order)))
         except PromptError as error:
@@ -162,7 +162,7 @@ class Pool:
             self._again.append(task)
 
     def _next_task(self, client: Client) -> _Task | None:
-        """An order that another server failed at comes first. None while there is nothing for this one."""
+        """The next task: first one that another server failed at. None while this server has none."""
         for number, task in enumerate(self._again):
             if client.url not in task.wrong or self._is_last(task):
                 self._out += 1
@@ -189,7 +189,7 @@ class Pool:
         self._silent[client.url] = time.monotonic()
 
     async def _wait_for(self, client: Client) -> None:
-        """Until it answers, or nothing is left to do. Raises BackendError where all have been silent for too long."""
+        """Wait until the server answers or all work is done. Raises BackendError if all are silent for too long."""
         pause = min(1.0, self.grace / 4)
         while not self._is_over():
             await asyncio.sleep(pause)

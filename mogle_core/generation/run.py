@@ -32,7 +32,7 @@ _UNSHARED = (
 
 @dataclass(frozen=True)
 class Output:
-    """Where pictures go. quality: of JPEG. replace: pictures that were made with other settings.
+    """The output folder and its format. quality: of JPEG. replace: overwrite pictures that have other settings.
 
     strict: the first failure ends the run. shard: (i, n), this run's share of the jobs.
     """
@@ -67,7 +67,7 @@ def generate(jobs: Sequence[Job], settings: Settings, backend: Backend, output: 
     Raises:
         ValueError: pictures of these names exist that were made with other settings; with `strict`, the
             first failure.
-        BackendError: nothing more can be made; the jobs that are left are recorded as failed.
+        BackendError: no more pictures can be made; the remaining jobs are recorded as failed.
     """
     output.folder.mkdir(parents=True, exist_ok=True)
     numbers = {job.name: number for number, job in enumerate(jobs)}
@@ -96,7 +96,7 @@ def generate(jobs: Sequence[Job], settings: Settings, backend: Backend, output: 
 
 
 def _recorded(outcome: Outcome, output: Output, known: Container[str] = ()) -> Outcome:
-    """known: names of pictures that were recorded when they were made."""
+    """Record an outcome, unless it is known. known: names of pictures that an earlier run recorded."""
     if outcome.status != "kept" or outcome.name not in known:
         append(output.manifest, outcome)
     if outcome.status == "failed":
@@ -154,7 +154,7 @@ def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, outp
 
 
 def _ordered(pending: Sequence[Pending], settings: Settings, output: Output, unread: list[Outcome]) -> Iterator[Order]:
-    """unread: is given the jobs whose masks cannot be read any more."""
+    """unread: collects the jobs whose masks have become unreadable."""
     stream, drawn = enumerate(noises(settings)), -1
     for each in pending:
         try:

@@ -1,4 +1,4 @@
-"""Pictures by running ComfyUI servers, which are not trusted: `answers` checks them, `pool` gives them work."""
+"""Makes pictures on running ComfyUI servers. They are not trusted: `answers` checks them, `pool` gives them work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ServerBackend:
         return {"comfyui": asdict(self.files)}
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Asks every server once. Raises BackendError if none answers, or one lacks the extension."""
+        """Contact every server once. Raises BackendError if none answers, or one lacks the extension."""
         for client, error in zip(self.clients, _beside(self._checked()), strict=True):
             if isinstance(error, PromptError):
                 raise BackendError(str(error)) from error
@@ -65,13 +65,13 @@ class ServerBackend:
         return comfy_prompt(order.job, settings, self.files, mask)
 
     def close(self) -> None:
-        """The servers go on."""
+        """The servers keep running."""
 
     async def _checked(self) -> list[Exception | None]:
         return list(await asyncio.gather(*map(_problem, self.clients)))
 
     async def _mask(self, client: Client, ids: Tensor) -> str:
-        """The label map among the server's input files, once; its name is a digest of its content."""
+        """Upload the label map to the server's input folder once; its name is a digest of its content."""
         stored = _png(ids)
         name = f"{hashlib.sha256(stored).hexdigest()[:16]}.png"
         if (client.url, name) not in self._uploaded:
@@ -91,7 +91,7 @@ async def _problem(client: Client) -> Exception | None:
 
 
 def _beside(work: Any) -> list[Exception | None]:
-    """The result of a coroutine that runs in a thread: a notebook's own loop is in the way of another one here."""
+    """Run a coroutine in a thread and return its result, because a notebook's loop does not allow another one here."""
     done: Future[list[Exception | None]] = Future()
 
     def run() -> None:
@@ -113,7 +113,7 @@ def _png(ids: Tensor) -> bytes:
 
 
 def _whole(url: str) -> str:
-    """With http:// in front. Raises ValueError for what cannot be an address."""
+    """The address with http:// in front. Raises ValueError for an impossible address."""
     whole = (url if "://" in url else f"http://{url}").rstrip("/")
     try:
         parsed = httpx.URL(whole)

@@ -1,4 +1,4 @@
-"""How pictures are made: what all jobs of a run share, and the digest by which a picture is known again."""
+"""The settings that all jobs of a run share, and the digest by which a picture is recognised."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..model.stream.refresh import Refresh
 from .jobs import Job
 
 MOST_PIXELS = 4096
-"""A side; a larger picture has more tokens than any machine attends over."""
+"""The largest side; beyond it a picture has too many tokens for any machine."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """width, height: in pixels, multiples of 16. mask_guidance: of the mask stream, None takes `guidance`.
 
-    local_masks: "blank" is what the official script gives the network. label_space: of the stored masks.
+    local_masks: "blank" leaves them black, as the official script does. label_space: of the stored masks.
     refresh_every, refresh_schedule: when the mask is computed anew, as in `Refresh`.
-    official: also its one generator of noise, through which a picture depends on all before it.
+    official: also use its single noise generator, which makes a picture depend on all earlier ones.
     """
 
     width: int = 512

@@ -1,6 +1,6 @@
-"""Encoded prompts, each once, on disk between the text encoders' turn and the transformer's.
+"""Encodes each prompt once and stores it on disk, so that the text encoders are freed before the transformer runs.
 
-T5's 512 tokens are 4 MiB a prompt: thousands of them do not fit beside FLUX.
+T5's 512 tokens take 4 MiB for each prompt, so thousands of them do not fit beside FLUX.
 """
 
 from __future__ import annotations

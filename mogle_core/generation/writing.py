@@ -42,7 +42,7 @@ class Notes:
 
     @property
     def parameters(self) -> str:
-        """One text in the form that A1111 writes and most galleries read."""
+        """The text format that A1111 writes and most galleries read."""
         job, how = self.job, self.settings
         return (
             f"{job.prompt}\nSteps: {how.steps}, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG "
@@ -52,16 +52,16 @@ class Notes:
 
     @property
     def whole(self) -> str:
-        """Everything, as JSON."""
+        """All notes as JSON."""
         job = {**asdict(self.job), "mask": str(self.job.mask) if self.job.mask else None}
         return json.dumps({"digest": self.digest, "job": job, "settings": self.settings.stored()})
 
 
 def write_picture(picture: Tensor, path: Path, notes: Notes, quality: int = 95) -> None:
-    """(H, W, 3) uint8 to a .png, or a .jpg of this quality; never there in part.
+    """Write (H, W, 3) uint8 to a .png, or a .jpg of this quality. The file is never incomplete.
 
     Raises:
-        DiskFullError: and leaves nothing behind.
+        DiskFullError: the disk is full; no partial file remains.
     """
     image = Image.fromarray(picture.numpy())
     if path.suffix == ".png":
@@ -72,7 +72,7 @@ def write_picture(picture: Tensor, path: Path, notes: Notes, quality: int = 95) 
 
 
 def read_digest(path: Path) -> str | None:
-    """The digest in a picture's file; None where there is no file, or one that says nothing or is damaged."""
+    """The digest in a picture's file; None if the file is missing, damaged or has no digest."""
     try:
         with Image.open(path) as image:
             if path.suffix == ".png":

@@ -1,7 +1,7 @@
-"""Pictures whose colours are classes: which palette they are drawn in, and what to do with colours beside it.
+"""Reads pictures whose colours are classes: detects the palette, and handles colours that are not in it.
 
-Exact palette colours stay as they are, near ones count where they form an area, and blended edges take the class
-of the nearest pixel. A colour that fills a region and is in no palette is an error, never a neighbour's class.
+Exact palette colours stay as they are. Near ones count if they form an area. Blended edges take the class of the
+nearest pixel. A colour that fills a region but is not in any palette is an error and never takes a neighbour's class.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ MAX_OFF_PALETTE = 0.05
 """The share of the drawn pixels without a palette colour above which a picture is not a label map."""
 
 MAX_BLENDED = 0.25
-"""The same for a small face of which only blended edges are lost, if these are under 5 % of the picture."""
+"""The same limit for a small face that only loses blended edges, if these are under 5 % of the picture."""
 
 DARK = 40
-"""A picture whose brightest level is below is not drawn in a palette: each has a level of 51 in every colour."""
+"""A picture with a lower brightest level is not drawn in a palette: every palette colour has a level of at least 51."""
 
 REGION = 0.0002
 """The share of a picture from which a colour fills a region, in pixels that form 3x3 squares of it."""
 
 FLAT = 64
-"""Distinct colours up to which nothing was blended, so that a single 3x3 square is a region."""
+"""Up to this many distinct colours nothing was blended, so that a single 3x3 square is a region."""
 
 SEVERAL, NEARLY_BLACK = 3, 0.005
-"""Nearly black colours with regions, and their share, from which they are ids: of JPEG's noise it is under 0.2 %."""
+"""From this number and share on, nearly black colours with regions are ids. JPEG noise stays under 0.2 %."""
 
 _UNKNOWN = 255
-_SORTED = 1 << 21  # pixels up to which sorting finds the distinct colours fastest
+_SORTED = 1 << 21  # up to this many pixels, sorting is the fastest way to the distinct colours
 
 
 class PaletteError(MaskError):
-    """A mask in the colours of `palette`, which the chosen label space rules out."""
+    """The mask is drawn in `palette`, which contradicts the chosen label space."""
 
     def __init__(self, sentence: str, palette: str) -> None:
         super().__init__(sentence)
@@ -74,10 +74,10 @@ class _Colours:
         return cls(rgb, place[packed].long())
 
     def filling(self) -> Tensor:
-        """(N,) pixels of each colour that lie in a 3x3 square of it."""
+        """(N,), how many pixels of each colour lie in a 3x3 square of that colour."""
         index = self.index
         squares = (_highest(index) == -_highest(-index)).float()
-        if min(index.shape[1:]) >= 3:  # the window is cut at the frame, where a square has to fit as well
+        if min(index.shape[1:]) >= 3:  # the window is cut at the frame, because a square has to fit inside the picture
             squares[:, [0, -1]] = 0
             squares[:, :, [0, -1]] = 0
         return torch.bincount(index[_highest(squares) > 0], minlength=len(self.rgb))
@@ -85,7 +85,7 @@ class _Colours:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The colours by one palette: of each its id, 255 where it has none, and whether it is the palette's to the bit."""
+    """The colours as one palette reads them: the id of each, 255 without one, and whether the colour is exact."""
 
     palette: Palette
     exchanged: bool
@@ -131,7 +131,7 @@ def from_colours(rgb: Tensor, label_space: str) -> LabelMap:
 
 
 def _refuse_dark(rgb: Tensor) -> None:
-    """Nearly black pictures are ids in colour channels, which the tolerance for black would take for background."""
+    """Refuse nearly black pictures: they hold ids in colour channels, which would all be read as black."""
     brightest = rgb.flatten(1).amax(1)
     dark = (brightest > 0) & (brightest < DARK)
     if bool(dark.any()):
@@ -154,7 +154,7 @@ def _ids_in_channels(picture: Tensor) -> str:
 
 
 def _best(colours: _Colours, label_space: str) -> _Reading:
-    """The reading that explains every colour of which there are regions. Raises MaskError if none does."""
+    """The reading that explains every colour that forms a region. Raises MaskError if there is none."""
     readings = [_read(colours, palette) for palette in PALETTES]
     if bool(readings[0].exact.all()) and readings[0].suits(label_space):
         return readings[0]
@@ -162,7 +162,7 @@ def _best(colours: _Colours, label_space: str) -> _Reading:
     blended = len(colours.rgb) > FLAT
     regions = filling >= (max(9, REGION * colours.index.numel()) if blended else 9)
     _refuse_several_blacks(colours, filling * regions)
-    # OpenCV writes blue first: the same tables, with the channels exchanged.
+    # OpenCV writes blue first, so the same tables are also tried with red and blue exchanged.
     readings += [_read(colours, palette, exchanged=True) for palette in PALETTES]
     whole = [r for r in readings if not bool((r.ids[regions] == _UNKNOWN).any()) and _explains(r, colours)]
     suited = [reading for reading in whole if reading.suits(label_space)]
@@ -180,7 +180,7 @@ def _best(colours: _Colours, label_space: str) -> _Reading:
 
 
 def _explains(reading: _Reading, colours: _Colours) -> bool:
-    """Whether the palette has colours of most drawn pixels; of a photo it has few, and no region is needed to tell."""
+    """Whether the palette has the colours of most drawn pixels. A photo has few of them, even without regions."""
     counts = torch.bincount(colours.index.flatten(), minlength=len(colours.rgb))
     drawn = reading.ids != 0
     lost = counts[reading.ids == _UNKNOWN].sum()
@@ -194,14 +194,14 @@ def _read(colours: _Colours, palette: Palette, exchanged: bool = False) -> _Read
     rgb = colours.rgb.float()
     if exchanged:
         listed = listed.flip(1)
-    # Entry by entry: all at once would take the memory of a photo's colours times the table.
+    # Entry by entry, because one product would need the memory of a photo's colours times the table.
     distance, nearest = torch.stack([(rgb - colour).norm(dim=-1) for colour in listed]).min(0)
     ids = torch.where(distance < palette.tolerance, numbers[nearest], _UNKNOWN)
     return _Reading(palette, exchanged, ids, distance == 0)
 
 
 def _likeliest(readings: list[_Reading], colours: _Colours, label_space: str) -> _Reading:
-    """Of palettes that all have the colours, the first, unless another one makes clearly more of a face."""
+    """The first of several palettes that have all colours, unless another one looks clearly more like a face."""
     readings = [reading for reading in readings if bool(reading.exact.all())] or readings
     first = readings[0]
     others = [reading for reading in readings[1:] if not torch.equal(reading.ids, first.ids)]
@@ -219,7 +219,7 @@ def _likeliest(readings: list[_Reading], colours: _Colours, label_space: str) ->
 
 
 def _refuse_several_blacks(colours: _Colours, filling: Tensor) -> None:
-    """Several nearly black colours with regions are ids beside something bright, not one background."""
+    """Refuse several nearly black colours with regions: these are ids beside something bright, not one background."""
     dark = (filling > 0) & (colours.rgb.float().norm(dim=-1) < TOLERANCE) & (colours.rgb.amax(-1) > 0)
     if int(dark.sum()) >= SEVERAL and int(filling[dark].sum()) > NEARLY_BLACK * colours.index.numel():
         some = ", ".join(str(tuple(colour)) for colour in colours.rgb[dark][:3].tolist())
@@ -230,7 +230,7 @@ def _refuse_several_blacks(colours: _Colours, filling: Tensor) -> None:
 
 
 def _foreign_colours(reading: _Reading, colours: _Colours, filling: Tensor) -> str:
-    """Which colours of regions are in no palette, the largest first, or that it is a photo."""
+    """The message that names the regions' colours outside of all palettes, the largest first, or says it is a photo."""
     counts = torch.bincount(colours.index.flatten(), minlength=len(colours.rgb))
     unknown = reading.ids == _UNKNOWN
     drawn = int(counts[reading.ids != 0].sum())
@@ -255,11 +255,11 @@ def _photo(share: float, reading: _Reading) -> str:
 
 
 def _refuse_lost(lost: Tensor, ids: Tensor, reading: _Reading) -> None:
-    """By picture, since one bad picture of a batch must not hide among good ones."""
+    """Refuse by picture, since one bad picture of a batch must not hide among good ones."""
     missing = lost.flatten(1).sum(1)
     drawn = (ids != 0).flatten(1).sum(1).clamp_min(1)
     of_drawn, of_all = missing / drawn, missing / lost[0].numel()
-    # Of a small face, the edges alone are a large share of what is drawn.
+    # In a small face, the edges alone are a large share of the drawn pixels.
     refused = (of_drawn > MAX_BLENDED) | (of_all > MAX_OFF_PALETTE)
     if bool(refused.any()):
         raise MaskError(_photo(of_drawn[refused].max().item(), reading))
@@ -268,8 +268,8 @@ def _refuse_lost(lost: Tensor, ids: Tensor, reading: _Reading) -> None:
 def _trusted(ids: Tensor, exact: Tensor) -> Tensor:
     """Pixels inside some 3x3 square of one class, and exact ones that touch only exact ones.
 
-    Halfway from cloth's green to black a blended edge passes through necklace's colour, now and then to the
-    bit: a line too thin for such a square. What is drawn has width.
+    Halfway from cloth's green to black, a blended edge passes through the necklace's colour, sometimes exactly. That
+    line is too thin for such a square, and a drawn region is not.
     """
     square = _highest(ids) == -_highest(-ids.float())
     return (_highest(square) > 0) | (_highest(~exact) == 0)
@@ -282,13 +282,13 @@ def _highest(values: Tensor) -> Tensor:
 
 def _by_neighbours(ids: Tensor, trusted: Tensor) -> Tensor:
     filled = _fill(torch.where(trusted, ids, _UNKNOWN))
-    # A picture too small to have a 3x3 square trusts nothing: its near colours have to do.
+    # A picture too small for a 3x3 square has no trusted pixel, so its near colours are used.
     return _fill(torch.where(filled == _UNKNOWN, ids, filled))
 
 
 def _fill(ids: Tensor) -> Tensor:
-    """Give each unknown pixel the class of its nearest known one; a picture that knows none stays as it is."""
-    # Imported here because exact masks, nearly all, need no scipy, which takes long to import.
+    """Give each unknown pixel the class of the nearest known one. A picture without known pixels stays as it is."""
+    # Imported here because scipy takes long to import and exact masks, which most are, do not need it.
     from scipy.ndimage import distance_transform_edt
 
     result = ids.cpu().numpy().copy()

@@ -1,9 +1,9 @@
-"""Reading a stored face mask: from whatever a file or a ComfyUI IMAGE holds to a map of class ids.
+"""Reads a stored face mask, from a file or a ComfyUI IMAGE, into a map of class ids.
 
-Masks are stored as ids (a grey or an indexed picture) or as colours of a palette, and the ids may be those of
-another parser. Whatever the storage, the result is CelebAMask-HQ's ids; the colours are painted anew from them,
-because an id map that is fed as it is would be an almost black picture. `id_reading` says which numbers are ids,
-`colour_reading` which colours are classes.
+Masks are stored as ids (a grey or an indexed picture) or as colours of a palette, and the ids may be those of another
+parser. The result is always CelebAMask-HQ's ids. The colours are painted from them again, because the network would
+see an id map as an almost black picture. `id_reading` decides which numbers are ids, `colour_reading` which colours
+are classes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .palettes import TOLERANCE
 __all__ = ["MAX_OFF_PALETTE", "TOLERANCE", "LabelMap", "LabelMaps", "MaskError", "decode_image", "decode_tensor"]
 
 _LOSSY_IDS = 40
-"""Grey levels up to which a lossily stored picture looks like ids, with what the compression adds."""
+"""Grey levels up to which a lossily stored picture looks like ids, including compression noise."""
 
 
 def decode_image(image: Image.Image, label_space: str = "auto") -> LabelMap:
     """Decode one stored picture of any PIL mode to ids (1, H, W), upright as its EXIF data says.
 
-    Modes 1, L, I, I;16 and F hold raw ids; P holds colours of a known palette, or ids; all others hold palette
+    Modes 1, L, I, I;16 and F hold raw ids. P holds colours of a known palette, or ids. All others hold palette
     colours, or ids as greys. Fully transparent pixels are background. For `label_space` see `decode_tensor`.
     Raises MaskError.
     """
@@ -66,11 +66,11 @@ def decode_image(image: Image.Image, label_space: str = "auto") -> LabelMap:
 def decode_tensor(image: Tensor, label_space: str = "auto") -> LabelMap:
     """Decode a ComfyUI IMAGE (B, H, W, C), C in 1, 3, 4, or (B, H, W), floats in 0..1, to ids (B, H, W).
 
-    A grey picture with no level above 18 of 255 holds raw ids: that is what LoadImage makes of an id map. Any
-    other must hold colours of a known palette. An explicit `label_space` maps ids, and colours by their place in
-    the palette, through its table. With "auto", CelebAMask-HQ's colours are its classes and another parser's
-    colours that parser's; for raw ids the space is a *guess*, by which of them looks most like a face, and
-    there is none for fewer than three classes. Raises MaskError.
+    A grey picture with no level above 18 of 255 holds raw ids, as LoadImage returns an id map. Any other picture must
+    hold colours of a known palette. An explicit `label_space` maps ids, and the colours' places in the palette,
+    through its table. With "auto", colours have the classes of the parser whose palette they are in. For raw ids,
+    "auto" *guesses* the space in which they look most like a face; it needs at least three classes for that. Raises
+    MaskError.
     """
     _check_space(label_space)
     _check_tensor(image)
@@ -105,7 +105,7 @@ def _check_tensor(image: Tensor) -> None:
 
 
 def _is_wide_colour(image: Image.Image) -> bool:
-    """Whether a file not yet loaded holds colours of 16 bits, of which Pillow keeps the upper 8."""
+    """Whether a file that is not loaded yet holds 16-bit colours, of which Pillow keeps the upper 8 bits."""
     tiles = getattr(image, "tile", None) or []
     return image.mode in ("RGB", "RGBA") and any(";16" in str(tile[-1]) for tile in tiles)
 
@@ -131,7 +131,7 @@ def _numbers(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 
 def _opaque(image: Image.Image) -> Tensor:
-    """The picture's colours (1, H, W, 3) uint8, black where it is fully transparent."""
+    """The picture's colours (1, H, W, 3) uint8; fully transparent pixels are black."""
     if not _has_transparency(image):
         return torch.from_numpy(np.array(image.convert("RGB")))[None]
     rgb = torch.from_numpy(np.array(image.convert("RGBA").convert("RGB")))[None]
@@ -139,7 +139,7 @@ def _opaque(image: Image.Image) -> Tensor:
 
 
 def _visible(image: Image.Image) -> Tensor:
-    """(1, H, W): where the picture is not fully transparent."""
+    """(1, H, W): the pixels that are not fully transparent."""
     if not _has_transparency(image):
         return torch.ones(1, image.height, image.width, dtype=torch.bool)
     return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")) > 0)[None]
@@ -160,7 +160,7 @@ def _from_picture(rgb: Tensor, label_space: str) -> LabelMap:
 
 
 def _from_indexed(indices: Tensor, rgb: Tensor, label_space: str) -> LabelMap:
-    """An indexed picture: its colours say the classes, or its numbers do and the colours are only to be looked at."""
+    """Read an indexed picture: its colours are the classes, or its numbers are and the colours are only for display."""
     if _is_grey(rgb):
         levels = torch.unique(rgb[..., 0])
         by_level = int(levels.max()) < NUM_CLASSES or len(levels) <= 2 or not _is_ramp(indices, rgb[..., 0])
@@ -168,7 +168,7 @@ def _from_indexed(indices: Tensor, rgb: Tensor, label_space: str) -> LabelMap:
     try:
         return from_colours(rgb, label_space)
     except MaskError as error:
-        # Beyond the ids an index means nothing: let the complaint be about the colours.
+        # Larger indices cannot be ids, so let the error be about the colours.
         if int(indices.max()) >= NUM_CLASSES or getattr(error, "palette", None):
             raise
         if label_space != "auto" or _makes_a_face(indices):

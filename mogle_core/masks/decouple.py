@@ -1,7 +1,7 @@
-"""Label maps: any stored mask as class ids, and ids as the 1 full and 19 local masks that the method takes.
+"""Label maps, and their conversion into the 1 full and 19 local masks of the method.
 
-A label map is a uint8 tensor (B, H, W) of CelebAMask-HQ ids. It is only ever resized on its ids, by nearest
-neighbour: mixing colours would invent classes. How stored masks are read is in `decode`.
+A label map is a uint8 tensor (B, H, W) of CelebAMask-HQ ids. It is only resized on its ids, by nearest
+neighbour, because mixed colours would invent classes. `decode` reads stored masks.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LocalMasks = Literal["correct", "blank"]
 
 
 def resize(ids: Tensor, height: int, width: int) -> Tensor:
-    """Nearest neighbour on the ids (B, H, W), from pixel centre to pixel centre ("nearest-exact")."""
+    """Resize ids (B, H, W) by nearest neighbour, from pixel centre to pixel centre ("nearest-exact")."""
     if height < 1 or width < 1:
         raise MaskError(f"A mask cannot be resized to {width}x{height}: width and height start at 1.")
     if ids.shape[-2:] == (height, width):
@@ -47,7 +47,7 @@ def resize(ids: Tensor, height: int, width: int) -> Tensor:
 
 
 def _nearest(old: int, new: int, device: torch.device) -> Tensor:
-    # floor((i + 1/2) * old / new) in integers: in floats a centre between two pixels may go either way.
+    # floor((i + 1/2) * old / new) in integers, because floats may round a centre between two pixels either way.
     return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
 
 
@@ -74,7 +74,7 @@ def flip(ids: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Decoupled(LabelMaps):
-    """Label maps (B, H, W) uint8 as the 20 masks of the method: what a MOGLE_MASKS socket carries.
+    """Label maps (B, H, W) uint8 as the 20 masks of the method. A MOGLE_MASKS socket carries this.
 
     `local_masks` "blank" leaves the 19 local masks black, as the official inference script does; the
     published pictures were made so. Raises MaskError for ids that are not a label map.
@@ -98,7 +98,7 @@ class Decoupled(LabelMaps):
         return replace(self, ids=resize(self.ids, height, width))
 
     def of(self, places: Sequence[int] | None) -> Decoupled:
-        """Those at these places of the batch; None for all of them."""
+        """The masks at these places of the batch; None takes all of them."""
         return self if places is None else replace(self, ids=self.ids[list(places)])
 
     def mask_image(self, index: int, which: int) -> Tensor:
@@ -118,8 +118,8 @@ class Decoupled(LabelMaps):
     def keys(self, index: int) -> tuple[bytes, ...]:
         """A digest of each of the 20 pictures of batch item `index`, without painting them.
 
-        Two keys, of any items of any sizes, are equal just when `mask_image` gives equal pictures: whoever
-        encodes the masks need encode each key once. Absent classes all share the key of black.
+        Two keys, of any items and sizes, are equal exactly if `mask_image` gives equal pictures, so each key needs to
+        be encoded only once. All absent classes share the key of black.
         """
         return tuple(self._key(index, which) for which in range(NUM_MASKS))
 
@@ -145,7 +145,7 @@ def _check_which(which: int) -> None:
 
 
 def index_image(ids: Tensor | NDArray[np.uint8]) -> Image.Image:
-    """A label map (H, W) uint8 as an indexed picture: ids to read, the palette's colours to look at."""
+    """A label map (H, W) uint8 as an indexed picture: it stores the ids and displays the palette's colours."""
     image = Image.fromarray(np.asarray(ids))
     image.putpalette([level for rgb in PALETTE for level in rgb])
     return image

@@ -1,8 +1,8 @@
-"""Splits what some label spaces do not tell apart: left from right by position, upper lip from lower lip.
+"""Splits classes that some label spaces merge: left and right by position, and upper and lower lip.
 
-The subject's left is on the picture's right. Two classes of a pair, or two pieces of the one class that stands for
-both, take their sides by their order, which also holds for a turned head. A single piece takes the side of the
-face's middle that it lies on, and a piece that reaches far over the middle is cut there.
+The subject's left is on the picture's right. The order of a pair's two classes, or of two pieces of the one
+class for both, decides their sides; this also holds for a turned head. A single piece takes its side of the face's
+middle, and a piece that reaches far over the middle is cut there.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ _APART = 0.15
 """How far apart two groups of pieces must be, over the square root of the face's area, to be the two of a pair."""
 
 _OVER = 0.25
-"""The share of a single piece on either side of the middle from which it is both parts in one."""
+"""The share of a single piece on either side of the middle from which it counts as both parts in one."""
 
 
 def split_lips(ids: Tensor) -> Tensor:
     """The map (B, H, W) in which each column's lip pixels are upper lip above their middle, lower lip below it."""
-    found = ids.cpu().numpy().copy()
-    for face in found:
+    split = ids.cpu().numpy().copy()
+    for face in split:
         lips = (face == _U_LIP) | (face == _L_LIP)
         rows = np.arange(len(face))[:, None]
         top = np.where(lips, rows, len(face)).min(0)
         bottom = np.where(lips, rows, -1).max(0)
         face[lips & (2 * rows > top + bottom)] = _L_LIP
         face[lips & (2 * rows <= top + bottom)] = _U_LIP
-    return torch.from_numpy(found).to(ids.device)
+    return torch.from_numpy(split).to(ids.device)
 
 
 def split_sides(ids: Tensor, pairs: Sequence[tuple[int, int]] = PAIRS) -> Tensor:
-    """The map (B, H, W) with these (left, right) classes on their sides by position."""
-    found = ids.cpu().numpy().copy()
-    for face in found:
+    """The map (B, H, W) with these (left, right) classes assigned by position."""
+    split = ids.cpu().numpy().copy()
+    for face in split:
         middle = _middle(face)
         for left, right in pairs:
             one, other = face == left, face == right
@@ -52,11 +52,11 @@ def split_sides(ids: Tensor, pairs: Sequence[tuple[int, int]] = PAIRS) -> Tensor
                     face[one], face[other] = right, left
             elif (part := one | other).any():
                 face[part] = np.where(_on_right(part, middle, np.sqrt((face > 0).sum()))[part], left, right)
-    return torch.from_numpy(found).to(ids.device)
+    return torch.from_numpy(split).to(ids.device)
 
 
 def _middle(face: NDArray[np.uint8]) -> float:
-    """The column of the face's middle: of nose and mouth, else of the skin, else of all that is drawn."""
+    """The column of the face's middle: of nose and mouth, or of the skin, or of everything drawn."""
     for part in (np.isin(face, [_IDS[name] for name in _MIDDLE]), face == _IDS["skin"], face > 0):
         if part.any():
             return float(np.mean(np.nonzero(part)[1]))
@@ -65,7 +65,7 @@ def _middle(face: NDArray[np.uint8]) -> float:
 
 def _on_right(part: NDArray[np.bool_], middle: float, size: float) -> NDArray[np.bool_]:
     """(H, W): which of the part's pixels belong to the piece on the picture's right."""
-    # Imported here because only some label spaces need scipy, which takes long to import.
+    # Imported here because scipy takes long to import and only some label spaces need it.
     from scipy.ndimage import center_of_mass, label
 
     pieces, count = label(part, np.ones((3, 3)))

@@ -1,4 +1,4 @@
-"""Pictures whose numbers are class ids: which numbers can be ids, and what the others look like."""
+"""Reads pictures whose numbers are class ids: checks which numbers can be ids, and diagnoses the others."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES
 logger = logging.getLogger(__name__)
 
 _WIDENED = 257
-"""Eight bits stretched to sixteen: 255 becomes 65535."""
+"""The factor from 8 to 16 bits: 255 becomes 65535."""
 
 _IGNORED = 255
 
 
 def from_numbers(values: Tensor, label_space: str) -> LabelMap:
-    """Raw ids (B, H, W), once it is sure that they can be ids. Raises MaskError."""
+    """Raw ids (B, H, W), after a check that they can be ids. Raises MaskError."""
     low, high = values.min().item(), values.max().item()
     if low < 0 or bool((values != values.round()).any()):
         raise MaskError(_broken(values, low, high))
@@ -75,9 +75,9 @@ def _foreign(values: Tensor, distinct: list[int], step: int) -> str:
 
 
 def from_ids(raw: Tensor, label_space: str) -> LabelMap:
-    """The map of raw ids (B, H, W) from 0 to 18, with a warning in the log where they look like no face.
+    """The map of raw ids (B, H, W) from 0 to 18, with a warning in the log if they do not look like a face.
 
-    Raises MaskError where `auto` would have to guess by one or two classes.
+    Raises MaskError if `auto` would have to guess from one or two classes.
     """
     space = guess(raw) if label_space == "auto" else label_space
     if space is None:

@@ -1,4 +1,4 @@
-"""Decoded masks: class ids, and how they were stored."""
+"""Decoded masks: class ids, and how the file stored them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES, ONE_LIP, SIDED_BY_PO
 
 
 class LabelMaps:
-    """What label maps `ids` (B, H, W) have in common, wherever they are."""
+    """The common interface of everything that holds label maps `ids` (B, H, W)."""
 
     ids: Tensor
 
@@ -35,9 +35,9 @@ class LabelMaps:
 class LabelMap(LabelMaps):
     """Decoded masks: `ids` (B, H, W) uint8 in 0..18, and how they were stored.
 
-    `label_space` is the space they were decoded from, `palette` names the colours if there were any. Of all
-    pixels, the share `snapped` had a colour near a palette colour, and the share `off_palette` had none and took
-    the class of the nearest pixel that had.
+    `label_space` is the space they were decoded from, `palette` names the colours if there were any. `snapped` is the
+    share of pixels with a colour near a palette colour. `off_palette` is the share of pixels without one; they took
+    the class of the nearest pixel that has one.
     """
 
     ids: Tensor
@@ -59,14 +59,14 @@ class LabelMap(LabelMaps):
         )
 
     def doubt(self) -> str | None:
-        """A sentence if the classes do not lie as a face's do, with what else they could be."""
+        """A sentence if the classes are not arranged like a face's; it says what else they could be."""
         source = {class_id: number for number, class_id in reversed(list(enumerate(LABEL_SPACES[self.label_space])))}
         back = torch.tensor([source.get(class_id, 0) for class_id in range(NUM_CLASSES)], device=self.ids.device)
         return doubt(back[self.ids.long()], self.label_space)
 
 
 def mapped(raw: Tensor, space: str) -> Tensor:
-    """Ids of a label space (B, H, W) as CelebAMask-HQ's, uint8. Raises MaskError for an id that it does not have."""
+    """Ids of a label space (B, H, W) as CelebAMask-HQ's, uint8. Raises MaskError for an id that the space lacks."""
     table = LABEL_SPACES[space]
     highest = int(raw.max())
     if highest >= len(table):

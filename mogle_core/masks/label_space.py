@@ -1,8 +1,8 @@
-"""Guessing whose class ids a label map holds: by which label space it looks most like a face.
+"""Guesses the parser behind a map's class ids: the label space in which the map looks most like a face.
 
-An id map does not say which parser made it. Read in the wrong space, mouths lie above noses and eyes touch
-the frame; each such relation of the classes speaks for or against a space. Left and right never decide:
-the spaces disagree on them, and a mirrored face is as good a face.
+An id map does not say which parser made it. In the wrong space, mouths lie above noses and eyes touch the frame.
+Each such relation of classes is evidence for or against a space. Left and right are ignored, because the spaces
+disagree on them and a mirrored face is just as plausible.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from .parts import (
 )
 
 MARGIN = 3.0
-"""How much more evidence than CelebAMask-HQ another space needs: about three relations out of thirty."""
+"""How much more evidence another space needs than CelebAMask-HQ: about three relations out of thirty."""
 
 PLAUSIBLE = 0.8
-"""The share of its relations that another space must keep: faces keep over nine in ten, noise does not."""
+"""The share of its relations that must hold in another space: in faces over nine in ten hold, in noise fewer."""
 
 DOUBTFUL = 0.6
 """The share of its relations below which a map is read with a warning.
 
-Of 342 wrong readings of 120 real masks (crops, faces upside down) all were below, of 720 right ones none was.
+All 342 wrong readings of 120 real masks (crops, faces upside down) were below it, and none of 720 right ones.
 """
 
 CERTAIN = 0.9
-"""The share from which a space that is ahead by MARGIN puts the chosen one in doubt: none of 240 right maps."""
+"""From this share on, a space ahead by MARGIN puts the chosen one in doubt; it did so for none of 240 right maps."""
 
 NOT_A_FACE = 0.4
-"""The share below which CelebAMask-HQ's classes make no face: all those 342 wrong readings kept less."""
+"""The share below which CelebAMask-HQ's classes do not make a face: all those 342 wrong readings were below it."""
 
 MANY = 4
-"""Relations from which another space is chosen by being the only one that makes a face."""
+"""With at least this many relations, another space is chosen if it alone makes a face."""
 
 FEW_RELATIONS = 2
 FEW_CLASSES = 2
-"""Drawn classes up to which nothing is guessed."""
+"""Up to this many drawn classes, the space is not guessed."""
 
 _ABOVE: tuple[tuple[Part, Part], ...] = (
     (BROWS, EYES),
@@ -78,7 +78,7 @@ _ABOVE: tuple[tuple[Part, Part], ...] = (
     (HAIR, CLOTHING),
     (HAT, SKIN),
 )
-# Against the skin, of which a feature is less than a quarter.
+# compared with the skin; a feature is less than a quarter of it
 _SMALL: tuple[tuple[Part, Part], ...] = tuple((SKIN, feature) for feature in (NOSE, EYES, BROWS, MOUTH, EARS, GLASSES))
 _SURROUNDED: tuple[tuple[Part, Part], ...] = (
     (NOSE, SKIN + GLASSES),
@@ -95,7 +95,7 @@ _INSIDE_FRAME = (NOSE, EYES, BROWS, MOUTH)
 
 @dataclass(frozen=True)
 class Layout:
-    """What the relations are read from, per class of n: areas, summed rows, pixels at the frame, contacts.
+    """The measurements behind the relations, for each of n classes: areas, summed rows, pixels at the frame, contacts.
 
     `contact` (n, n) counts the neighbouring pixels of each two different classes; `size` is the square root
     of the drawn area in pixels, by which heights are measured.
@@ -108,7 +108,7 @@ class Layout:
     size: float
 
     def renamed(self, table: tuple[int, ...]) -> Layout:
-        """The layout in CelebAMask-HQ's classes, for source ids that mean `table`'s."""
+        """The layout in CelebAMask-HQ's classes; `table` translates the source ids."""
         n = len(self.area)
         rename = torch.nn.functional.one_hot(torch.tensor(table[:n]), NUM_CLASSES).double()  # (n, 19)
         contact = (rename.T @ self.contact @ rename).fill_diagonal_(0)
@@ -118,7 +118,7 @@ class Layout:
         return self.area[list(part)].sum().item()
 
     def height(self, part: Part) -> float:
-        """The part's mean row, from the top, in units of the drawn size."""
+        """The part's mean row from the top, in units of the drawn size."""
         return self.rows[list(part)].sum().item() / self.pixels(part) / self.size
 
     def share_of_outline(self, part: Part, ring: Part) -> float:
@@ -129,7 +129,7 @@ class Layout:
 
 
 def layout(raw: Tensor) -> Layout:
-    """The layout of raw ids (B, H, W), int64 from 0; a batch is read as one, since one parser made it."""
+    """The layout of raw ids (B, H, W), int64 from 0. A batch counts as one map, since one parser made it."""
     raw = raw.detach().cpu()
     n = int(raw.max()) + 1
     area = _count(raw, n)
@@ -147,7 +147,7 @@ def _count(ids: Tensor, n: int) -> Tensor:
 
 
 def evidence(face: Layout) -> list[float]:
-    """For each relation of classes that are there, from -1 (broken) to 1 (kept). `face` is of 19 classes."""
+    """A value for each relation of classes that are present, from -1 (violated) to 1 (holds). `face` has 19 classes."""
 
     def present(relations: tuple[tuple[Part, Part], ...]) -> list[tuple[Part, Part]]:
         return [(a, b) for a, b in relations if face.pixels(a) and face.pixels(b)]
@@ -167,7 +167,7 @@ def _clear(amount: float) -> float:
 
 
 def _alike(face: Layout, one: Part, other: Part) -> float:
-    """A pair's parts have about one size and one height; a turned head makes up to a few times of it."""
+    """Whether a pair's parts have about the same size and height; in a turned head the sizes differ a few times."""
     size = abs(math.log2(face.pixels(one) / face.pixels(other))) / 3
     height = abs(face.height(one) - face.height(other)) / 0.15
     return _clear(1 - max(size, height))
@@ -176,20 +176,20 @@ def _alike(face: Layout, one: Part, other: Part) -> float:
 def likeliest_space(raw: Tensor) -> str:
     """The label space in which raw ids (B, H, W), int64 in 0..18, look most like a face.
 
-    "celebamask" unless another space is plausible by itself and ahead by MARGIN: a few plain regions
-    fit many spaces. Where CelebAMask-HQ's classes make no face at all, being plausible is enough.
+    "celebamask" unless another space is plausible by itself and ahead by MARGIN, because a few plain regions fit
+    many spaces. If CelebAMask-HQ's classes do not make a face at all, being plausible is enough.
     """
-    seen = layout(raw)
-    fits = _fits(seen, GUESSED)
+    face = layout(raw)
+    fits = _fits(face, GUESSED)
     best = max(fits, key=lambda space: sum(fits[space]))
-    # That it would make an odd face in CelebAMask-HQ's classes is in itself no sign of another space.
+    # An odd face in CelebAMask-HQ's classes is not by itself evidence for another space.
     ahead = sum(fits[best]) - max(0.0, sum(fits["celebamask"])) >= MARGIN
     alone = kept(fits["celebamask"]) < NOT_A_FACE and len(fits[best]) >= MANY
     return best if kept(fits[best]) >= PLAUSIBLE and (ahead or alone) else "celebamask"
 
 
 def guess(raw: Tensor) -> str | None:
-    """As `likeliest_space`; None where there are too few classes to choose, and the spaces disagree on them."""
+    """As `likeliest_space`, but None if there are too few classes to choose and the spaces disagree on them."""
     drawn = [number for number in torch.unique(raw).tolist() if number]
     if len(drawn) > FEW_CLASSES:
         return likeliest_space(raw)
@@ -198,20 +198,20 @@ def guess(raw: Tensor) -> str | None:
 
 
 def kept(relations: Sequence[float]) -> float:
-    """The share of its relations that a face keeps, 1 where it has none."""
+    """The share of relations that hold, or 1 if there are none."""
     return sum(relations) / len(relations) if relations else 1.0
 
 
 def doubt(raw: Tensor, space: str) -> str | None:
-    """Why ids (B, H, W) that are read in `space` look like no face, and what else they could be; None if they do."""
-    seen = layout(raw)
-    fits = _fits(seen, dict.fromkeys((space, *LABEL_SPACES)))
-    found = fits[space]
+    """Why ids (B, H, W) do not look like a face in `space`, and what else they could be; None if they do."""
+    face = layout(raw)
+    fits = _fits(face, dict.fromkeys((space, *LABEL_SPACES)))
+    relations = fits[space]
     best = max(fits, key=lambda name: sum(fits[name]))
-    beaten = kept(fits[best]) >= CERTAIN and sum(fits[best]) - max(0.0, sum(found)) >= MARGIN
-    if len(found) < FEW_RELATIONS or (kept(found) >= DOUBTFUL and not beaten):
+    beaten = kept(fits[best]) >= CERTAIN and sum(fits[best]) - max(0.0, sum(relations)) >= MARGIN
+    if len(relations) < FEW_RELATIONS or (kept(relations) >= DOUBTFUL and not beaten):
         return None
-    share = f"{max(0.0, kept(found)):.0%}".replace("%", " %")
+    share = f"{max(0.0, kept(relations)):.0%}".replace("%", " %")
     return (
         f"As {space} the mask keeps only {share} of what a face's classes have in common, such as brows above eyes "
         f"(faces keep over 90 %). {_advice(raw, space, fits)}"
@@ -219,7 +219,7 @@ def doubt(raw: Tensor, space: str) -> str | None:
 
 
 def _advice(raw: Tensor, space: str, fits: Mapping[str, Sequence[float]]) -> str:
-    """What a doubtful map could be."""
+    """What a doubtful map could be instead."""
     shares = {name: kept(values) for name, values in fits.items() if len(values) >= FEW_RELATIONS and name != space}
     likelier = [name for name, share in shares.items() if share >= max(0.7, kept(fits[space]) + 0.1)]
     if likelier:
@@ -235,11 +235,11 @@ def _advice(raw: Tensor, space: str, fits: Mapping[str, Sequence[float]]) -> str
 
 
 def _holding(raw: Tensor, spaces: Iterable[str]) -> list[str]:
-    """Those of the spaces that have all the ids."""
+    """The spaces that have all the ids."""
     highest = int(raw.max())
     return [space for space in spaces if highest < len(LABEL_SPACES[space])]
 
 
-def _fits(seen: Layout, spaces: Iterable[str]) -> dict[str, list[float]]:
-    n = len(seen.area)
-    return {space: evidence(seen.renamed(LABEL_SPACES[space])) for space in spaces if n <= len(LABEL_SPACES[space])}
+def _fits(face: Layout, spaces: Iterable[str]) -> dict[str, list[float]]:
+    n = len(face.area)
+    return {space: evidence(face.renamed(LABEL_SPACES[space])) for space in spaces if n <= len(LABEL_SPACES[space])}

@@ -3,7 +3,7 @@
     mogle1:512x512:eJzt...      version, width x height, base64 of the deflated ids, row by row from the top
 
 An empty text is an empty painting. A face of 512 x 512 takes about 5 kB. `web/painter/map/codec.mjs` reads and
-writes the same form in the browser. Nothing of a text is trusted: it travels in workflows that people share.
+writes the same format in the browser. The text is never trusted, because it comes in workflows that people share.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def write_painting(ids: Tensor) -> str:
 
 
 def on_grid(ids: Tensor) -> Tensor:
-    """Ids (H, W) of any size at the nearest one that a painting may have, by nearest neighbour."""
+    """Ids (H, W) of any size, resized by nearest neighbour to the nearest size that a painting may have."""
     height, width = (min(max(round(side / GRID) * GRID, MIN_SIDE), MAX_SIDE) for side in ids.shape)
     return resize(ids[None], height, width)[0]
 
@@ -83,7 +83,7 @@ def _check_ids(ids: Tensor) -> None:
 
 
 def _unpacked(packed: str, size: int) -> bytes:
-    """Exactly `size` bytes; a text that holds fewer or more of them is refused without unpacking the rest."""
+    """Unpack exactly `size` bytes. A text that holds fewer or more is refused; the rest is not unpacked."""
     inflate = zlib.decompressobj()
     try:
         pixels = inflate.decompress(base64.b64decode(packed, validate=True), size)

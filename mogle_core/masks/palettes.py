@@ -1,4 +1,4 @@
-"""The colours in which public tools draw a face's classes, each a named table.
+"""The colours in which public tools draw a face's classes, as named tables.
 
 CelebAMask-HQ's colours are also used for the ids of other parsers, so a mask in them can be read in any label
 space. The other tables belong to one label space each: their colours say which parser made the mask.
@@ -15,7 +15,7 @@ from .labels import PALETTE
 RGB = tuple[int, int, int]
 
 TOLERANCE = 25.0
-"""Euclidean RGB distance below which a colour is still CelebAMask-HQ's: less than half of its smallest distance, 51."""
+"""The RGB distance below which a colour counts as CelebAMask-HQ's: less than half of the smallest distance, 51."""
 
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -24,7 +24,7 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 class Palette:
     """A table of drawing colours.
 
-    title: for sentences. space: the label space whose ids `colours` follow; None if any space's ids are drawn in
+    title: for messages. space: the label space whose ids `colours` follow; None if every space's ids are drawn in
     them. colours: by id, None where the tool has no fixed colour. grounds: further colours of the background.
     merged: (left, right) class ids that share one colour.
     """
@@ -43,7 +43,7 @@ class Palette:
 
     @property
     def tolerance(self) -> float:
-        """How far a colour may be from an entry: less than half of the way to another class's."""
+        """How far a colour may be from an entry: less than half of the distance to another class's."""
         apart = [dist(one, two) for (one, a), (two, b) in combinations(self.entries, 2) if a != b]
         return min(TOLERANCE, 0.49 * min(apart))
 

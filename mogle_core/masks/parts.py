@@ -1,4 +1,4 @@
-"""The parts of a face, each as the classes that it is made of, and where a part lies in a label map."""
+"""The parts of a face, each as a set of classes, and their places in a label map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from .labels import IDS, NUM_CLASSES
 
 Part = tuple[int, ...]
-"""Class ids; the parts of a face that have a left and a right are of two classes."""
+"""Class ids. A part with a left and a right side consists of two classes."""
 
 
 def part(*names: str) -> Part:
-    """The part that these classes make."""
+    """The part that consists of these classes."""
     return tuple(IDS[name] for name in names)
 
 
@@ -40,6 +40,6 @@ def is_part(ids: Tensor, of: Part) -> Tensor:
 
 
 def centre(ids: Tensor, of: Part) -> tuple[float, float] | None:
-    """The mean column and row of the part's pixels in a label map (H, W); None where it is not seen."""
+    """The mean column and row of the part's pixels in a label map (H, W); None if it is hidden."""
     rows, columns = is_part(ids, of).nonzero().double().unbind(1)
     return (float(columns.mean()), float(rows.mean())) if len(rows) else None

@@ -1,8 +1,7 @@
-"""How well a picture keeps its mask: the asked-for label map against the one that a parser finds.
+"""How well a picture follows its mask: compares the target label map with the one that a parser sees.
 
-Per class and picture: the intersection over union, and the F1 of the region's outline. Per picture: their
-means over the classes that are in either map, the mean with left and right taken for one, and the share of
-pixels that are right.
+Per class and picture: the intersection over union, and the F1 of the region's outline. Per picture: their means over
+the classes in either map, the mean IoU with left and right merged, and the share of right pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .decouple import colours, resize
 from .labels import CLASSES, FLIPPED, NUM_CLASSES
 
 TOLERANCE = 0.0075
-"""How far an outline may be off, as a share of the picture's diagonal (Csurka et al., 2013): 5.4 of 512 pixels."""
+"""The tolerance of an outline, as a share of the picture's diagonal (Csurka et al., 2013): 5.4 pixels at 512."""
 
 MERGED: tuple[int, ...] = tuple(min(number, other) for number, other in enumerate(FLIPPED))
 """The class of each id when left and right are one."""
@@ -26,7 +25,7 @@ MERGED: tuple[int, ...] = tuple(min(number, other) for number, other in enumerat
 
 @dataclass(frozen=True)
 class Score:
-    """The comparison of N label maps with what was asked for.
+    """The comparison of N label maps with their targets.
 
     ious, outlines: (N, 19), NaN for classes that are in neither map. merged, accuracy: (N,).
     """
@@ -51,43 +50,43 @@ class Score:
         return int(self.mean_ious.argmax())
 
 
-def score(found: Tensor, wanted: Tensor) -> Score:
+def score(parsed: Tensor, target: Tensor) -> Score:
     """Compare label maps (N, H, W) with the requested ones, (N or 1, h, w), which are resized to (H, W).
 
-    Raises MaskError for other numbers of them.
+    Raises MaskError if the numbers do not match.
     """
-    wanted = fitted(wanted, found)
+    target = fitted(target, parsed)
     return Score(
-        ious=class_ious(found, wanted),
-        outlines=boundary_f1(found, wanted),
-        merged=class_ious(merge_sides(found), merge_sides(wanted)).nanmean(dim=1),
-        accuracy=pixel_accuracy(found, wanted),
+        ious=class_ious(parsed, target),
+        outlines=boundary_f1(parsed, target),
+        merged=class_ious(merge_sides(parsed), merge_sides(target)).nanmean(dim=1),
+        accuracy=pixel_accuracy(parsed, target),
     )
 
 
-def fitted(wanted: Tensor, found: Tensor) -> Tensor:
-    """The asked-for maps at the found ones' number and size."""
-    if len(wanted) not in (1, len(found)):
+def fitted(target: Tensor, parsed: Tensor) -> Tensor:
+    """The targets, repeated and resized to the number and size of the parsed maps."""
+    if len(target) not in (1, len(parsed)):
         raise MaskError(
-            f"Mask Score was given {len(wanted)} masks and {len(found)} pictures: give one mask for all pictures, "
+            f"Mask Score was given {len(target)} masks and {len(parsed)} pictures: give one mask for all pictures, "
             "or as many masks as pictures."
         )
-    return resize(wanted, *found.shape[1:]).expand(len(found), -1, -1).to(found.device)
+    return resize(target, *parsed.shape[1:]).expand(len(parsed), -1, -1).to(parsed.device)
 
 
-def class_ious(found: Tensor, wanted: Tensor) -> Tensor:
+def class_ious(parsed: Tensor, target: Tensor) -> Tensor:
     """IoU of every class, (N, 19), of label maps (N, H, W); NaN for classes that are in neither."""
     ious = []
     for number in range(NUM_CLASSES):
-        here, there = found == number, wanted == number
+        here, there = parsed == number, target == number
         both, either = (here & there).sum((1, 2)), (here | there).sum((1, 2))
         ious.append(both / either)
     return torch.stack(ious, dim=1)
 
 
-def pixel_accuracy(found: Tensor, wanted: Tensor) -> Tensor:
+def pixel_accuracy(parsed: Tensor, target: Tensor) -> Tensor:
     """The share of pixels with the right class: (N, H, W) twice -> (N,)."""
-    return (found == wanted).float().mean((1, 2))
+    return (parsed == target).float().mean((1, 2))
 
 
 def merge_sides(ids: Tensor) -> Tensor:
@@ -95,14 +94,14 @@ def merge_sides(ids: Tensor) -> Tensor:
     return torch.tensor(MERGED, dtype=torch.uint8, device=ids.device)[ids.long()]
 
 
-def boundary_f1(found: Tensor, wanted: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+def boundary_f1(parsed: Tensor, target: Tensor, tolerance: float = TOLERANCE) -> Tensor:
     """F1 of every class's outline, (N, 19): how much of each outline lies near the other one.
 
     Outlines are a region's pixels beside another class; the picture's frame does not count. 0 where only one of the
     maps has an outline, NaN for classes that are in neither map.
     """
-    reach = tolerance * math.hypot(*found.shape[1:])
-    values = [_outline_f1(found == number, wanted == number, reach) for number in range(NUM_CLASSES)]
+    reach = tolerance * math.hypot(*parsed.shape[1:])
+    values = [_outline_f1(parsed == number, target == number, reach) for number in range(NUM_CLASSES)]
     return torch.stack(values, dim=1)
 
 
@@ -135,9 +134,9 @@ def _share_near(edge: Tensor, other: Tensor, reach: float) -> Tensor:
 
 
 def within(marked: Tensor, reach: float) -> Tensor:
-    """The pixels (N, H, W) no farther than `reach` from a marked one, centre to centre."""
+    """The pixels (N, H, W) within `reach` of a marked one, centre to centre."""
     height, width = marked.shape[1:]
-    # A disc is a stack of row pieces; how many marks a piece holds is a difference of running sums.
+    # A disc is a stack of row pieces. The number of marks in a piece is a difference of running sums.
     sums = torch.nn.functional.pad(marked.int().cumsum(2, dtype=torch.int32), (1, 0))
     columns = torch.arange(width, device=marked.device)
     near = torch.zeros_like(marked)
@@ -149,16 +148,16 @@ def within(marked: Tensor, reach: float) -> Tensor:
     return near
 
 
-def difference(found: Tensor, wanted: Tensor) -> Tensor:
-    """Label maps (N, H, W) as pictures (N, H, W, 3) in 0..1: what is right is pale, what is wrong has the full
-    colour of the class that was found there."""
-    wanted = fitted(wanted, found)
-    painted = colours(found)
-    return torch.where((found == wanted)[..., None], 0.6 + 0.2 * painted, painted)
+def difference(parsed: Tensor, target: Tensor) -> Tensor:
+    """Label maps (N, H, W) as pictures (N, H, W, 3) in 0..1: right pixels are pale, wrong ones have the full
+    colour of the parsed class."""
+    target = fitted(target, parsed)
+    painted = colours(parsed)
+    return torch.where((parsed == target)[..., None], 0.6 + 0.2 * painted, painted)
 
 
 def table(result: Score) -> str:
-    """The scores as Markdown: a row for each picture, then one for each class, meaned over the pictures."""
+    """The scores as Markdown: a row for each picture, then one for each class with its mean over the pictures."""
     rows = zip(result.mean_ious, result.merged, result.mean_outlines, result.accuracy, strict=True)
     pictures = [f"| {number} | {' | '.join(_number(value) for value in row)} |" for number, row in enumerate(rows)]
     classes = [

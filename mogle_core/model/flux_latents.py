@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor
 
 LATENT_CHANNELS = 16
-DOWNSCALE = 8  # pixels to a latent cell
+DOWNSCALE = 8  # pixels along one side of a latent cell
 TOKEN_PIXELS = 2 * DOWNSCALE  # FLUX packs 2 x 2 latent cells into a token
 
 TOKEN_WIDTH = 64
@@ -15,12 +15,12 @@ TOKEN_WIDTH = 64
 
 
 def token_grid(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of tokens for so many latent cells; an odd side's last token is half filled."""
+    """Rows and columns of tokens for this many latent cells. On an odd side the last token is half filled."""
     return -(-height // 2), -(-width // 2)
 
 
 def pad_to_tokens(latents: Tensor) -> Tensor:
-    """(..., H, W) with an odd side made even as ComfyUI does it: circularly, by the first row or column."""
+    """Make odd sides of (..., H, W) even, as ComfyUI does: circularly, by the first row or column."""
     if latents.shape[-1] % 2:
         latents = torch.cat((latents, latents[..., :1]), dim=-1)
     if latents.shape[-2] % 2:

@@ -1,4 +1,4 @@
-"""8-bit floats: a weight and its scale, how they are stored, narrowed and widened, and a Linear that computes so."""
+"""8-bit floats: how a weight and its scale are stored, narrowed and widened, and a Linear with such a weight."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch.nn import functional as F
 
 FP8 = torch.float8_e4m3fn
 
-# In quantised files beside the weights: a weight's scale; then, in ComfyUI's files, the scale of a layer's input, how
-# the layer is quantised, and the mark of such a file.
+# Further tensors in quantised files: a weight's scale; in ComfyUI's files also the scale of a layer's input, the kind
+# of quantisation, and the mark of such a file.
 FP8_SCALES = (".scale_weight", ".weight_scale")
 FP8_NOTES = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
 
 
 class Fp8Linear(nn.Module):
-    """A frozen Linear whose weight is float8 (e4m3) times one scale; it is widened for each call.
+    """A frozen Linear whose weight is float8 (e4m3) times one scale. Each call widens the weight.
 
-    Autograd keeps the narrow weight and widens it again on the way back, so that no wide copy outlives a call.
+    Autograd stores the narrow weight and widens it again in the backward pass, so that wide copies are freed after
+    each call.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -34,7 +35,7 @@ class Fp8Linear(nn.Module):
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
-        # Flat, for a product of more dimensions is a view, which a Function's caller may not change in place.
+        # Flat, because with more dimensions the product is a view, which a Function's caller may not change in place.
         flat = _Fp8Product.apply(x.to(dtype).flatten(0, -2), self.weight, self.scale, bias)  # type: ignore[no-untyped-call]
         out: Tensor = flat.view(*x.shape[:-1], self.out_features)
         return out
@@ -54,10 +55,10 @@ class _Fp8Product(torch.autograd.Function):
 
 
 def narrowed(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A weight as float8 and its scale (): the power of two that brings all entries below float8's 448.
+    """A weight as float8, and its scale (): the power of two that brings all entries below float8's 448.
 
-    A power of two costs float8 no digit and is exact in bfloat16; other scales would be rounded there, and with
-    them the whole layer.
+    A power of two loses no precision in float8 and is exact in bfloat16. Other scales would be rounded in bfloat16,
+    which would change the whole layer.
     """
     share = (weight.abs().amax().float() / torch.finfo(FP8).max).clamp_min(2.0**-100)
     scale = share.log2().ceil().exp2()
@@ -65,7 +66,7 @@ def narrowed(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def widened(weight: Tensor, scale: Tensor, dtype: torch.dtype, within: torch.dtype | None = None) -> Tensor:
-    """The inverse, up to rounding: weight * scale in `dtype`.
+    """The inverse of `narrowed`, up to rounding: weight * scale in `dtype`.
 
     scale: one number, or one for each row of the weight.
     within: the dtype of the product; by default `dtype`, which is exact for the powers of two of `narrowed`.

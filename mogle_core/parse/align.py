@@ -26,7 +26,7 @@ _FACE = SKIN + NOSE + GLASSES + EYES + BROWS + MOUTH
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Where eyes and mouth are in a photo; the left eye is the subject's, on the picture's right."""
+    """The places of eyes and mouth in a photo. The left eye is the subject's, on the picture's right."""
 
     left_eye: Point
     right_eye: Point
@@ -37,7 +37,7 @@ class Landmarks:
 class Crop:
     """A square of a photo: its centre (x, y) and side in pixels, and its turn in radians, clockwise as seen.
 
-    width, height: of the photo that it belongs to. What a MOGLE_CROP socket carries is a tuple of these.
+    width, height: of the photo. A MOGLE_CROP socket carries a tuple of crops.
     """
 
     centre: Point
@@ -50,8 +50,8 @@ class Crop:
 def crop_of_landmarks(landmarks: Landmarks, width: int, height: int) -> Crop:
     """The framing of CelebA-HQ and FFHQ (Karras et al., 2018, appendix C; 2019).
 
-    Its axis is the mean of the eyes' line and the perpendicular of the line from eyes to mouth; its side is
-    four times the eyes' distance, or 3.6 times that of eyes and mouth.
+    Its axis is the mean of the eyes' line and the perpendicular of the line from eyes to mouth; its side is the larger
+    of four times the eyes' distance and 3.6 times the distance from eyes to mouth.
     """
     left, right, mouth = (complex(*point) for point in (landmarks.left_eye, landmarks.right_eye, landmarks.mouth))
     eyes, between = (left + right) / 2, left - right
@@ -65,7 +65,7 @@ def crop_of_landmarks(landmarks: Landmarks, width: int, height: int) -> Crop:
 
 
 def crop_of_mask(ids: Tensor) -> Crop:
-    """The framing by a parsed face (H, W): by eyes and mouth, or upright around the skin where one is hidden.
+    """The framing of a parsed face (H, W): by eyes and mouth, or upright around the skin if one of them is hidden.
 
     Raises MaskError where there is no face.
     """
@@ -87,16 +87,16 @@ def crop_of_mask(ids: Tensor) -> Crop:
 
 
 def find_crops(landmarks: Sequence[Landmarks | None] | None, ids: Tensor | None, photos: Tensor) -> tuple[Crop, ...]:
-    """The framing of each photo (B, H, W, C): by its landmarks, else by its label map.
+    """The framing of each photo (B, H, W, C): by its landmarks, otherwise by its label map.
 
-    landmarks: of each, None where no face was found; None altogether without a detector.
-    ids: (B, H, W) or None. Raises MaskError where neither shows a face.
+    landmarks: of each photo, or None where the detector saw no face; None as a whole without a detector.
+    ids: (B, H, W) or None. Raises MaskError if neither shows a face.
     """
     height, width = photos.shape[1:3]
     crops = []
-    for index, found in enumerate(landmarks or [None] * len(photos)):
-        if found is not None:
-            crops.append(crop_of_landmarks(found, width, height))
+    for index, marks in enumerate(landmarks or [None] * len(photos)):
+        if marks is not None:
+            crops.append(crop_of_landmarks(marks, width, height))
         elif ids is not None:
             crops.append(crop_of_mask(ids[index]))
         else:
@@ -112,7 +112,7 @@ def _nothing_to_find(looked: bool, index: int) -> str:
 
 
 def _place(ids: Tensor, part: Part) -> Point | None:
-    """The part's centre in a photo's coordinates, in which a pixel's centre is half a pixel from its corner."""
+    """The part's centre in photo coordinates, where a pixel's centre is half a pixel from its corner."""
     middle = centre(ids, part)
     return middle and (middle[0] + 0.5, middle[1] + 0.5)
 
@@ -127,7 +127,7 @@ def fitted(ids: Tensor, photos: Tensor) -> Tensor:
 
 
 def matched(pictures: Tensor, photos: Tensor, crops: tuple[Crop, ...]) -> tuple[Tensor, Tensor, tuple[Crop, ...]]:
-    """New faces, photos and crops as many as each other, single ones repeated; photos at the crops' sizes.
+    """Equal numbers of faces, photos and crops: single ones are repeated. The photos get the sizes of the crops.
 
     Raises MaskError if they cannot belong together.
     """
@@ -155,8 +155,8 @@ def matched(pictures: Tensor, photos: Tensor, crops: tuple[Crop, ...]) -> tuple[
 def align(pictures: Tensor, crops: tuple[Crop, ...], size: int) -> Tensor:
     """Cut the boxes out of photos (B, H, W, C): (B, size, size, C).
 
-    Beyond the photo its border is repeated. Where the photo is shrunk, each pixel is the mean of samples
-    no farther apart than the photo's pixels.
+    Beyond the photo, its border is repeated. When the photo is shrunk, each pixel is the mean of samples that are
+    at most one photo pixel apart.
     """
     return torch.stack([_cut(photo, crop, size) for photo, crop in zip(pictures, crops, strict=True)])
 
@@ -167,7 +167,7 @@ def _cut(photo: Tensor, crop: Crop, size: int) -> Tensor:
 
 
 def align_ids(ids: Tensor, crops: tuple[Crop, ...], size: int) -> Tensor:
-    """The same boxes out of label maps (B, H, W) uint8, by nearest neighbour: (B, size, size)."""
+    """Cut the same boxes out of label maps (B, H, W) uint8, by nearest neighbour: (B, size, size)."""
     cut = []
     for face, crop in zip(ids, crops, strict=True):
         x, y = (values.floor().long() for values in _in_photo(crop, size))
@@ -178,8 +178,8 @@ def align_ids(ids: Tensor, crops: tuple[Crop, ...], size: int) -> Tensor:
 def unalign(pictures: Tensor, photos: Tensor, crops: tuple[Crop, ...], feather: float = 0.1) -> Tensor:
     """Paste squares (N, S, S, C) back into their photos (N, H, W, C) with a soft seam.
 
-    feather: width of the seam inside the box, as a share of its side; 0 is a hard edge. Pixels outside of
-    the box keep their value to the bit.
+    feather: width of the seam inside the box, as a share of its side; 0 is a hard edge. Pixels outside the box
+    keep their exact values.
     """
     return torch.stack(
         [_paste(square, photo, crop, feather) for square, photo, crop in zip(pictures, photos, crops, strict=True)]
@@ -198,7 +198,7 @@ def _paste(square: Tensor, photo: Tensor, crop: Crop, feather: float) -> Tensor:
     alpha = _opacity(*_in_square(crop, 1, *centres), feather)[..., None]
     pasted = photo.clone()
     under = pasted[rows[0] : rows[1], columns[0] : columns[1]]
-    # Not by the blend's formula where it is all the one or all the other, so that nothing is rounded there.
+    # Pixels that are entirely face or entirely photo bypass the blend, so that they are not rounded.
     blended = torch.where(alpha < 1, under + alpha.to(photo.dtype) * (found - under), found)
     pasted[rows[0] : rows[1], columns[0] : columns[1]] = torch.where(alpha > 0, blended, under)
     return pasted
@@ -211,7 +211,7 @@ def _shrunk(picture: Tensor, times: int) -> Tensor:
 
 
 def sample(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """A picture (H, W, C) at points (h, w), bilinear between pixel centres; its border goes on outside."""
+    """A picture (H, W, C) at points (h, w), bilinear between pixel centres; outside, its border is repeated."""
     height, width = picture.shape[:2]
     x, y = x - 0.5, y - 0.5
     left, top = x.floor(), y.floor()
@@ -223,7 +223,7 @@ def sample(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _in_photo(crop: Crop, size: int) -> tuple[Tensor, Tensor]:
-    """Where in the photo the pixel centres of a square of `size` pixels lie: x and y, (size, size)."""
+    """The photo coordinates of the pixel centres in a square of `size` pixels: x and y, (size, size)."""
     steps = (torch.arange(size, dtype=torch.float64) + 0.5 - size / 2) * (crop.side / size)
     right, down = steps[None, :], steps[:, None]
     cos, sin = math.cos(crop.angle), math.sin(crop.angle)
@@ -231,7 +231,7 @@ def _in_photo(crop: Crop, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _in_square(crop: Crop, size: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Where in a square of `size` pixels points of the photo lie; the inverse of `_in_photo`."""
+    """The coordinates of photo points in a square of `size` pixels; the inverse of `_in_photo`."""
     cos, sin, scale = math.cos(crop.angle), math.sin(crop.angle), size / crop.side
     right, down = x - crop.centre[0], y - crop.centre[1]
     return (cos * right + sin * down) * scale + size / 2, (cos * down - sin * right) * scale + size / 2

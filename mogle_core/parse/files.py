@@ -1,4 +1,4 @@
-"""The files of models/face_parsing: what they are called, and the parser in each."""
+"""The files of models/face_parsing: the name of each, and the parser in it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FOLDER = "face_parsing"
 WEIGHTS = "model.safetensors"
 
 REMEDY = f"Put config.json and model.safetensors of {PUBLISHED} into models/{FOLDER}/face-parsing"
-"""What to do where there is no parser."""
+"""What to do if a parser is missing."""
 
 
 def parser_names(files: Iterable[str]) -> dict[str, str]:
-    """What the nodes offer for the files of models/face_parsing, and the file of each.
+    """The names that the nodes offer for the files of models/face_parsing, with the file of each.
 
     A folder NAME with its `NAME/model.safetensors` is called NAME; any other file by its own name.
     """
@@ -35,7 +35,7 @@ def read_parser(path: Path | str) -> Parser:
     """The parser in a .safetensors, or in a folder with `model.safetensors`: a SegFormer or the toy judge.
 
     Raises:
-        WeightsError: with the reason, for everything that can be wrong with the file.
+        WeightsError: the file cannot be used; the message gives the reason.
     """
     path = Path(path)
     path = path / WEIGHTS if path.is_dir() else path

@@ -21,7 +21,7 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class JudgeParser:
-    """The judge as a `Parser`: pictures are squashed to its 128 x 128, logits stretched back to them."""
+    """The judge as a `Parser`: it squashes pictures to 128 x 128 and stretches the logits back to their size."""
 
     module: nn.Module
 
@@ -40,13 +40,13 @@ class JudgeParser:
 
 
 def is_judge(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a file's tensors are the judge's, by their names."""
+    """Whether a file's tensors have the names of the judge's."""
     with torch.device("meta"):
         return set(tensors) == set(Judge().state_dict())
 
 
 def read_judge(path: Path, tensors: Mapping[str, Tensor]) -> JudgeParser:
-    """Raises WeightsError for a judge of other sizes."""
+    """Read a judge. Raises WeightsError for one of other sizes."""
     judge = Judge()
     try:
         judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})

@@ -1,4 +1,4 @@
-"""What a parser is: a network that says of each pixel of a photo which of the 19 classes it belongs to."""
+"""The interface of a parser: a network that assigns one of the 19 classes to each pixel of a photo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Parser(Protocol):
     """Pictures (B, H, W, 3) float in 0..1 of any size -> CelebAMask-HQ ids (B, H, W) uint8 on the CPU.
 
-    `module` holds all weights, so that a host can move them; a parser computes where they are.
+    `module` holds all weights, so that a host can move them. A parser computes on the device of its weights.
     """
 
     @property
@@ -34,9 +34,9 @@ def as_levels(pictures: Tensor) -> Tensor:
 
 
 def likeliest(logits: Tensor, height: int, width: int) -> Tensor:
-    """Logits (19, h, w) -> ids (height, width) uint8 on the CPU: enlarged bilinearly, then the largest.
+    """Logits (19, h, w) -> ids (height, width) uint8 on the CPU: scaled bilinearly, then the argmax.
 
-    One picture at a time: at a photo's full size the 19 planes are what needs memory.
+    It takes one picture at a time, because 19 planes at a photo's full size need much memory.
     """
     logits = nn.functional.interpolate(logits[None], size=(height, width), mode="bilinear", align_corners=False)
     return logits[0].argmax(dim=0).to("cpu", torch.uint8)

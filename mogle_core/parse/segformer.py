@@ -1,7 +1,7 @@
-"""The SegFormer `jonathandinu/face-parsing`: transformers' own network, built from a configuration kept here.
+"""The SegFormer `jonathandinu/face-parsing`: transformers' network, built from the configuration in this file.
 
-Nothing is asked of a hub. A picture is squashed to 512 x 512, whatever its sides, and the logits are
-stretched back to it: that is what the network was trained and published with.
+It never contacts a hub. A picture of any size is squashed to 512 x 512, and the logits are stretched back to it,
+as the network was trained and published.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ B5: Mapping[str, Any] = MappingProxyType(
         "decoder_hidden_size": 768,
     }
 )
-"""MiT-b5 with its decoder, as the published config.json has it; dropouts only matter in training."""
+"""MiT-b5 with its decoder, as in the published config.json; dropouts only matter in training."""
 
 PREPROCESSING: Mapping[str, Any] = MappingProxyType(
     {
@@ -55,11 +55,11 @@ PREPROCESSING: Mapping[str, Any] = MappingProxyType(
         "image_std": [0.229, 0.224, 0.225],
     }
 )
-"""As the published preprocessor_config.json has it."""
+"""As in the published preprocessor_config.json."""
 
 IDENTITY = tuple(range(NUM_CLASSES))
 
-# transformers 5 renamed the modules; files keep the names of version 4. In this order.
+# transformers 5 renamed the modules, and files keep the names of version 4. The order matters.
 _RENAMED = (
     (r"\.encoder\.patch_embeddings\.(\d+)\.", r".stages.\1.patch_embeddings."),
     (r"\.encoder\.block\.(\d+)\.", r".stages.\1.blocks."),
@@ -78,7 +78,8 @@ _RENAMED = (
 class Segformer(nn.Module):
     """transformers' SegformerForSemanticSegmentation of 19 classes: (B, 3, 512, 512) -> (B, 19, 128, 128).
 
-    In a plain module, because ComfyUI notes the device on what it manages and transformers' modules forbid it.
+    A plain module holds it, because ComfyUI stores the device on every module that it manages, and transformers'
+    modules do not allow that.
     """
 
     def __init__(self, config: Mapping[str, Any] = B5) -> None:
@@ -94,7 +95,7 @@ class Segformer(nn.Module):
 
 @dataclass(frozen=True)
 class SegformerParser:
-    """transformers' pipeline for this model as a `Parser`; each picture of a batch is parsed by itself.
+    """transformers' pipeline for this model as a `Parser`. Each picture of a batch is parsed separately.
 
     table: the CelebAMask-HQ id of each of the network's 19 labels.
     """
@@ -115,10 +116,10 @@ class SegformerParser:
 
 
 def preprocess(picture: Tensor) -> Tensor:
-    """A picture (H, W, 3) uint8 as the network takes it, (1, 3, 512, 512) float32.
+    """A picture (H, W, 3) uint8 as the network's input, (1, 3, 512, 512) float32.
 
-    By the installed transformers' own processor: resizing by Pillow up to its version 4 and by torchvision
-    from 5 on, which differ by one level in some pixels.
+    The processor of the installed transformers does this. Up to version 4 it resizes by Pillow, from 5 on by
+    torchvision; the two differ by one level in some pixels.
     """
     processor = _transformers().SegformerImageProcessor(**PREPROCESSING)
     pixels: Tensor = processor(images=Image.fromarray(picture.numpy()), return_tensors="pt")["pixel_values"]
@@ -126,13 +127,13 @@ def preprocess(picture: Tensor) -> Tensor:
 
 
 def read_segformer(path: Path, tensors: Mapping[str, Tensor]) -> SegformerParser:
-    """The parser in a file's tensors; a `config.json` beside a `model.safetensors` may say other sizes.
+    """The parser in a file's tensors. A `config.json` beside a `model.safetensors` may give other sizes.
 
     Raises:
         WeightsError: for a configuration or tensors of anything but a face parser.
     """
-    found = {canonical(name): tensor for name, tensor in tensors.items()}
-    if not any(name.startswith("segformer.") for name in found):
+    renamed = {canonical(name): tensor for name, tensor in tensors.items()}
+    if not any(name.startswith("segformer.") for name in renamed):
         raise WeightsError(
             f"{_shown(path)} is no SegFormer: its first tensor is {next(iter(tensors), 'missing')!r}. Put "
             f"config.json and model.safetensors of {PUBLISHED} there."
@@ -140,32 +141,32 @@ def read_segformer(path: Path, tensors: Mapping[str, Tensor]) -> SegformerParser
     beside = path.parent / "config.json"
     config, table = read_config(beside) if path.name == "model.safetensors" and beside.is_file() else (B5, IDENTITY)
     module = Segformer(config)
-    own = module.network.state_dict()
-    names = {canonical(name): name for name in own}
-    _check(path, {canonical(name): tensor.shape for name, tensor in own.items()}, found)
+    state = module.network.state_dict()
+    names = {canonical(name): name for name in state}
+    _check(path, {canonical(name): tensor.shape for name, tensor in state.items()}, renamed)
     module.network.load_state_dict(
-        {names[name]: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in found.items()},
+        {names[name]: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in renamed.items()},
         assign=True,
     )
     return SegformerParser(module.requires_grad_(False).train(False), table)
 
 
 def read_config(path: Path) -> tuple[Mapping[str, Any], tuple[int, ...]]:
-    """Sizes and label table of a transformers config.json; what it leaves out is the published model's.
+    """Sizes and label table of a transformers config.json; missing values default to the published model's.
 
-    The label names decide which class is which: an early revision of the published model numbered them
-    in another order.
+    The label names identify the classes, because an early revision of the published model numbered them
+    differently.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
+        config = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{_shown(path)} cannot be read ({error}): download it again.") from error
-    if not isinstance(found, dict) or found.get("model_type") != "segformer":
-        kind = found.get("model_type") if isinstance(found, dict) else type(found).__name__
+    if not isinstance(config, dict) or config.get("model_type") != "segformer":
+        kind = config.get("model_type") if isinstance(config, dict) else type(config).__name__
         raise WeightsError(
             f"{_shown(path)} describes a model of type {kind!r}; expected 'segformer', as of {PUBLISHED}."
         )
-    return {name: found[name] for name in B5 if name in found}, _table(path, found.get("id2label"))
+    return {name: config[name] for name in B5 if name in config}, _table(path, config.get("id2label"))
 
 
 def _table(path: Path, labels: Any) -> tuple[int, ...]:
@@ -190,27 +191,27 @@ def canonical(name: str) -> str:
     return name
 
 
-def _check(path: Path, wanted: Mapping[str, torch.Size], found: Mapping[str, Tensor]) -> None:
-    if missing := [name for name in wanted if name not in found]:
+def _check(path: Path, expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> None:
+    if missing := [name for name in expected if name not in tensors]:
         raise WeightsError(
             f"{_shown(path)} lacks {len(missing)} tensors of the face parser (first: {missing[0]!r}): it was cut, "
             f"or is of another size and has no config.json beside it. Download it from {PUBLISHED}."
         )
-    if extra := [name for name in found if name not in wanted]:
+    if extra := [name for name in tensors if name not in expected]:
         raise WeightsError(
             f"{_shown(path)} has {len(extra)} tensors that the face parser has not (first: {extra[0]!r}): it is "
             "another model, or a larger one whose config.json is missing beside it."
         )
-    for name, shape in wanted.items():
-        if found[name].shape != shape:
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
             raise WeightsError(
-                f"{_shown(path)}: tensor {name!r} is {tuple(found[name].shape)}, expected {tuple(shape)}. The "
+                f"{_shown(path)}: tensor {name!r} is {tuple(tensors[name].shape)}, expected {tuple(shape)}. The "
                 f"parser must be of the size that config.json says and have {NUM_CLASSES} classes; see {PUBLISHED}."
             )
 
 
 def _shown(path: Path) -> str:
-    """The folder says which parser it is: every folder's file has the same name."""
+    """The path with its folder, which identifies the parser: the file has the same name in every folder."""
     return f"{path.parent.name}/{path.name}"
 
 

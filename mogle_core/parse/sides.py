@@ -1,4 +1,4 @@
-"""Left and right by position: parsers that were trained on mirrored pictures mix them up.
+"""Repairs left and right by position, since parsers that were trained on mirrored pictures mix them up.
 
 The subject's left is on the picture's right of the face's middle. A pair of which both parts are seen far
 enough apart is decided by their order, which also holds for a turned head; a single part by the middle.
@@ -16,13 +16,13 @@ from ..masks.labels import CLASSES, PAIRS
 from ..masks.parts import BROWS, EYES, MOUTH, NOSE, SKIN, centre, is_part
 
 APART = 0.15
-"""The gap between two parts of a pair, in units of the face's size, from which they are two and not one."""
+"""The gap, in units of the face's size, from which two pieces are the two parts of a pair."""
 
 MIDDLE = 0.02
-"""How near to the middle, in the same units, a single part's side cannot be told."""
+"""The distance from the middle, in the same units, below which the side of a single part is undecided."""
 
 BOTH = 0.25
-"""The share of a part on either side of the middle from which it is both parts grown together."""
+"""The share of a piece on either side of the middle from which it counts as both parts in one."""
 
 _WITHOUT_SIDES = SKIN + NOSE + MOUTH
 
@@ -58,9 +58,9 @@ class Part:
 
 
 def fix_left_right(ids: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """Label maps (B, H, W) uint8 with eyes, brows and ears on their sides, and what could not be decided.
+    """Label maps (B, H, W) uint8 with eyes, brows and ears on the right sides, and the undecided parts.
 
-    What could not be decided keeps its id; each such part is one sentence.
+    An undecided part keeps its id and is described in one sentence.
     """
     ids, sentences = ids.clone(), []
     for index, face in enumerate(ids):
@@ -72,9 +72,9 @@ def fix_left_right(ids: Tensor) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def find_middle(ids: Tensor) -> Middle | None:
-    """The middle line of the face in ids (H, W), by what has no side; None without nose, mouth and skin.
+    """The middle line of the face in ids (H, W), by classes that have no side; None without nose, mouth and skin.
 
-    It runs from the eyes' level to the mouth's, through the mean of nose and mouth; without those it is
+    It follows the direction from the eyes to the mouth, through the mean of nose and mouth. Without those it is
     upright, through the skin.
     """
     eyes, nose, mouth, face = (centre(ids, part) for part in (EYES + BROWS, NOSE, MOUTH, _WITHOUT_SIDES))
@@ -92,7 +92,7 @@ def find_middle(ids: Tensor) -> Middle | None:
 
 
 def _fix_pair(face: Tensor, left: int, right: int, middle: Middle | None) -> list[str]:
-    """Repairs one pair in place; returns what it could not decide."""
+    """Repair one pair in place; return a sentence for each undecided part."""
     present = [number for number in (left, right) if bool((face == number).any())]
     name = CLASSES[left].title.removeprefix("left ")
     if not present:
@@ -114,7 +114,7 @@ def _fix_pair(face: Tensor, left: int, right: int, middle: Middle | None) -> lis
 
 
 def _border(parts: list[Part]) -> float | None:
-    """Between the two groups of parts of which a pair is seen; None if there is but one."""
+    """The border between the two groups of parts of a pair; None if there is only one group."""
     gaps = [(after.place - before.place, before, after) for before, after in zip(parts, parts[1:], strict=False)]
     if not gaps:
         return None
@@ -128,7 +128,7 @@ def _on_both_sides(part: Part) -> bool:
 
 
 def _side(part: Part, border: float | None) -> Tensor:
-    """Whether each of the part's pixels is on the picture's right: all alike, unless both parts are one."""
+    """Whether each pixel of the part is on the picture's right. All agree, unless both parts are in one piece."""
     if border is None and _on_both_sides(part):
         return part.across > 0
     return torch.full_like(part.rows, part.place > (border or 0.0), dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Eyes and mouth by OpenCV's face detector YuNet (Wu et al., 2023), where OpenCV and its model file are."""
+"""Detects eyes and mouth by OpenCV's YuNet (Wu et al., 2023), if OpenCV and the model file are installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = "face_detection_yunet_2023mar.onnx"
 PUBLISHED = "github.com/opencv/opencv_zoo"
 
 SIDES = (640, 320)
-"""Pixels of the longer side at which to look: a face that fills a large picture is seen in a small one only."""
+"""Longer sides at which to search: YuNet only sees a face that fills a large picture after shrinking."""
 
 
 def detect(picture: NDArray[np.uint8], model: Path | str) -> Landmarks | None:
@@ -49,7 +49,7 @@ def _detect(cv2: Any, picture: NDArray[np.uint8], model: str, side: int) -> Land
 
 
 def landmarks_of(face: NDArray[np.float32], across: float = 1.0, down: float = 1.0) -> Landmarks:
-    """A row of YuNet's result (15,), stretched by two factors.
+    """The landmarks of a row of YuNet's result (15,), scaled by two factors.
 
     After the box (x, y, width, height) come the subject's right eye, left eye, nose tip, and the right and
     left corner of the mouth, each (x, y); then the score.

@@ -1,1 +1,1 @@
-"""What has nothing to do with faces: whole files, sheets, memory, versions, errors."""
+"""Helpers that do not depend on faces: whole files, sheets, memory, versions, errors."""

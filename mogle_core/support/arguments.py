@@ -18,11 +18,13 @@ MOST = 2**53
 
 
 class Parser(argparse.ArgumentParser):
-    """An unknown option is an error of the sub-command that it was given to, with that command's usage."""
+    """Reports an unknown option as an error of its sub-command, with that command's usage."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = sys.argv[1:] if args is None else list(args)
-        if unknown := self._unknown(words):  # first, for argparse asks for what is required before it looks at these
+        if unknown := self._unknown(
+            words
+        ):  # first, because argparse complains about missing arguments before it looks at these
             self.error(unknown)
         options, extras = super().parse_known_args(words, namespace)
         if extras:
@@ -30,13 +32,13 @@ class Parser(argparse.ArgumentParser):
         return options, extras
 
     def error(self, message: str) -> NoReturn:
-        """As argparse's, with the nearest of the choices."""
+        """Like argparse's, but names the nearest choice."""
         if choice := re.search(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message):
             message += did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
         super().error(message)
 
     def given(self, options: argparse.Namespace) -> dict[str, object]:
-        """The values of an already parsed command line by the names that a person typed, such as --out."""
+        """The values of a parsed command line by the names that a person typed, such as --out."""
         values: dict[str, object] = {}
         for action in self._actions:
             if isinstance(action, _SubParsers):
@@ -47,7 +49,7 @@ class Parser(argparse.ArgumentParser):
         return values
 
     def _unknown(self, words: Sequence[str]) -> str | None:
-        """A sentence about the first word that looks like an option of this parser and is none."""
+        """A sentence about the first word that looks like an option but is not one of this parser's."""
         ends = {"--", *(name for each in self._actions if isinstance(each, _SubParsers) for name in each.choices)}
         own = takewhile(lambda word: word not in ends, words)
         return next(filter(None, map(self._not_an_option, own)), None)

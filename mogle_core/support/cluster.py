@@ -1,7 +1,7 @@
-"""Work spread over the processes of a Ray cluster: each loads its models once and takes small lots of jobs.
+"""Spreads work over the processes of a Ray cluster: each loads its models once and takes small lots of jobs.
 
-Ray is imported when a cluster is started, never before. What a worker needs to be is a function that loads and
-returns a function; both are pickled, so they live at the top of a module or are partials of such.
+Ray is only imported when a cluster starts. A worker is a function that loads the models and returns a function. Both
+are pickled, so they must be functions at the top level of a module, or partials of such functions.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ logger = logging.getLogger(__name__)
 Lot = TypeVar("Lot")
 Result = TypeVar("Result")
 Load = Callable[[], Callable[[Lot], Result]]
-"""Loads models and returns the function that does a lot of work with them."""
+"""Loads models and returns the function that works on a lot with them."""
 
 HERE = "here"
-"""The address that stands for this machine alone."""
+"""The address that means this machine alone."""
 
 AHEAD = 2
-"""Lots that are under way for each worker: one is worked on, and one waits there."""
+"""Lots in flight for each worker: one is being worked on, and one waits there."""
 
 TRIES = 3
-"""Workers that may die over one lot before it is given up."""
+"""How many workers may die during a lot before it fails."""
 
 _STORE = 96 * 2**20
-"""Bytes of Ray's object store for each worker of a cluster on this machine; lots under way are a few megabytes."""
+"""Bytes of Ray's object store for each worker of a cluster on this machine; lots in flight take a few megabytes."""
 
 _PATIENCE = 300.0
 """Seconds to wait for the first worker."""
 
 
 class ClusterError(ValueError):
-    """A cluster that cannot be used; the message says what to do."""
+    """The cluster cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the work is done. address: HERE, `auto` (RAY_ADDRESS, or what runs on this machine), or HOST:PORT.
+    """The cluster to use. address: HERE, `auto` (RAY_ADDRESS, or a cluster on this machine), or HOST:PORT.
 
-    workers: 0 takes one for each GPU, or for each share of `threads` cores. threads: of torch in each worker; a
-    picture depends on it, so it is the caller's.
+    workers: 0 takes one for each GPU, or for each share of `threads` cores. threads: of torch in each worker; pictures
+    depend on them, so the caller sets them.
     """
 
     address: str = HERE
@@ -70,7 +70,7 @@ class _Task(Generic[Lot]):
 
 
 class Workers(Generic[Lot, Result]):
-    """Started by the first `run`, stopped by `close`. load: makes the function that does a lot, in each worker."""
+    """The first `run` starts the workers, `close` stops them. load: runs in each worker and returns its function."""
 
     def __init__(self, cluster: Cluster, load: Load[Lot, Result]) -> None:
         self.cluster, self._load = cluster, load
@@ -80,7 +80,7 @@ class Workers(Generic[Lot, Result]):
         self.size = cluster.workers
 
     def run(self, lots: Iterable[Lot]) -> Iterator[tuple[Lot, Result | Exception]]:
-        """Each lot with its result, or with what went wrong in it, as they come.
+        """Yield each lot with its result or its error, as they come.
 
         Lots are taken from the iterable as workers become free, so memory does not grow with their number. The
         lot of a worker that dies goes to another one.
@@ -104,7 +104,7 @@ class Workers(Generic[Lot, Result]):
                 following += 1
 
     def close(self) -> None:
-        """Stop the workers; a cluster that was started here ends with them."""
+        """Stop the workers, and the cluster if it was started here."""
         if self._started:
             import ray
 
@@ -114,7 +114,7 @@ class Workers(Generic[Lot, Result]):
 
     def _done(self, lots: Iterable[Lot]) -> Iterator[tuple[_Task[Lot], Result | Exception]]:
         fresh = map(_Task, count(), lots)
-        again = deque(islice(fresh, 1))  # nothing is started for no lot at all
+        again = deque(islice(fresh, 1))  # without lots, no worker is started
         exhausted = not again
         if again:
             self._start()
@@ -146,7 +146,7 @@ class Workers(Generic[Lot, Result]):
             self._add()
 
     def _add(self) -> None:
-        """One more worker; it counts as free once it has loaded."""
+        """Start one more worker; it counts as free after loading."""
         import ray
 
         actor = ray.remote(_Worker).options(**self._options).remote(self.cluster.threads, self._load)
@@ -212,7 +212,7 @@ class Workers(Generic[Lot, Result]):
 
 
 class _Worker:
-    """What runs in a process of the cluster."""
+    """The object that runs in a process of the cluster."""
 
     def __init__(self, threads: int, load: Load[Any, Any]) -> None:
         torch.set_num_threads(threads)

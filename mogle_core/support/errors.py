@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class WeightsError(ValueError):
-    """A file that cannot be used; the message names the file, says why, and what to use instead."""
+    """A file cannot be used; the message names the file, the reason, and what to use instead."""

@@ -1,4 +1,4 @@
-"""The Fréchet distance of two sets of features, each taken for a Gaussian (Heusel et al., 2017): FID."""
+"""The Fréchet distance of two sets of features, each modelled as a Gaussian (Heusel et al., 2017): FID."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def frechet_distance(first: Gaussian, second: Gaussian) -> float:
 def _shared(one: Tensor, two: Tensor) -> Tensor:
     """tr (S1 S2)^1/2 as the sum of the singular values of R1' R2, where S = R R'.
 
-    Roots of eigenvalues of S1 S2 would turn the zeros of a set that is smaller than its features, known to
-    1e-16, into 1e-8 each.
+    With roots of eigenvalues of S1 S2, the zeros of a set smaller than its feature width, which are exact to 1e-16,
+    would contribute 1e-8 each.
     """
     shared: Tensor = torch.linalg.svdvals(_root(one).T @ _root(two)).sum()
     return shared

@@ -1,4 +1,4 @@
-"""What only the extra `headless` installs."""
+"""The message for packages that only the extra `headless` installs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a picture of unknown origin: few formats, a limit of pixels, and one exception for all that can be wrong."""
+"""Opens pictures of unknown origin: few formats, a limit on pixels, and one exception for every problem."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import warnings
 from PIL import Image
 
 SAFE_FORMATS = ("PNG", "JPEG", "WEBP")
-"""What is opened of a stranger's pictures. Pillow also knows EPS, which it gives to Ghostscript, and forty others."""
+"""The formats that are opened. Pillow also knows EPS, which it passes to Ghostscript, and forty others."""
 
 
 class PictureError(ValueError):
-    """Bytes that are not a picture of the expected kind; the message says why."""
+    """The bytes are not a picture of the expected kind; the message says why."""
 
 
 def open_picture(
     content: bytes, most_pixels: int, formats: tuple[str, ...] = SAFE_FORMATS, most_side: int | None = None
 ) -> Image.Image:
-    """The first frame, wholly decoded; nothing larger than `most_pixels` is ever unpacked.
+    """The first frame, completely decoded. Pictures larger than `most_pixels` are never unpacked.
 
     Raises:
-        PictureError: for anything that is wrong with it.
+        PictureError: the picture cannot be used; the message says why.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's about large pictures and odd metadata
+            warnings.simplefilter("ignore")  # Pillow's warnings about large pictures and odd metadata
             picture = Image.open(io.BytesIO(content), formats=formats)
             width, height = picture.size
             if width * height > most_pixels or (most_side is not None and max(width, height) > most_side):

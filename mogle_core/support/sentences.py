@@ -37,7 +37,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def sentence_of(error: BaseException, given: Mapping[str, object]) -> str:
-    """What went wrong, for the person who called the command. given: the values of its options by their names."""
+    """An error as a sentence for the person who called the command. given: the values of its options by name."""
     if isinstance(error, OSError) and error.errno is not None:
         return _of_the_system(error, given)
     if isinstance(error, UnicodeDecodeError):
@@ -59,7 +59,7 @@ def sentence_of(error: BaseException, given: Mapping[str, object]) -> str:
 
 
 def printable(text: str) -> str:
-    """Without the characters that steer a terminal: what a server or a file says is shown, never obeyed."""
+    """The text without control characters, so that text from a server or a file cannot control the terminal."""
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -75,7 +75,7 @@ def _of_the_system(error: OSError, given: Mapping[str, object]) -> str:
 def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
-    if "torch" not in sys.modules:  # nothing is imported to explain an error
+    if "torch" not in sys.modules:  # explaining an error must not import anything
         return False
     from .memory import is_out_of_memory
 

@@ -14,7 +14,7 @@ GAP = 8
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
 
 _LINE = 20
-# Even steps of lightness, so that a map reads the same in grey: dark violet, blue, teal, green, yellow, white.
+# Even steps of lightness, so that a map is also readable in grey: dark violet, blue, teal, green, yellow, white.
 _HEAT = ((28, 8, 54), (58, 52, 122), (38, 112, 142), (52, 166, 118), (178, 208, 60), (255, 250, 214))
 
 
@@ -42,7 +42,7 @@ def picture_of(levels: Tensor) -> Image.Image:
 
 
 def framed(image: Image.Image) -> Image.Image:
-    """The picture with a gap at its right and below it."""
+    """The picture with a gap on the right and below."""
     paper = Image.new("RGB", (image.width + GAP, image.height + GAP), PAPER)
     paper.paste(image, (0, 0))
     return paper

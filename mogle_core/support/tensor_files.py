@@ -1,4 +1,4 @@
-"""Writing files of tensors that are whole or absent."""
+"""Writes files of tensors atomically: a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .whole_files import written_aside
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Tensors by name, of any device and layout, and metadata. No two of them may share memory."""
+    """Write tensors by name, of any device and layout, and metadata. No two tensors may share memory."""
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with written_aside(path) as partial:
         save_file(flat, partial, dict(metadata) if metadata is not None else None)
 
 
 def write_torch(path: Path, content: Any) -> None:
-    """What `torch.load(…, weights_only=True)` reads: tensors, plain values, and containers of them."""
-    # Through a file of Python's: given a path, torch does not say why a writing failed.
+    """Write a file for `torch.load(…, weights_only=True)`: tensors, plain values, and containers of them."""
+    # Through a Python file, because with a path torch does not say why writing failed.
     with written_aside(path) as partial, partial.open("wb") as file:
         torch.save(content, file)

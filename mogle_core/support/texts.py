@@ -61,7 +61,7 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise TextError(f"{path}: this is no {encoding} text ({error.reason}); save it as UTF-8.") from error
+        raise TextError(f"{path}: this is not {encoding} text ({error.reason}); save it as UTF-8.") from error
 
 
 def split_lines(text: str) -> list[str]:

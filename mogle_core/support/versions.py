@@ -1,4 +1,4 @@
-"""What computed a result: the versions of this package, and of all packages that can move a number."""
+"""The versions of this package, and of all packages that can affect a result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = (
 
 
 def version_of(package: str) -> str | None:
-    """None if the package is not installed."""
+    """The version of a package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -21,6 +21,6 @@ def version_of(package: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Version by package, this one first; those that are not installed are left out."""
+    """Versions by package, this one first, without packages that are not installed."""
     found = {package: version_of(package) for package in PACKAGES}
     return {"face-mogle": __version__, **{package: version for package, version in found.items() if version}}

@@ -1,8 +1,8 @@
-"""Files that are whole or absent: written aside, synced, and renamed. Every writer of a whole file in mogle_core
+"""Writes files atomically: to a temporary file that is synced and renamed. Every writer of a whole file in mogle_core
 uses this module.
 
-Each writing has a partial file of its own, hidden beside the target, so two processes that write one file never
-mix their bytes. What a killed process left is removed by the next process that writes into the folder.
+Each write has a separate partial file, hidden beside the target, so two processes that write the same file never mix
+their bytes. The next process that writes into the folder removes the leftovers of killed processes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PARTIAL = ".partial"
 
 _NAME = re.compile(rf"\..*\.(?P<machine>[0-9a-f]{{8}})-(?P<process>\d+)-[0-9a-f]{{8}}{re.escape(PARTIAL)}", re.DOTALL)
-_LONGEST_NAME = 120  # bytes of the target's name in its partial file's; a file system takes 255 in all
+_LONGEST_NAME = 120  # bytes of the target's name in the partial file's name; file systems allow 255 in total
 _DAY = 24 * 3600.0
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _FULL_IN_WORDS = re.compile(
@@ -37,7 +37,7 @@ _FULL_IN_WORDS = re.compile(
 
 
 class DiskFullError(OSError):
-    """A file that was not written because its disk is full; the message names both and says what to do."""
+    """A file was not written because its disk is full; the message names both and says what to do."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -52,10 +52,10 @@ class DiskFullError(OSError):
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path to write to. After the block the file is on the disk, under the name `path`.
+    """Yield a path to write to. After the block the file is on the disk under the name `path`.
 
-    After an error or an interruption `path` is as it was before. Missing parent folders are made. A link at
-    `path` is replaced, never followed. The file's permissions are those of any new file (the umask).
+    After an error or an interruption, `path` is unchanged. Missing parent folders are created. A link at `path` is
+    replaced, never followed. The file's permissions are those of any new file (the umask).
 
     Raises:
         DiskFullError: the disk has no room, whatever exception the writer in the block raised for it.
@@ -69,7 +69,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.chmod(mode)  # safetensors puts a file of mode 0600 in place of the one it is given
+        partial.chmod(mode)  # safetensors replaces the file by one of mode 0600
         partial.replace(path)
     except BaseException as error:
         with suppress(OSError):
@@ -81,25 +81,25 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """A file with this content; text is written as UTF-8, with its line ends as they are."""
+    """Write a file with this content. Text is written as UTF-8, with unchanged line ends."""
     with written_aside(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_png(image: Image.Image, path: Path, **options: Any) -> None:
-    """A PNG. options: as Pillow's writer of PNG takes them."""
+    """Write a PNG. options: those of Pillow's PNG writer."""
     with written_aside(path) as partial:
         image.save(partial, "PNG", **options)
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """A copy of a file's content."""
+    """Copy a file's content."""
     with written_aside(target) as partial:
         shutil.copyfile(source, partial)
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether a writing failed for lack of space.
+    """Whether a write failed for lack of space.
 
     safetensors says so only in its message. torch raises another error over that of the file it writes to.
     """
@@ -112,14 +112,14 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove all partial files in a folder. Only for the holder of the folder's lock: nobody else is writing."""
+    """Remove all partial files in a folder. Only the holder of the folder's lock may call it."""
     for partial in folder.glob(f"*{PARTIAL}"):
         partial.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1024)
 def remove_abandoned(folder: Path) -> None:
-    """Remove the partial files of processes that have ended; looks into each folder once in a process's life."""
+    """Remove the partial files of processes that have ended. Each process checks a folder only once."""
     for partial in folder.glob(f".*{PARTIAL}"):
         with suppress(OSError):
             if _is_abandoned(partial):
@@ -127,10 +127,10 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def _is_abandoned(partial: Path) -> bool:
-    """Its process has ended, or, on another machine, it was not written to for a day."""
+    """Whether the file's process has ended, or, on another machine, the file was not written to for a day."""
     if (name := _NAME.fullmatch(partial.name)) is None:
         return False
-    if name["machine"] == _machine() and os.name != "nt":  # on Windows, os.kill ends the process it asks for
+    if name["machine"] == _machine() and os.name != "nt":  # on Windows, os.kill(pid, 0) would end the process
         return not _is_running(int(name["process"]))
     return time.time() - partial.stat().st_mtime > _DAY
 
@@ -152,8 +152,8 @@ def _partial_name(name: str) -> str:
 
 @lru_cache
 def _machine() -> str:
-    """Eight hex digits, the same wherever a process's number means the same process: containers count alone."""
-    import platform  # here, so that every command starts without it
+    """Eight hex digits for the machine or container, within which a process id is unique."""
+    import platform  # imported here, so that commands start without it
 
     space = ""
     with suppress(OSError):
@@ -162,7 +162,7 @@ def _machine() -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk once its folder is; Windows has no such call and needs none."""
+    """Sync a folder, which puts a rename on the disk. Windows has no such call and does not need it."""
     if os.name == "nt":
         return
     # Some network file systems refuse to sync a folder; the file itself is synced.

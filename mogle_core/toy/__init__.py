@@ -1,1 +1,1 @@
-"""A small world of drawn faces in which the whole method can be trained and shown on a laptop."""
+"""A small world of drawn faces, in which a laptop can train and demonstrate the whole method."""

@@ -1,4 +1,4 @@
-"""The toy world's benchmark: held-out faces made again from mask and words, and scored."""
+"""The toy world's benchmark: generates held-out faces from their masks and captions, and scores them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def remake(
 ) -> Tensor:
     """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
 
-    hair_prompts: one for each face's hair, or none; prompt_strength: how much of the caption that hair still sees.
+    hair_prompts: the prompt of each face's hair, or None. prompt_strength: how much of the caption the hair still sees.
     """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False, disable=None):
@@ -62,40 +62,40 @@ def measure(world: World, faces: FaceSet, masked: bool = True, options: Sampling
 
 
 def score_pictures(world: World, pictures: Tensor, faces: FaceSet) -> dict[str, float]:
-    """Of pictures (N, H, W, 3) uint8 that were to show these faces.
+    """The scores of pictures (N, H, W, 3) uint8 that were generated from these faces.
 
-    The hair is looked for where the picture has it: a face without a mask has it elsewhere.
+    The hair colour is read where the judge sees hair in the picture: without a mask, hair may be anywhere.
     """
-    wanted, drawn = torch.from_numpy(faces.ids), torch.from_numpy(faces.pictures)
-    found = parse(world.judge, pictures.to(world.device)).cpu()
+    masks, drawn = torch.from_numpy(faces.ids), torch.from_numpy(faces.pictures)
+    parsed = parse(world.judge, pictures.to(world.device)).cpu()
     features = (describe(world.judge, part.to(world.device)).cpu() for part in (pictures, drawn))
     return {
-        "mask": float(mask_score(found, wanted).mean()),
-        "hair": hair_right(pictures, found, [face.hair_colour for face in faces.attributes]),
+        "mask": float(mask_score(parsed, masks).mean()),
+        "hair": hair_right(pictures, parsed, [face.hair_colour for face in faces.attributes]),
         "frechet": frechet(*features),
     }
 
 
 def score_classes(world: World, pictures: Tensor, faces: FaceSet) -> Mapping[str, float]:
     """Mean IoU of each class over the faces that have it."""
-    found = parse(world.judge, pictures.to(world.device)).cpu()
-    scores = class_scores(found, torch.from_numpy(faces.ids)).nanmean(dim=0)
+    parsed = parse(world.judge, pictures.to(world.device)).cpu()
+    scores = class_scores(parsed, torch.from_numpy(faces.ids)).nanmean(dim=0)
     return {name: float(score) for name, score in zip(CLASS_NAMES, scores, strict=True)}
 
 
 def repainted(faces: FaceSet) -> FaceSet:
-    """The same faces with the hair's upper edge lowered: its topmost fifth becomes background."""
+    """The same faces with lower hair: the topmost fifth of the hair becomes background."""
     ids = faces.ids.copy()
-    for own in ids:
-        rows = np.flatnonzero((own == IDS["hair"]).any(axis=1))
+    for label_map in ids:
+        rows = np.flatnonzero((label_map == IDS["hair"]).any(axis=1))
         if len(rows):
-            top = own[rows[0] : rows[0] + max(3, len(rows) // 5)]
+            top = label_map[rows[0] : rows[0] + max(3, len(rows) // 5)]
             top[top == IDS["hair"]] = IDS["background"]
     return replace(faces, ids=ids)
 
 
 def local_change(world: World, faces: FaceSet, options: SamplingOptions = DEFAULTS) -> float:
-    """How much more a picture changes inside a repainted region than outside it: the median of the faces."""
+    """How much more a picture changes inside a repainted region than outside it: the median over the faces."""
     changed = repainted(faces)
     before = remake(world, faces, options=options)
     after = remake(world, changed, options=options)
@@ -105,58 +105,58 @@ def local_change(world: World, faces: FaceSet, options: SamplingOptions = DEFAUL
 
 
 def hairless(faces: FaceSet) -> FaceSet:
-    """The same faces, with nothing said of their hair."""
+    """The same faces; their captions do not mention hair."""
     pairs = zip(faces.captions, faces.attributes, strict=True)
     return replace(faces, captions=tuple(without_hair(*pair) for pair in pairs))
 
 
 def recoloured(faces: FaceSet, colours: Sequence[str]) -> list[str]:
-    """The faces' captions with hair of other colours."""
-    told = zip(faces.captions, faces.attributes, colours, strict=True)
-    return [caption.replace(f"{face.hair_colour} hair", f"{colour} hair") for caption, face, colour in told]
+    """The faces' captions with these hair colours instead."""
+    rows = zip(faces.captions, faces.attributes, colours, strict=True)
+    return [caption.replace(f"{face.hair_colour} hair", f"{colour} hair") for caption, face, colour in rows]
 
 
 def region_colour(
     world: World,
-    held: FaceSet,
+    faces: FaceSet,
     prompt: str | None = "{} hair",
     options: SamplingOptions = DEFAULTS,
     prompt_strength: float = PROMPT_STRENGTH,
 ) -> dict[str, float]:
-    """How often the hair has the colour that its region prompt asks for; the caption is silent on hair.
+    """How often the hair has the colour that its region prompt asks for. The caption does not mention hair.
 
-    The eight colours are asked for in turn, whatever the drawn face had, by `prompt`; None asks by the face's
-    own caption, told of that colour: whole sentences are what the toy's text encoder has learnt. "asked" is the
-    share with the prompt, "unasked" with none: what chance gives. "elsewhere" is the mean change of the other
-    pixels between the two, "there" that of the hair's, in grey levels.
+    The faces take the eight colours in turn, whatever colour was drawn. `prompt` names the colour; with None the
+    prompt is the face's own caption with that colour, since the toy's text encoder has learnt whole sentences.
+    "asked" is the share of right colours with the prompt, "unasked" the share without it, which is chance. "there"
+    is the mean change of the hair's pixels between the two, "elsewhere" that of all other pixels, in grey levels.
     """
-    colours = [list(HAIR_COLOURS)[number % len(HAIR_COLOURS)] for number in range(len(held))]
-    silent, ids = hairless(held), torch.from_numpy(held.ids)
-    prompts = recoloured(held, colours) if prompt is None else [prompt.format(each) for each in colours]
-    asked = remake(world, silent, options=options, hair_prompts=prompts, prompt_strength=prompt_strength)
-    unasked = remake(world, silent, options=options)
-    change, hair = (asked.float() - unasked.float()).abs().mean(dim=-1), ids == IDS["hair"]
+    colours = [list(HAIR_COLOURS)[number % len(HAIR_COLOURS)] for number in range(len(faces))]
+    silent, ids = hairless(faces), torch.from_numpy(faces.ids)
+    prompts = recoloured(faces, colours) if prompt is None else [prompt.format(each) for each in colours]
+    prompted = remake(world, silent, options=options, hair_prompts=prompts, prompt_strength=prompt_strength)
+    plain = remake(world, silent, options=options)
+    change, hair = (prompted.float() - plain.float()).abs().mean(dim=-1), ids == IDS["hair"]
     return {
-        "asked": hair_right(asked, ids, colours),
-        "unasked": hair_right(unasked, ids, colours),
+        "asked": hair_right(prompted, ids, colours),
+        "unasked": hair_right(plain, ids, colours),
         "there": float(change[hair].mean()),
         "elsewhere": float(change[~hair].mean()),
     }
 
 
 def region_control(
-    world: World, held: FaceSet, controls: Sequence[Region], options: SamplingOptions = DEFAULTS
+    world: World, faces: FaceSet, controls: Sequence[Region], options: SamplingOptions = DEFAULTS
 ) -> list[dict[str, float]]:
-    """What Region Control moves: the region's mean IoU, and the others' change, at each of these settings.
+    """What Region Control changes at each of these settings: the region's mean IoU, and that of the others.
 
-    For each control, beside its "strength", "start" and "end": "region" is the mean IoU of its class over the
-    faces that have it, "others" the mean over the other classes, "change" the largest change of one of them
-    from no control at all.
+    Each control yields its "strength", "start" and "end", and three figures. "region" is the mean IoU of its class
+    over the faces that have it. "others" is the mean over the other classes. "change" is the largest change that
+    one of them shows against a run without any control.
     """
-    plain = score_classes(world, remake(world, held, options=options), held)
+    plain = score_classes(world, remake(world, faces, options=options), faces)
     rows = []
     for control in controls:
-        found = score_classes(world, remake(world, held, options=replace(options, regions=(control,))), held)
+        scores = score_classes(world, remake(world, faces, options=replace(options, regions=(control,))), faces)
         # A class that no face has is NaN.
         others = [name for name in CLASS_NAMES if name != control.name and plain[name] == plain[name]]
         rows.append(
@@ -164,9 +164,9 @@ def region_control(
                 "strength": control.strength,
                 "start": control.start_percent,
                 "end": control.end_percent,
-                "region": found[control.name],
-                "others": sum(found[name] for name in others) / len(others),
-                "change": max(abs(found[name] - plain[name]) for name in others),
+                "region": scores[control.name],
+                "others": sum(scores[name] for name in others) / len(others),
+                "change": max(abs(scores[name] - plain[name]) for name in others),
             }
         )
     return rows
@@ -187,18 +187,18 @@ SPEED_OPTIONS: Mapping[str, SamplingOptions] = {
 
 def speed_prices(
     world: World,
-    held: FaceSet,
+    faces: FaceSet,
     options: Mapping[str, SamplingOptions] = SPEED_OPTIONS,
     exact: SamplingOptions = DEFAULTS,
 ) -> dict[str, dict[str, float]]:
-    """What each speed option costs: the exact pictures' scores, then its own, and how far it moves their colours.
+    """What each speed option costs: the scores of the exact pictures, then the option's, and the shift in colour.
 
-    "colour" is the mean over pictures and channels of a picture's change in mean colour, of 255.
+    "colour" is a picture's change in mean colour, averaged over pictures and channels, on a scale of 255.
     """
-    reference = remake(world, held, options=exact)
-    rows = {"exact": score_pictures(world, reference, held) | {"colour": 0.0}}
+    reference = remake(world, faces, options=exact)
+    rows = {"exact": score_pictures(world, reference, faces) | {"colour": 0.0}}
     for name, chosen in options.items():
-        made = remake(world, held, options=chosen)
-        moved = (made.float() - reference.float()).mean(dim=(1, 2)).abs().mean()
-        rows[name] = score_pictures(world, made, held) | {"colour": float(moved)}
+        pictures = remake(world, faces, options=chosen)
+        moved = (pictures.float() - reference.float()).mean(dim=(1, 2)).abs().mean()
+        rows[name] = score_pictures(world, pictures, faces) | {"colour": float(moved)}
     return rows

@@ -35,7 +35,7 @@ _COLUMNS = 5
 
 @dataclass(frozen=True)
 class Run:
-    """What one picture is made from. name: of its files. ids: (H, W) uint8, None for no mask."""
+    """The inputs of one picture. name: the name of its files. ids: (H, W) uint8, None for no mask."""
 
     name: str
     title: str
@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """A picture (H, W, 3) uint8, and how well it keeps `measured`: its own mask, or without one the first's."""
+    """A picture (H, W, 3) uint8, and how well it follows `measured`: its own mask, or without one the first run's."""
 
     run: Run
     picture: Tensor
@@ -55,7 +55,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Settings:
-    """The demo's options. mask, prompt: None draws the mask, and takes the drawn face's caption."""
+    """The demo's options. mask, prompt: with None, the mask is drawn and the prompt is the drawn face's caption."""
 
     out: Path
     size: int = 128
@@ -66,10 +66,10 @@ class Settings:
 
 
 def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
-    """Make the pictures and write them; yields what to say on the way, line by line.
+    """Generate and write the pictures; yield the progress messages, line by line.
 
     Raises:
-        ValueError: a size that is no multiple of 16, no steps, or a mask that is none.
+        ValueError: a size that is not a multiple of 16, no steps, or a mask that is none.
         WeightsError: the weights in `folder` are missing or damaged.
     """
     _check(settings)
@@ -96,7 +96,7 @@ def _check(settings: Settings) -> None:
 
 
 def plan(settings: Settings) -> list[Run]:
-    """Mask and prompt; the hair repainted; the mask with another prompt; the prompt without a mask."""
+    """The runs: mask and prompt, repainted hair, the mask with another prompt, the prompt without a mask."""
     portrait, caption = draw_portrait(HELD_OUT + settings.seed)
     attributes = portrait.face
     if settings.mask is None:
@@ -115,7 +115,7 @@ def plan(settings: Settings) -> list[Run]:
 
 
 def read_mask(path: Path, size: int) -> Tensor:
-    """A stored mask as ids (H, W): its longer side becomes `size`, the other the nearest multiple of 16."""
+    """Read a mask as ids (H, W). Its longer side becomes `size`, the other the nearest multiple of 16."""
     ids = decode_image(Image.open(path)).ids
     longer = max(ids.shape[1:])
     height, width = (
@@ -143,7 +143,7 @@ def as_in_mask(attributes: Attributes, ids: Tensor) -> Attributes:
 
 
 def _hair_length(ids: Tensor) -> str:
-    """By the lowest hair: above the lips it is short, above the chin's level and a bit medium."""
+    """Read from the lowest hair pixel: short above the lips, medium down to a little below the chin."""
     hair, skin = ((ids == IDS[name]).any(dim=1).nonzero().flatten() for name in ("hair", "skin"))
     if len(hair) == 0 or len(skin) == 0:
         return "short"
@@ -167,7 +167,7 @@ def _after(colours: Mapping[str, object], colour: str, steps: int) -> str:
 
 
 def make(world: World, runs: Sequence[Run], seed: int, steps: int) -> tuple[list[Result], list[Moment]]:
-    """Every run's picture from the same noise, and the moments of the first at an early, middle and late step."""
+    """Generate every run from the same noise; record the first run's gate at an early, a middle and a late step."""
     wanted = sorted({0, steps // 2, steps - 1})
     moments: list[Moment] = []
 
@@ -228,7 +228,7 @@ def gate_maps(ids: Tensor, moments: Sequence[Moment]) -> list[GateMap]:
     for name in present[:_COLUMNS]:
         expert = 0 if name == "full mask" else IDS[name] + 1
         title = name if expert == 0 else CLASSES[expert - 1].title
-        # A gate without tokens of its own, one weight for all, is the same everywhere.
+        # A gate that has one weight for all tokens is the same everywhere.
         weights = gates[..., expert].expand(-1, grid[0] * grid[1])
         maps.append(GateMap(title, weights.reshape(-1, *grid).float().cpu()))
     return maps

@@ -19,7 +19,7 @@ from .vae import ToyVAE
 
 
 class ToyVAEEncoder:
-    """TAESD's layers (`taesd_encoder.…`), which know no variance."""
+    """TAESD's layers (`taesd_encoder.…`), which predict latents without a variance."""
 
     has_variance = False
 

@@ -1,4 +1,4 @@
-"""Writing the toy world's files: 16-bit tensors in ComfyUI's conventions, with metadata on their making."""
+"""Writes the toy world's files: 16-bit tensors in ComfyUI's conventions; the metadata says how they were made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECIPE = Recipe(gate_timestep="training", resolution=128)
 
 
 def write_world(world: World, folder: Path, notes: Mapping[str, str]) -> None:
-    """All five files of a world into a folder.
+    """Write all five files of a world into a folder.
 
     notes: how the weights were made, for every file's metadata.
     """
@@ -39,10 +39,10 @@ def write_model(model: nn.Module, path: Path, dtype: torch.dtype, notes: Mapping
 
 
 def write_text(text: ToyText, path: Path, notes: Mapping[str, str]) -> None:
-    """The text encoder and, in the metadata, its vocabulary."""
+    """Write the text encoder; its vocabulary goes into the metadata."""
     write_model(text, path, torch.float16, {**notes, "toy.vocabulary": json.dumps(text.vocabulary)})
 
 
 def write_mogle(network: MoGLE, lora: MaskLoRA, path: Path, notes: Mapping[str, str]) -> None:
-    """Network and LoRA as one combined file; both are left in float16."""
+    """Write network and LoRA into one file. Both modules are in float16 afterwards."""
     save(path, network.half(), lora.half(), RECIPE, notes)

@@ -1,4 +1,4 @@
-"""`mogle toy install`: the toy's files where ComfyUI's stock loaders look. Copies only; needs no model."""
+"""`mogle toy install`: copies the toy's files to where ComfyUI's stock loaders look. It loads no model."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
 
     Args:
         folder: where the toy's weights are.
-        link: make symbolic links instead of copies, where a link is safe: see `_may_be_linked`.
+        link: make symbolic links instead of copies where a link is safe (see `_may_be_linked`).
         force: replace other files of these names. Without it, nothing is written if there are any.
 
     Returns:
-        The installed files, those that were there already included.
+        The installed files, including those that were already there.
 
     Raises:
         InstallError: no ComfyUI, no weights, or another file is in the way.
     """
     if not (comfyui / "models").is_dir():
         raise InstallError(
-            f"{comfyui} is no ComfyUI: it has no folder models. Give the folder that holds models and input, "
+            f"{comfyui} is not a ComfyUI: it has no folder models. Give the folder that holds models and input, "
             "or ComfyUI's --base-directory."
         )
     pairs = files(comfyui, folder)
@@ -62,10 +62,10 @@ def files(comfyui: Path, folder: Path = WEIGHTS) -> list[tuple[Path, Path]]:
 
 
 def _may_be_linked(source: Path) -> bool:
-    """Not a picture: from 0.28 on ComfyUI reads none whose real place is outside of its input folder.
+    """Pictures must be copies: from 0.28 on, ComfyUI refuses links that lead out of its input folder.
 
-    Nor the network: the trainer writes a file of the same name, and who copies it over a link writes through the
-    link, over the embedded weights.
+    So must the network: the trainer writes a file of the same name, and copying that over a link would overwrite the
+    embedded weights.
     """
     return source.suffix != ".png" and source.name != FILES["mogle"]
 
@@ -79,7 +79,9 @@ def _check(pairs: list[tuple[Path, Path]], force: bool) -> None:
         )
     others = [str(target) for source, target in pairs if os.path.lexists(target) and not _same(source, target)]
     if others and not force:
-        raise InstallError(f"Other files are in the way, and stay: {', '.join(others)}. --force replaces them.")
+        raise InstallError(
+            f"Other files are in the way and were not changed: {', '.join(others)}. --force replaces them."
+        )
 
 
 def _same(source: Path, target: Path) -> bool:

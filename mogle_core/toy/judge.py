@@ -28,7 +28,7 @@ class Step(nn.Module):
 class Judge(nn.Module):
     """Pictures (N, 3, H, W) in 0..1, H and W multiples of 8 -> logits (N, 19, H, W).
 
-    Left and right are told by position, so two channels say where in the picture each pixel is.
+    Left and right depend on position, so two input channels hold each pixel's coordinates.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Judge(nn.Module):
 @torch.no_grad()
 def parse(judge: Judge, pictures: Tensor, batch: int = 16) -> Tensor:
     """Pictures (N, H, W, 3) uint8 -> ids (N, H, W) uint8."""
-    found = [judge(_as_input(judge, part)).argmax(dim=1).to(torch.uint8) for part in torch.split(pictures, batch)]
-    return torch.cat(found)
+    ids = [judge(_as_input(judge, part)).argmax(dim=1).to(torch.uint8) for part in torch.split(pictures, batch)]
+    return torch.cat(ids)
 
 
 @torch.no_grad()

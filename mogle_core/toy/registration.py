@@ -16,7 +16,7 @@ TOY_FLUX = FluxParams(
     depth=1,
     depth_single_blocks=2,
 )
-"""Heads of 128, which is what the stock loader supposes."""
+"""Heads of 128 channels, which is what the stock loader assumes."""
 
 
 def register_toy() -> None:

@@ -1,4 +1,4 @@
-"""Repainting one region of a label map by hand, as the demo does it: hair is cut, or let grow."""
+"""Repaints one region of a label map, as a person would by hand: the demo's hair is cut, or grows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LONG = 0.15
 
 
 def repaint_hair(ids: Tensor) -> tuple[Tensor, str] | None:
-    """Another haircut for the label map (H, W) uint8, and what was done; None where there is no hair, or no
-    room for more.
+    """Another haircut for the label map (H, W) uint8, and what was done. None if there is no hair, or no room for
+    more.
 
-    Hair of which 15 % and more hang below the chin is cut there; any other grows over the background. All
-    pixels but those stay as they are.
+    If 15 % or more of the hair hangs below the chin, it is cut there; otherwise it grows over the background. All
+    other pixels stay as they are.
     """
     label_map = ids.numpy()
     hair = label_map == IDS["hair"]
@@ -32,7 +32,7 @@ def repaint_hair(ids: Tensor) -> tuple[Tensor, str] | None:
 
 
 def cut(label_map: NDArray[np.uint8], hanging: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Where hair hangs, whatever is nearest of background, neck and clothing."""
+    """The hanging hair becomes the nearest of background, neck and clothing."""
     behind = np.isin(label_map, [IDS[name] for name in _BEHIND_HAIR])
     _, nearest = cv2.distanceTransformWithLabels(
         (~behind).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
@@ -43,7 +43,7 @@ def cut(label_map: NDArray[np.uint8], hanging: NDArray[np.bool_]) -> NDArray[np.
 
 
 def grown(label_map: NDArray[np.uint8], hair: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Hair wider by a sixteenth of the picture, over background only."""
+    """The hair grows by a sixteenth of the picture, over background only."""
     width = 2 * (label_map.shape[1] // 16) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     near = cv2.dilate(hair.astype(np.uint8), disc) > 0
@@ -51,6 +51,6 @@ def grown(label_map: NDArray[np.uint8], hair: NDArray[np.bool_]) -> NDArray[np.u
 
 
 def _chin(label_map: NDArray[np.uint8]) -> int:
-    """The lowest row of the face; of a mask without one, the middle."""
+    """The lowest row of the face, or the middle row if the mask has no face."""
     rows = np.flatnonzero((label_map == IDS["skin"]).any(axis=1))
     return int(rows[-1]) if len(rows) else len(label_map) // 2

@@ -1,4 +1,4 @@
-"""What the toy world is measured by: does a face keep its mask, its words, and what was not repainted?"""
+"""The toy world's scores: does a face follow its mask and its caption, and stay as it was outside a repaint?"""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..support.frechet import Gaussian, frechet_distance
 from .drawer.attributes import HAIR_COLOURS
 
 
-def class_scores(found: Tensor, wanted: Tensor) -> Tensor:
-    """IoU of every class, (N, 19), of label maps (N, H, W); NaN for classes that `wanted` lacks."""
-    asked = torch.stack([(wanted == number).any(2).any(1) for number in range(NUM_CLASSES)], dim=1)
-    return torch.where(asked, class_ious(found, wanted), torch.nan)
+def class_scores(parsed: Tensor, target: Tensor) -> Tensor:
+    """IoU of every class, (N, 19), of label maps (N, H, W); NaN for classes that `target` lacks."""
+    present = torch.stack([(target == number).any(2).any(1) for number in range(NUM_CLASSES)], dim=1)
+    return torch.where(present, class_ious(parsed, target), torch.nan)
 
 
-def mask_score(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean IoU over the classes that are present in `wanted`: (N, H, W) twice -> (N,)."""
-    return class_scores(found, wanted).nanmean(dim=1)
+def mask_score(parsed: Tensor, target: Tensor) -> Tensor:
+    """Mean IoU over the classes that are present in `target`: (N, H, W) twice -> (N,)."""
+    return class_scores(parsed, target).nanmean(dim=1)
 
 
 def hair_colour(picture: Tensor, ids: Tensor) -> str | None:
-    """The named colour nearest to the mean of the hair region; None where there is no hair.
+    """The named colour nearest to the mean of the hair region; None if there is no hair.
 
     picture: (H, W, 3) uint8. ids: (H, W).
     """
@@ -38,7 +38,7 @@ def hair_colour(picture: Tensor, ids: Tensor) -> str | None:
 
 
 def hair_right(pictures: Tensor, ids: Tensor, stated: Sequence[str]) -> float:
-    """The share of pictures whose hair has the stated colour; those with hardly any hair are left out."""
+    """The share of pictures whose hair has the stated colour; pictures with hardly any hair are left out."""
     enough = (ids == IDS["hair"]).sum((1, 2)) >= 0.01 * ids[0].numel()
     judged = [
         hair_colour(picture, own) == colour

@@ -1,4 +1,4 @@
-"""The demo's contact sheet: runs with mask, result and overlay; below them what the gate did. Only drawing."""
+"""Draws the demo's contact sheet: each run with mask, result and overlay, and the gate's weights below."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABELS = 300
 
 @dataclass(frozen=True)
 class Row:
-    """One run. mask: (H, W) ids, or None where none was given. outline: the ids (H, W) laid over the result."""
+    """One run. mask: (H, W) ids, or None without a mask. outline: the ids (H, W) that are drawn over the result."""
 
     title: str
     text: str
@@ -38,7 +38,7 @@ class GateMap:
 
 
 def contact_sheet(rows: Sequence[Row], moments: Sequence[str], maps: Sequence[GateMap]) -> Image.Image:
-    """All runs, one a row, and the gate maps, one moment a row; pictures (H, W, 3) uint8 are of one size."""
+    """One run in each row, then one moment of the gate maps in each. All pictures (H, W, 3) uint8 have one size."""
     top = [_run(row) for row in rows]
     titles = heads(("mask", "result", "result under the mask"), _LABELS, (top[0].width - _LABELS) // 3)
     bottom = _gates(moments, maps, top[0].width - _LABELS) if maps else []
@@ -46,7 +46,7 @@ def contact_sheet(rows: Sequence[Row], moments: Sequence[str], maps: Sequence[Ga
 
 
 def overlay(picture: Tensor, ids: Tensor) -> Tensor:
-    """The picture (H, W, 3) uint8 under the mask's colours: between two classes a line, inside a tint."""
+    """The picture (H, W, 3) uint8 under the mask's colours: a line between two classes, a tint inside each."""
     tint = colours(ids[None])[0] * 255
     border = torch.zeros_like(ids, dtype=torch.bool)
     border[:, 1:] |= ids[:, 1:] != ids[:, :-1]
@@ -65,7 +65,7 @@ def _run(row: Row) -> Image.Image:
 
 
 def _gates(moments: Sequence[str], maps: Sequence[GateMap], width: int) -> list[Image.Image]:
-    """Each expert on a scale of its own, from 0 to its largest weight, which its head gives."""
+    """Draw each expert from 0 to its largest weight, which is printed above its column."""
     cell = width // len(maps)
     highest = [float(each.weights.max()) for each in maps]
     titles = [f"{each.title}: 0 to {high:.2f}" for each, high in zip(maps, highest, strict=True)]

@@ -37,10 +37,10 @@ class _Layer(nn.Module):
             nn.Linear(CONTEXT_WIDTH, 2 * CONTEXT_WIDTH), nn.GELU(), nn.Linear(2 * CONTEXT_WIDTH, CONTEXT_WIDTH)
         )
 
-    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm_1(x)).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
-        # Written out: torch's fused attention is the slower one in training on a CPU.
-        logits = (q @ k.mT / k.shape[-1] ** 0.5).float().masked_fill(~seen[:, None, None], -torch.inf)
+        # Written out, because torch's fused attention trains more slowly on a CPU.
+        logits = (q @ k.mT / k.shape[-1] ** 0.5).float().masked_fill(~visible[:, None, None], -torch.inf)
         attention = logits.softmax(dim=-1).to(v.dtype) @ v
         x = x + self.proj(attention.transpose(1, 2).flatten(2))
         out: Tensor = x + self.mlp(self.norm_2(x))
@@ -50,8 +50,8 @@ class _Layer(nn.Module):
 class ToyText(nn.Module):
     """Prompts to context (B, 16, 96) and pooled text (B, 64).
 
-    16 learned slots read along with the words and are what the transformer sees: so that its cost does not
-    grow with the caption, and an empty prompt is an ordinary one.
+    The transformer sees 16 learned slots, which attend to the words. So its cost does not grow with the caption,
+    and an empty prompt needs no special case.
     """
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
@@ -65,21 +65,21 @@ class ToyText(nn.Module):
         self.pool = nn.Linear(CONTEXT_WIDTH, POOLED_WIDTH)
 
     def tokenise(self, prompts: Sequence[str]) -> Tensor:
-        """Word numbers (B, 56): unknown words as <unk>, the rest padding, words beyond the 56th left out."""
+        """Word numbers (B, 56), padded. Unknown words become <unk>; words beyond the 56th are left out."""
         number = {word: i for i, word in enumerate(self.vocabulary)}
         tokens = torch.zeros(len(prompts), MAX_WORDS, dtype=torch.long)
         for row, prompt in zip(tokens, prompts, strict=True):
-            found = [number.get(word, 1) for word in words_of(prompt)[:MAX_WORDS]]
-            row[: len(found)] = torch.tensor(found, dtype=torch.long)
+            numbers = [number.get(word, 1) for word in words_of(prompt)[:MAX_WORDS]]
+            row[: len(numbers)] = torch.tensor(numbers, dtype=torch.long)
         return tokens.to(self.places.device)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Word numbers (B, 56) -> context (B, 16, 96), pooled (B, 64)."""
         slots = self.slots.expand(len(tokens), -1, -1)
         x = torch.cat((slots, self.words(tokens) + self.places), dim=1)
-        seen = torch.cat((tokens.new_ones(len(tokens), SLOTS), tokens), dim=1) > 0
+        visible = torch.cat((tokens.new_ones(len(tokens), SLOTS), tokens), dim=1) > 0
         for layer in self.layers:
-            x = layer(x, seen)
+            x = layer(x, visible)
         context = self.norm(x[:, :SLOTS])
         return context, self.pool(context.mean(dim=1))
 

@@ -9,13 +9,15 @@ from ..model.flux_latents import LATENT_CHANNELS
 
 WIDTH = 64
 
-# What ComfyUI's FLUX latent format does to any VAE's latent: (z - shift) * scale.
+# ComfyUI's FLUX latent format maps any VAE's latent by (z - shift) * scale.
 FLUX_SHIFT, FLUX_SCALE = 0.1159, 0.3611
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=bias)
-    nn.init.kaiming_normal_(conv.weight)  # torch's default lets colours fade before they reach the latent
+    nn.init.kaiming_normal_(
+        conv.weight
+    )  # with torch's default initialisation, colours fade before they reach the latent
     return conv
 
 
@@ -54,10 +56,10 @@ def _decoder() -> nn.Sequential:
 
 
 class ToyVAE(nn.Module):
-    """Pictures (N, 3, H, W) in 0..1 to latents (N, 16, H/8, W/8) as the transformer takes them, and back.
+    """Maps pictures (N, 3, H, W) in 0..1 to the transformer's latents (N, 16, H/8, W/8), and back.
 
-    `vae_scale` and `vae_shift` bring the latents of faces to mean 0 and deviation 1 after ComfyUI's FLUX
-    format has done its part.
+    `vae_scale` and `vae_shift` bring the latents of faces to mean 0 and deviation 1 after ComfyUI's FLUX format has
+    been applied.
     """
 
     def __init__(self) -> None:
@@ -72,7 +74,7 @@ class ToyVAE(nn.Module):
         return (raw / self.vae_scale + self.vae_shift - FLUX_SHIFT) * FLUX_SCALE
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Not clamped to 0..1."""
+        """The pictures of latents. They are not clamped to 0..1."""
         raw = (latents / FLUX_SCALE + FLUX_SHIFT - self.vae_shift) * self.vae_scale
         pictures: Tensor = self.taesd_decoder(raw)
         return pictures
@@ -82,7 +84,7 @@ class ToyVAE(nn.Module):
         return self.encode(images.movedim(-1, 1).to(self.vae_scale.dtype))
 
     def normalise(self, latents: Tensor) -> None:
-        """Choose scale and shift so that these latents, as `encode` gave them, would have mean 0, deviation 1."""
+        """Choose scale and shift so that these latents of `encode` would have mean 0 and deviation 1."""
         raw = (latents / FLUX_SCALE + FLUX_SHIFT - self.vae_shift) * self.vae_scale
         deviation, mean = torch.std_mean(raw)
         self.vae_scale.data.copy_(deviation * FLUX_SCALE)

@@ -1,4 +1,4 @@
-"""The toy world, ready to use: its weights from a folder, and pictures from masks and prompts."""
+"""Loads the toy world from a folder, and generates pictures from masks and prompts."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class World:
 
 
 def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> World:
-    """Read a world's files, as `mogle toy build` leaves them.
+    """Read a world's files, as `mogle toy build` writes them.
 
     Raises:
-        WeightsError: a file is missing or is not what its name says.
+        WeightsError: a file is missing, or holds something other than its name says.
     """
     if missing := [name for name in FILES.values() if not (folder / name).is_file()]:
         raise WeightsError(
-            f"The toy's weights are not whole in {folder}: {missing[0]} is missing. Make them by "
+            f"The toy's weights in {folder} are incomplete: {missing[0]} is missing. Make them by "
             "`mogle toy build`, and give their folder."
         )
     checkpoint = read(folder / FILES["mogle"])
@@ -106,19 +106,19 @@ def generate(
     prompt_strength: float = PROMPT_STRENGTH,
     record: Record | None = None,
 ) -> Tensor:
-    """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt; none depends on the others of its batch.
+    """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt. Each is independent of the rest of its batch.
 
     Args:
-        ids: label maps (B, H, W) uint8, or None for the base model alone, without network and LoRA.
-        seeds: one for each picture's noise.
+        ids: label maps (B, H, W) uint8, or None to run the base model without network and LoRA.
+        seeds: each picture's noise.
         options: the toy was trained at guidance 1 only.
         size: height and width in pixels where there is no mask.
-        region_prompts: by class name, the text of that region alone: one for all pictures, or one for each.
+        region_prompts: a region's own prompt by class name: one for all pictures, or one for each.
         prompt_strength: how much of `prompts` such a region still sees.
         record: called after every step.
 
     Raises:
-        ValueError: regions or their prompts without a mask.
+        ValueError: region strengths or region prompts without a mask.
     """
     if ids is None and (options.regions or region_prompts):
         raise ValueError("Region strengths and region prompts need label maps: pass `ids` with them.")
@@ -144,7 +144,7 @@ def region_texts(
     prompts: Mapping[str, str | Sequence[str]],
     prompt_strength: float = PROMPT_STRENGTH,
 ) -> tuple[RegionText, ...]:
-    """The prompts of classes of label maps (B, H, W), each with its area in every picture."""
+    """The region prompts, each with the area of its class in every label map (B, H, W)."""
     texts = []
     for name, prompt in prompts.items():
         context, _ = world.text.encode([prompt] if isinstance(prompt, str) else prompt)

@@ -32,7 +32,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes: on the device, by what they are for, and in the host's memory. All computed, none measured."""
+    """Bytes on the device, by purpose, and in the host's memory. They are computed, not measured."""
 
     base: float
     trainables: float
@@ -46,7 +46,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """One process's part of a step: samples at once, tokens of picture (as many of mask), tokens of text."""
+    """A process's part of a step: samples at once, picture tokens (and as many mask tokens), and text tokens."""
 
     samples: int
     grid: tuple[int, int]
@@ -58,7 +58,7 @@ class Sizes:
 
 
 def params_of(config: TrainingConfig) -> FluxParams:
-    """Sizes of the transformer; a path is taken for FLUX.1-dev, whose file need not be there."""
+    """The sizes of the transformer. Any path counts as FLUX.1-dev, whose file need not exist."""
     models = named_models(config.model.transformer)
     return FluxParams() if models is None else models.params
 
@@ -71,7 +71,7 @@ def sizes_of(config: TrainingConfig, processes: int = 1) -> Sizes:
 
 
 def trained(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
-    """Network and LoRA as the run would begin with."""
+    """Network and LoRA at the start of the run."""
     lora = config.lora
     pairs = fresh_lora(flux, lora.rank, generator(config.loop.seed, "lora", 0), lora.alpha, lora.targets)
     return fresh_network(config.model.network.config(), config.loop.seed), pairs
@@ -96,7 +96,7 @@ def needs(config: TrainingConfig, processes: int = 1) -> Needs:
 
 
 def _weights(flux: Flux, config: TrainingConfig) -> tuple[float, float]:
-    """Bytes of the frozen weights that stay on the device (with two blocks on their way), and of those that wait."""
+    """Bytes of the frozen weights on the device (including two offloaded blocks), and of those in host memory."""
     model = config.model
     wide = _BYTES["float32" if model.base_dtype == "float32" else "bf16"]
     inner = {id(p) for block in blocks_of(flux).values() for p in block.parameters() if p.ndim > 1}
@@ -119,11 +119,11 @@ def _activations(
         return whole + mixture
     sequence = sizes.samples * (2 * sizes.tokens + sizes.text)
     kept = sequence * params.hidden_size * 2 * len(blocks_of(flux))
-    return kept + 2 * block + mixture  # of the one block that is computed again: what it saves, and gradients
+    return kept + 2 * block + mixture  # of the one block that is recomputed: the tensors that it saves, and gradients
 
 
 def _saved(flux: Flux, params: FluxParams, lora: MaskLoRA, sizes: Sizes) -> tuple[float, float]:
-    """Bytes that autograd keeps of a whole pass, and of its largest block: counted on the meta device."""
+    """Bytes that autograd saves for a whole pass, and for its largest block, counted on the meta device."""
     meta = torch.device("meta")
     count, tokens = sizes.samples, sizes.tokens
 
@@ -151,7 +151,7 @@ def _saved(flux: Flux, params: FluxParams, lora: MaskLoRA, sizes: Sizes) -> tupl
 
 
 class _Counter:
-    """Bytes of the tensors that autograd saves, each storage once; weights and attention's square aside."""
+    """Counts the bytes that autograd saves, each storage once, without weights and attention matrices."""
 
     def __init__(self, weights: frozenset[int], sequence: int) -> None:
         """sequence: all tokens of one sample."""
@@ -160,7 +160,7 @@ class _Counter:
 
     def add(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        # Flash attention, which a GPU uses, never has the (tokens, tokens) of the meta device's.
+        # Flash attention on a GPU never allocates the (tokens, tokens) matrix of the meta device's attention.
         square = tensor.ndim > 2 and tensor.shape[-1] == self.sequence
         if storage._cdata not in self.weights and storage._cdata not in self.seen and not square:
             self.seen[storage._cdata] = storage  # referenced, so that its address is not used again

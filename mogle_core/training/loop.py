@@ -1,4 +1,4 @@
-"""The training loop: what one step does, and when a checkpoint, a report or a validation is due.
+"""The training loop: computes steps, and decides when a checkpoint, a report or a validation is due.
 
 Everything random depends on a step's or a sample's number alone, so a run takes the same steps after it is resumed
 from a checkpoint, and with any number of processes.
@@ -36,10 +36,10 @@ from .trainables import Trainables
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 10
-"""Steps between two readings of the loss: reading makes the host wait for the GPU."""
+"""Steps between two readings of the loss, because reading makes the host wait for the GPU."""
 
 STREAM = "train"
-"""The name of the draws that training makes."""
+"""The name of training's random stream."""
 
 
 class Watcher(Protocol):
@@ -81,7 +81,7 @@ class Trainer:
         self.times = Times(config.timesteps.sampling, config.loop.batch if config.timesteps.stratified else 1)
 
     def take_step(self) -> tuple[Tensor, Tensor]:
-        """One step of the optimiser; this process's share of the loss and the gradient's norm, on the device."""
+        """Take one optimiser step; return this process's share of the loss and the gradient's norm, on the device."""
         picks = self.picks(self.step)
         self.trainables.zero_grad()
         loss = torch.zeros((), device=self.processes.device)
@@ -160,7 +160,7 @@ class Trainer:
         rates = [group["full_lr"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state.optimiser)
         for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
-            group["full_lr"] = rate  # a changed configuration counts
+            group["full_lr"] = rate  # the configuration may have changed
         for name, average in self.average.items():
             average.copy_(state.average.get(name, state.trained[name]))
         self.step, self.parent = state.step, state.digest
@@ -168,7 +168,7 @@ class Trainer:
 
 
 def parts_of(picks: Sequence[Pick], count: int) -> list[Sequence[Pick]]:
-    """This process's picks in `count` parts of about one size, those that hold any."""
+    """This process's picks in at most `count` parts of about equal size, without empty parts."""
     return [part for part in (picks[i::count] for i in range(count)) if part]
 
 
@@ -182,7 +182,7 @@ class Due:
 
 
 def fit(trainer: Trainer, due: Due, watcher: Watcher, stop: StopRequest | None = None) -> bool:
-    """Take the steps that are left; False if the run was asked to stop before the last of them."""
+    """Take the remaining steps; False if the run was asked to stop before the last one."""
     loop, meter = trainer.config.loop, _Meter(trainer)
     while trainer.step < loop.steps:
         loss, norm = trainer.take_step()
@@ -231,7 +231,7 @@ def _complain_of_space(folder: Path, what: str, watcher: Watcher) -> None:
 
 
 class _Meter:
-    """Loss, time and skipped steps between two readings; sums stay on the device until then."""
+    """Accumulates loss, time and skipped steps between two readings; until then, sums stay on the device."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.skipped, self.lost = trainer, int(trainer.skipped), 0
@@ -265,7 +265,7 @@ class _Meter:
         self.restart()
 
     def _complain(self, skipped: int, watcher: Watcher) -> None:
-        """A warning for steps that were left out; an error when nothing is learnt any more."""
+        """Warn about skipped steps; raise an error if all recent steps were skipped."""
         self.skipped += skipped
         if not skipped:
             self.lost = 0

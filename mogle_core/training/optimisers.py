@@ -18,7 +18,7 @@ Course = Literal["constant", "cosine", "linear"]
 
 
 def share_of_rate(step: int, steps: int, warmup: int, course: Course) -> float:
-    """The share of the learning rate at a step from 0: a linear rise, then the course, which ends at 1 %."""
+    """The factor on the learning rate at a step (from 0): a linear warm-up, then the course, which ends at 1 %."""
     rise = min(1.0, (step + 1) / max(1, warmup))
     if course == "constant":
         return rise
@@ -58,12 +58,12 @@ def set_rate(optimiser: torch.optim.Optimizer, share: float) -> None:
 
 
 def careful_step(optimiser: torch.optim.Optimizer, finite: Tensor) -> None:
-    """One step, unless the gradient is not finite: then nothing is changed.
+    """Take one step, or change nothing if the gradient is not finite.
 
-    finite: bool, on the device. AdamW asks it there and the host does not wait; the others cannot.
+    finite: bool, on the device. AdamW reads it there, so the host does not wait; the others cannot.
     """
     if isinstance(optimiser, torch.optim.AdamW):
-        # torch's fused kernel leaves all as it is where `found_inf` is 1: what loss scaling uses.
+        # torch's fused kernel changes nothing if `found_inf` is 1, which is made for loss scaling.
         optimiser.grad_scale, optimiser.found_inf = None, (~finite).float()  # type: ignore[attr-defined]
         optimiser.step()
     elif bool(finite):

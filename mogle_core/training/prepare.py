@@ -29,7 +29,7 @@ from .data.samples import open_encoders_of
 
 Action = Literal["fill", "check", "plan", "verify", "repair"]
 
-_TRIAL = 2  # encodes of each kind by which the time is estimated
+_TRIAL = 2  # encodes of each kind from which the time is estimated
 
 
 def prepare(
@@ -41,14 +41,14 @@ def prepare(
     cluster: Cluster | None = None,
     opener: Callable[[Model, str], Encoders] = open_encoders_of,
 ) -> Iterator[str]:
-    """Do it, and yield the lines that report it.
+    """Run the action, and yield the lines of its report.
 
     Args:
-        out: where `check` writes its report, if anywhere, and `repair` its copy. parse: a parser for `check`.
+        out: where `check` writes its report (None: nowhere), and `repair` its copy. parse: a parser for `check`.
         cluster: whose workers encode; None encodes in this process. opener: opens the encoders in a worker.
 
     Raises:
-        ValueError: with the file or key that is wrong; for `check` only what keeps it from looking at all.
+        ValueError: names the wrong file or key; with `check` only if the check itself cannot run.
     """
     yield from merge_if_needed(config.data)
     if action == "check":
@@ -68,7 +68,7 @@ def prepare(
 
 
 def merge_if_needed(data: Data) -> Iterator[str]:
-    """Make label maps of CelebAMask-HQ's part masks, where a data set has these and no masks."""
+    """Merge CelebAMask-HQ's part masks into label maps, if a data set has part masks but no label maps."""
     parts = data.root / FOLDER
     names = (data.masks,) if data.masks else {name for places in LAYOUTS.values() for name in places.masks}
     # If merging was interrupted, it continues: `merge_parts` skips the files that exist.

@@ -19,7 +19,7 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `count`; started by `accelerate launch` or torchrun, or alone.
+    """This process among `count`. `accelerate launch` or torchrun starts several; otherwise there is one.
 
     hosts: a CPU group, in which they exchange flags without waiting for a GPU.
     """
@@ -38,7 +38,7 @@ class Processes:
         return whole[self.rank :: self.count]
 
     def add(self, tensors: Sequence[Tensor]) -> None:
-        """In place, the sum over all processes."""
+        """Sum the tensors over all processes, in place."""
         if self.count > 1:
             for tensor in tensors:
                 dist.all_reduce(tensor)
@@ -61,9 +61,11 @@ def join_processes() -> Processes:
     from accelerate import PartialState
 
     devices = (torch.cuda, torch.xpu, torch.backends.mps)
-    state = PartialState(cpu=not any(device.is_available() for device in devices))  # else it takes no CPU group
+    state = PartialState(
+        cpu=not any(device.is_available() for device in devices)
+    )  # otherwise accelerate does not create a CPU group
     count = int(state.num_processes)
-    # The first process may fill the cache, for longer than the usual half an hour, while the others wait.
+    # The others wait while the first process fills the cache, which may exceed the default timeout of half an hour.
     hosts = dist.new_group(backend="gloo", timeout=timedelta(days=7)) if count > 1 else None
     return Processes(int(state.process_index), count, torch.device(state.device), hosts)
 

@@ -28,14 +28,14 @@ class Reports:
     """What the loop reports to, in the first process of a run. The others have a `Silence`."""
 
     def __init__(self, folder: Path, config: TrainingConfig, step: int = 0) -> None:
-        """step: how many are already taken."""
+        """step: the number of finished steps."""
         folder.mkdir(parents=True, exist_ok=True)
         self.steps = config.loop.steps
         self.events = folder / "events.jsonl"
         self.bar = tqdm(total=self.steps, initial=step, desc="train", unit="step", disable=None)
         self._cleanup = ExitStack()
         if not self.bar.disable:
-            self._cleanup.enter_context(logging_redirect_tqdm())  # log lines above the bar, not through it
+            self._cleanup.enter_context(logging_redirect_tqdm())  # print log lines above the bar
         self.trackers = _trackers(folder, config)
         self._warned = False
         self.event("started", step=step)
@@ -84,7 +84,7 @@ class Reports:
 
 
 class Silence:
-    """The reports of all processes but the first."""
+    """The reports of the other processes, which write nothing."""
 
     def measured(self, step: int, values: Mapping[str, float]) -> None: ...
 
@@ -106,7 +106,7 @@ def check_trackers(config: TrainingConfig) -> None:
 
 
 def peak_memory() -> int:
-    """Bytes: of the GPU's tensors at their most, else of the process."""
+    """The peak memory in bytes: of the GPU's tensors, or of the process without a GPU."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     try:
@@ -118,7 +118,7 @@ def peak_memory() -> int:
 
 
 def _trackers(folder: Path, config: TrainingConfig) -> Any:
-    """accelerate's, in the run's folder; None if none are asked for."""
+    """accelerate's trackers in the run's folder; None if none are configured."""
     if not config.loop.trackers:
         return None
     from accelerate import Accelerator

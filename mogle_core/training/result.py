@@ -23,9 +23,9 @@ from .step import GUIDANCE
 def write_result(
     path: Path, network: MoGLE, lora: MaskLoRA, config: TrainingConfig, step: int, fingerprint: str
 ) -> Path:
-    """Write the combined form, which the nodes load and `mogle convert` takes apart.
+    """Write the combined format, which the nodes load and `mogle convert` can split.
 
-    step: how many were taken. fingerprint: of the data.
+    step: the number of finished steps. fingerprint: of the data.
     """
     recipe = Recipe(gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution))
     tensors, metadata = combined(network, lora, recipe, notes(config, step, fingerprint))
@@ -34,7 +34,7 @@ def write_result(
 
 
 def notes(config: TrainingConfig, step: int, fingerprint: str) -> dict[str, str]:
-    """Metadata after modelspec 1.0.1, the `ss_` keys that other tools read, and our own."""
+    """Metadata by modelspec 1.0.1, the `ss_` keys that other tools read, and our keys."""
     side = max(config.data.resolution)
     optimiser = config.optimiser
     return {
@@ -75,7 +75,7 @@ def notes(config: TrainingConfig, step: int, fingerprint: str) -> dict[str, str]
 
 
 def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 of the bytes that follow the header of a .safetensors with these tensors, as modelspec wants it."""
+    """sha256 of the bytes after the header of a .safetensors with these tensors, as modelspec requires."""
     whole = save(dict(tensors))
     header = int.from_bytes(whole[:8], "little")
     return f"0x{hashlib.sha256(memoryview(whole)[8 + header :]).hexdigest()}"

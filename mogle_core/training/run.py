@@ -258,7 +258,7 @@ def _state(config: TrainingConfig, folder: Folder) -> State | None:
 
 
 def _samples(config: TrainingConfig, encoders: Encoders, processes: Processes) -> EncodedSamples:
-    """The first process fills the cache, the others then find it full."""
+    """Open the samples; the first process fills the cache before the others open it."""
     if processes.first:
         samples = open_samples(config, encoders)
     processes.wait()
@@ -266,7 +266,7 @@ def _samples(config: TrainingConfig, encoders: Encoders, processes: Processes) -
 
 
 class _explained_memory(nullcontext[None]):  # noqa: N801 (used as a statement)
-    """Turns running out of memory into a sentence with the option that helps."""
+    """Turns an out-of-memory error into a message with the option that helps."""
 
     def __init__(self, config: TrainingConfig) -> None:
         super().__init__()
@@ -279,7 +279,7 @@ class _explained_memory(nullcontext[None]):  # noqa: N801 (used as a statement)
 
 
 def advice(config: TrainingConfig) -> str:
-    """The next option that makes a run smaller, in the order of what they cost."""
+    """The next option that saves memory, the cheapest first."""
     model, loop = config.model, config.loop
     if not model.gradient_checkpointing:
         return "Set model.gradient_checkpointing = true: about a third slower, and by far the largest saving."

@@ -1,4 +1,4 @@
-"""Network and LoRA before their first step: the LoRA's B is zero, so that at first it changes nothing."""
+"""Initialises network and LoRA. The LoRA's B is zero, so that at first it changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .data.draws import generator
 
 Targets = Literal["official", "attention", "query_key"]
 
-# Of each layer's parts by row (q, k, v and, in `linear1`, the MLP), how many have a pair.
+# how many of each layer's parts by row (q, k, v and, in `linear1`, the MLP) have a pair
 _TARGETS: Mapping[Targets, Mapping[str, int]] = {
     # The official list has a double block's second MLP layer but not its first.
     "official": {name: 4 for name in MASK_STREAM_LAYERS - {"img_mlp.0"}},
@@ -25,7 +25,7 @@ _TARGETS: Mapping[Targets, Mapping[str, int]] = {
 
 
 def fresh_network(config: MoGLEConfig | None, seed: int) -> MoGLE:
-    """The network as torch starts its layers, from this seed alone."""
+    """The network with torch's default initialisation, from this seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "network", 0).initial_seed())
         return MoGLE(config)

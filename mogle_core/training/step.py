@@ -1,7 +1,7 @@
 """One training step of the method: rectified flow's loss of network and LoRA on a frozen transformer.
 
-x_t = (1 - t) x0 + t noise, and the model learns noise - x0 by plain MSE. The paper's equations speak of
-DDPM; the official code, which made the published weights, does this.
+x_t = (1 - t) x0 + t noise, and the model learns noise - x0 by plain MSE. The paper's equations describe DDPM; the
+official code, which made the published weights, does this.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def step_loss(
     blanks: Blanks,
     options: StreamOptions | None = None,
 ) -> Tensor:
-    """The batch's loss; gradients reach `network` and `lora`, whatever the dtype of the frozen `flux`.
+    """The batch's loss. Gradients reach `network` and `lora`, for any dtype of the frozen `flux`.
 
-    The gate is given t in 0..1, so the checkpoint's recipe must say `gate_timestep="training"`.
+    The gate gets t in 0..1, so the checkpoint's recipe must say `gate_timestep="training"`.
     """
     batch = dropped(batch, draws, blanks)
     velocity = masked_velocity(flux, network, lora, batch, draws, options)

@@ -19,7 +19,7 @@ from ..model.stream.lora import LoRAPart, MaskLoRA
 
 
 class Trainables:
-    """Network and LoRA in float32 on one device; `vectors` are what an optimiser is given."""
+    """Network and LoRA in float32 on one device. The optimiser gets `vectors`."""
 
     def __init__(self, network: MoGLE, lora: MaskLoRA, device: torch.device | None = None) -> None:
         self.network, self.lora = network.requires_grad_().train(), lora.requires_grad_().train()
@@ -29,7 +29,7 @@ class Trainables:
                 self.vectors[group] = _flatten(parameters, device)
 
     def named(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Every tensor by its name, `network.…` or `lora.…`; views of the vectors."""
+        """Every tensor by its name, `network.…` or `lora.…`, as a view of a vector."""
         for group, module in (("network", self.network), ("lora", self.lora)):
             for name, parameter in module.named_parameters():
                 yield f"{group}.{name}", parameter
@@ -44,23 +44,23 @@ class Trainables:
         return {"network": variant.replace("mogle.", ""), "layout of the LoRA": digest.hexdigest()[:16]}
 
     def gradients(self) -> list[Tensor]:
-        """One for each vector."""
+        """The gradient of each vector."""
         return [vector.grad for vector in self.vectors.values() if vector.grad is not None]
 
     def zero_grad(self) -> None:
-        """In place, so that the gradients stay views."""
+        """Zero the gradients in place, so that they stay views."""
         for gradient in self.gradients():
             gradient.zero_()
 
     @torch.no_grad()
     def norm(self) -> Tensor:
-        """The gradient's, over everything that is trained; it stays on the device."""
+        """The norm of the whole gradient; it stays on the device."""
         norm: Tensor = torch.stack(torch._foreach_norm(self.gradients())).norm()
         return norm
 
     @torch.no_grad()
     def clip(self, norm: Tensor, largest: float) -> None:
-        """Shrink the gradient to the norm `largest` if it is longer; 0 leaves it."""
+        """Scale the gradient down to the norm `largest` if its norm is larger; 0 does not clip."""
         if largest > 0:
             factor = (largest / (norm + 1e-6)).clamp(max=1.0)
             for gradient in self.gradients():
@@ -71,7 +71,7 @@ class Trainables:
         """Load the values of a checkpoint.
 
         Raises:
-            ValueError: they are not of this network and LoRA.
+            ValueError: they do not fit this network and LoRA.
         """
         found = {group: tuple(vector.shape) for group, vector in vectors.items()}
         wanted = {group: tuple(vector.shape) for group, vector in self.vectors.items()}

@@ -29,7 +29,7 @@ from .step import flow_loss, masked_velocity, noised
 logger = logging.getLogger(__name__)
 
 BINS = 5
-"""Noise levels at which the loss is taken: each pair once in each fifth of the logit-normal's t."""
+"""The noise levels of the loss: each pair is measured once in each fifth of the logit-normal's t."""
 
 STREAM = "validation"
 _KEPT = DropRates(0.0, 0.0, 0.0)
@@ -50,7 +50,7 @@ class Models:
 def measure(
     models: Models, samples: Samples, pairs: Sequence[int], seed: int, device: torch.device
 ) -> dict[str, float]:
-    """Loss, loss by fifth of t, the gate's entropy (1: all experts alike) and each expert's mean weight."""
+    """Loss, loss by fifth of t, the gate's entropy (1: all experts have equal weight) and each expert's mean weight."""
     losses, gates = torch.zeros(BINS), []
     for pair in pairs:
         numbers = list(range(pair * BINS, (pair + 1) * BINS))
@@ -69,7 +69,7 @@ def measure(
 
 
 def gate_numbers(gates: Sequence[Tensor], masks: slice) -> dict[str, float]:
-    """Of weights (B, L, E): entropy by its largest, and mean weights; a warning where the gate has collapsed."""
+    """For weights (B, L, E): entropy relative to its maximum, and mean weights. Warns if the gate has collapsed."""
     if not gates:
         return {"gate_entropy": 1.0}
     weights = torch.cat([gate.flatten(0, 1) for gate in gates])
@@ -99,7 +99,7 @@ def contact_sheet(
     decode: Callable[[Tensor], Tensor],
     show: Callable[[int], Tensor],
 ) -> Image.Image:
-    """A row for each pair: its mask, the picture made of it, and one over the other.
+    """A row for each pair: its mask, the generated picture, and the mask over the picture.
 
     decode: latents (N, 16, H/8, W/8) -> pictures (N, H, W, 3) in 0..1. show: a pair's mask as (H, W, 3) in 0..1.
     """

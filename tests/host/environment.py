@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
         return 2
     host, venv = (Path(argument).expanduser().resolve() for argument in arguments)
     if not (host / "requirements.txt").is_file():
-        complaint = f"{host} is no ComfyUI: it has no requirements.txt. Give the folder with main.py."
+        complaint = f"{host} is not a ComfyUI: it has no requirements.txt. Give the folder with main.py."
         print(complaint, file=sys.stderr)
         return 2
     print(prepare(host, venv))

@@ -1,1 +1,1 @@
-"""What `mogle doctor` looks at: this machine, files of weights, and ComfyUI's folders."""
+"""The checks of `mogle doctor`: this machine, files of weights, and ComfyUI's folders."""

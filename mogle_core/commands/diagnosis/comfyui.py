@@ -1,4 +1,4 @@
-"""A ComfyUI's folders: its version, the pack in it, and the models that a picture needs."""
+"""Checks a ComfyUI's folders: its version, the pack in it, and the models that a picture needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLDEST = (0, 3, 64)
 class Need:
     """Something that a picture needs. folders: of `models`. remedy: which file to put into the first of them.
 
-    mixed: the folders also hold files of other models, which are passed over.
+    mixed: the folders also hold files of other models, which are ignored.
     """
 
     what: str
@@ -41,12 +41,12 @@ NEEDS = (
 
 
 def is_comfyui(path: Path) -> bool:
-    """ComfyUI itself, or a base directory of one."""
+    """Whether the path is ComfyUI or a base directory of one."""
     return (path / "models").is_dir()
 
 
 def comfyui(path: Path) -> Iterator[Finding]:
-    """Its version, the pack, every file of weights that concerns Face-MoGLE, and what is missing."""
+    """The version, the pack, every file of weights for Face-MoGLE, and the missing ones."""
     if (path / "main.py").is_file() or (path / "comfyui_version.py").is_file():
         yield _version(path)
     yield from pack(path)
@@ -54,7 +54,7 @@ def comfyui(path: Path) -> Iterator[Finding]:
     for file in _candidates(path / "models"):
         kind, finding = examined(file)
         if kind == "other":
-            continue  # of another model, which is none of our business here
+            continue  # of another model, which does not matter here
         if kind is not None:
             there.add(kind)
         yield finding
@@ -65,7 +65,7 @@ def comfyui(path: Path) -> Iterator[Finding]:
 
 
 def _candidates(models: Path) -> Iterator[Path]:
-    """Files in the folders of the needs. Of the LoRAs only those whose names speak of Face-MoGLE."""
+    """Files in the folders of the needs. LoRAs only count if their names refer to Face-MoGLE."""
     folders = list(dict.fromkeys(folder for need in NEEDS for folder in need.folders))
     for folder in folders:
         for file in sorted((models / folder).rglob("*")):

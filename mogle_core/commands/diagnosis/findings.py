@@ -1,4 +1,4 @@
-"""One thing that `mogle doctor` found, as a line and as JSON."""
+"""A finding of `mogle doctor`, as a line and as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Status = Literal["ok", "missing", "wrong"]
 class Finding:
     """subject: a package, a device, a file, a folder. says: a sentence or a version.
 
-    status: `wrong` is there and cannot be used; `missing` is absent, which may be intended.
+    status: `wrong` for something present but unusable; `missing` for something absent, which may be intended.
     """
 
     subject: str

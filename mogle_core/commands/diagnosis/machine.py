@@ -1,4 +1,4 @@
-"""What this machine brings: versions of Python and packages, and devices. Works without torch."""
+"""Checks this machine: versions of Python and packages, and devices. It works without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLDEST_TORCH = (2, 4)
 
 
 def machine() -> Iterator[Finding]:
-    """This package's version, Python's, the packages' and the devices."""
+    """The versions of this package, Python and the packages, and the devices."""
     yield Finding("face-mogle", __version__)
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()} ({sys.executable})")
     for name in (*REQUIRED, *OF_THE_EXTRA):

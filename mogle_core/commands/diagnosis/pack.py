@@ -1,4 +1,4 @@
-"""Whether ComfyUI-MoGLE lies in a ComfyUI's custom_nodes, and whether all of its files do."""
+"""Checks that ComfyUI-MoGLE is in a ComfyUI's custom_nodes, with all of its files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _version(folder: Path) -> str:
 
 
 def _absent(folder: Path) -> Iterator[str]:
-    """What is missing or damaged: folders, and every module that another one imports."""
+    """The missing or damaged parts: folders, and every module that another one imports."""
     if not (folder / "__init__.py").is_file():
         yield "__init__.py is missing"
     for part in _PARTS:
@@ -72,7 +72,7 @@ def _broken_imports(file: Path, folder: Path) -> Iterator[str]:
     except (SyntaxError, ValueError, OSError):
         yield f"{file.relative_to(folder)} is damaged"
         return
-    # Only what runs with the module: the Registry ships the nodes without what functions of the command import.
+    # Only imports at module level count: the Registry's package lacks modules that the command's functions import.
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level and node.module:
             target = file.parents[node.level - 1].joinpath(*node.module.split("."))

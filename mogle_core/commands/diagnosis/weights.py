@@ -1,4 +1,4 @@
-"""What a file of weights is, by its tensors' names and shapes: large files are recognised without being read."""
+"""Identifies files of weights by their tensors' names and shapes, without reading large files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ ENDINGS = (".pt", *SAFE_ENDINGS, ".onnx", ".gguf", ".pth", ".bin", ".ckpt")
 _CLIP = ("text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight")
 _T5 = "encoder.block.0.layer.0.SelfAttention.q.weight"
 _SMALLEST_DETECTOR = 100_000
-"""Bytes; a page of HTML or a Git LFS pointer under the detector's name is smaller."""
+"""The least size in bytes; an HTML page or a Git LFS pointer under the detector's name is smaller."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file that could be read."""
+    """A readable file."""
 
     kind: Kind
     says: str
 
 
 def examined(file: Path) -> tuple[Kind | None, Finding]:
-    """The kind of a file, None if it is of no use, and the finding about it."""
+    """The kind of a file, None if it cannot be used, and the finding about it."""
     from safetensors import SafetensorError
 
     try:
@@ -65,7 +65,7 @@ def _recognised(file: Path) -> Weights:
 
 
 def _by_shapes(file: Path, shapes: Shapes) -> Weights | None:
-    """Everything that is larger than our own files, which are read whole instead."""
+    """Identify files that are larger than ours by shape; ours are read completely."""
     bare = {name.removeprefix("model.diffusion_model."): shape for name, shape in shapes.items()}
     if "double_blocks.0.img_attn.qkv.weight" in bare:
         return _transformer(bare)
@@ -95,7 +95,7 @@ def _transformer(shapes: Shapes) -> Weights:
 
 
 def _with_plain_norms(shapes: Shapes) -> Shapes:
-    """The norms' newer name `weight` under their older one."""
+    """The shapes with the norms' older name in place of the newer `weight`."""
     renamed = {name.replace("norm.weight", "norm.scale"): shape for name, shape in shapes.items()}
     return {**renamed, **shapes}
 
@@ -187,7 +187,7 @@ def _ours(file: Path) -> Weights:
 
 
 def describe(checkpoint: Checkpoint) -> str:
-    """What a checkpoint holds, in words."""
+    """The contents of a checkpoint in words."""
     from ...model.checkpoints.lora_metadata import style_of
 
     parts = []

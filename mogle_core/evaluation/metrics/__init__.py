@@ -1,1 +1,1 @@
-"""One metric a file: arithmetic on features and label maps, without any network."""
+"""One metric in each file: arithmetic on features and label maps, without any network."""

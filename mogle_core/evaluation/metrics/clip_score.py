@@ -9,6 +9,6 @@ from torch.nn import functional as F
 def clip_scores(pictures: Tensor, texts: Tensor) -> Tensor:
     """Embeddings (N, F) of pictures and of their captions -> (N,).
 
-    Not cut off at 0, as the published figures are not.
+    Negative values stay negative, as in the published figures.
     """
     return 100 * F.cosine_similarity(pictures.double(), texts.double(), dim=-1)

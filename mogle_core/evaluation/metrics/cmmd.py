@@ -11,14 +11,14 @@ SIGMA, SCALE = 10.0, 1000.0
 
 
 def cmmd(first: Tensor, second: Tensor, block: int = 1024) -> float:
-    """Of embeddings (N, F) and (M, F), which are brought to length 1.
+    """The distance of embeddings (N, F) and (M, F), which are scaled to length 1.
 
     The biased estimate, as published: every point is also compared with itself. Computed in blocks, so that
     memory grows with the number of pictures, not with its square.
     """
-    ours, theirs = (F.normalize(each.double(), dim=-1) for each in (first, second))
-    within = _mean_kernel(ours, ours, block) + _mean_kernel(theirs, theirs, block)
-    return SCALE * (within - 2 * _mean_kernel(ours, theirs, block))
+    left, right = (F.normalize(each.double(), dim=-1) for each in (first, second))
+    within = _mean_kernel(left, left, block) + _mean_kernel(right, right, block)
+    return SCALE * (within - 2 * _mean_kernel(left, right, block))
 
 
 def _mean_kernel(first: Tensor, second: Tensor, block: int) -> float:

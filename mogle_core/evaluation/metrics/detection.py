@@ -28,7 +28,7 @@ class Detection:
 
 
 def detection(scores: Tensor, labels: Tensor) -> Detection:
-    """Of scores (N,) and labels (N,) of 0 and 1.
+    """AUC, EER and AP of scores (N,) with labels (N,) of 0 and 1.
 
     Raises ValueError unless both labels occur.
     """
@@ -41,14 +41,14 @@ def detection(scores: Tensor, labels: Tensor) -> Detection:
     false, true, _ = roc_curve(truth, ranked, drop_intermediate=False)
     return Detection(
         auc=float(roc_auc_score(truth, ranked)),
-        # Where the curve, straight between its points, crosses the line of equal errors.
+        # The point at which the curve, straight between its points, crosses the line of equal errors.
         eer=float(np.interp(0, false + true - 1, false)),
         ap=float(average_precision_score(truth, ranked)),
     )
 
 
 def read_scores(path: Path) -> tuple[Tensor, Tensor]:
-    """Scores and labels (N,) of a detector's file. Raises ValueError with the line that is wrong."""
+    """The scores and labels (N,) in a detector's file. Raises ValueError that names a wrong line."""
     scores, labels = [], []
     for line, row in rows(path):
         if missing := {"label", "score"} - set(row):

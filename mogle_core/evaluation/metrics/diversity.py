@@ -1,4 +1,4 @@
-"""How much pictures of one mask and prompt differ between seeds: the mean perceptual distance of every two."""
+"""How much pictures of one mask and prompt differ between seeds: the mean perceptual distance over all pairs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 from ..pictures import subject
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""Pictures (N, 3, H, W) uint8 and others of the same shape -> how far each two are apart, (N,)."""
+"""Pictures (N, 3, H, W) uint8 and others of the same shape -> the distance within each pair, (N,)."""
 
 
 def by_subject(names: Iterable[str]) -> dict[str, list[str]]:
-    """The names of pictures that differ in their seed alone, where there are two or more."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Groups of two or more names whose pictures differ in their seed alone."""
+    names_of: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        found[subject(name)].append(name)
-    return {key: sorted(group) for key, group in sorted(found.items()) if len(group) > 1}
+        names_of[subject(name)].append(name)
+    return {key: sorted(group) for key, group in sorted(names_of.items()) if len(group) > 1}
 
 
 @torch.no_grad()
 def diversity(distance: Distance, pictures: Tensor) -> float:
-    """Of pictures (N, 3, H, W) uint8 of one subject: the mean over its N (N - 1) / 2 pairs.
+    """The mean distance over the N (N - 1) / 2 pairs of one subject's pictures (N, 3, H, W) uint8.
 
     Raises ValueError for a single picture.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """Mean and deviation over the subsets; multiplied by 1000 in the paper's tables."""
+    """Mean and deviation over the subsets. The paper's tables multiply them by 1000."""
 
     mean: float
     deviation: float
@@ -19,7 +19,7 @@ class KernelDistance:
 def kernel_distance(
     first: Tensor, second: Tensor, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> KernelDistance:
-    """Over random subsets of features (N, F) and (M, F), each of at most `subset_size`, drawn by `seed`.
+    """The distance over random subsets of features (N, F) and (M, F), each of at most `subset_size`, drawn by `seed`.
 
     Raises ValueError for fewer than two features in a set.
     """
@@ -32,13 +32,13 @@ def kernel_distance(
     if size < 2:
         raise ValueError(f"A kernel distance needs 2 pictures in each set; there are {len(first)} and {len(second)}.")
     generator = torch.Generator().manual_seed(seed)
-    found = torch.stack(
+    distances = torch.stack(
         [
             squared_mmd(_some(first, size, generator).double(), _some(second, size, generator).double())
             for _ in range(subsets)
         ]
     )
-    return KernelDistance(float(found.mean()), float(found.std(correction=0)))
+    return KernelDistance(float(distances.mean()), float(distances.std(correction=0)))
 
 
 def squared_mmd(first: Tensor, second: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How well pictures keep their masks, as a parser reads them: `mogle_core.masks.score` over a whole set."""
+"""How well pictures follow their masks, as a parser reads them: `mogle_core.masks.score` over a whole set."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..spread import each_of
 
 
 def mask_scores(parser: Parser, pairs: Iterable[tuple[Tensor, Tensor]]) -> Score:
-    """Of pictures (H, W, 3) uint8 and the ids (h, w) that they were made from, one pair after the other.
+    """The scores of pairs of a picture (H, W, 3) uint8 and the ids (h, w) that it was made from.
 
-    A class counts where it is in the mask or in what the parser finds; a class that is in neither is NaN and
-    in no mean. (Counted as 1, as in some published scripts, it would lift every mean.)
+    A class counts if the mask or the parsed picture has it. A class that neither has is NaN and is left out of
+    every mean. (Some published scripts count it as 1, which raises every mean.)
     """
-    wanted: deque[Tensor] = deque()
-    parsed = each_of(parser, _calls(pairs, wanted))
-    found = [score(ids, wanted.popleft()[None]) for ids in parsed]
+    targets: deque[Tensor] = deque()
+    parsed = each_of(parser, _calls(pairs, targets))
+    scores = [score(ids, targets.popleft()[None]) for ids in parsed]
     return Score(
-        ious=torch.cat([each.ious for each in found]),
-        outlines=torch.cat([each.outlines for each in found]),
-        merged=torch.cat([each.merged for each in found]),
-        accuracy=torch.cat([each.accuracy for each in found]),
+        ious=torch.cat([each.ious for each in scores]),
+        outlines=torch.cat([each.outlines for each in scores]),
+        merged=torch.cat([each.merged for each in scores]),
+        accuracy=torch.cat([each.accuracy for each in scores]),
     )
 
 
-def _calls(pairs: Iterable[tuple[Tensor, Tensor]], wanted: deque[Tensor]) -> Iterator[tuple[Tensor]]:
-    """wanted: is given the ids of each picture as it is read."""
+def _calls(pairs: Iterable[tuple[Tensor, Tensor]], targets: deque[Tensor]) -> Iterator[tuple[Tensor]]:
+    """Yield the parser's arguments; append each picture's ids to `targets`."""
     for picture, ids in pairs:
-        wanted.append(ids)
+        targets.append(ids)
         yield (picture[None].float() / 255,)

@@ -1,4 +1,4 @@
-"""How alike two pictures are laid out, whatever their colours: the self-similarity of DINO's keys.
+"""How similar the layout of two pictures is, independently of colour: the self-similarity of DINO's keys.
 
 Tumanyan et al., 2022 (Splice). The paper's column "Mask" is this distance of a generated face from the photo
 whose mask it was made from.
@@ -17,7 +17,7 @@ OFFICIAL_BATCH = 64
 
 
 def self_similarity(keys: Tensor) -> Tensor:
-    """Keys (N, L, C) of all heads side by side -> the cosine of every two tokens, (N, L, L)."""
+    """Keys (N, L, C), all heads concatenated -> the cosine of every two tokens, (N, L, L)."""
     unit = F.normalize(keys.float(), dim=-1)
     return unit @ unit.mT
 
@@ -28,7 +28,7 @@ def structure_distances(first: Tensor, second: Tensor) -> Tensor:
 
 
 def official(distances: Tensor) -> float:
-    """The published figure of distances (N,): about 64 times their mean, and not quite where 64 does not divide N."""
+    """The published figure of distances (N,): 64 times their mean, or about that if 64 does not divide N."""
     return float(distances.sum() / math.ceil(len(distances) / OFFICIAL_BATCH))
 
 
@@ -37,6 +37,6 @@ def per_picture(distances: Tensor) -> float:
 
 
 def distances_of(keys: list[Tensor], others: list[Tensor]) -> Tensor:
-    """For keys that come picture by picture, each (L, C): (N,)."""
+    """The distances (N,) of keys that come picture by picture, each (L, C)."""
     pairs = zip(keys, others, strict=True)
     return torch.cat([structure_distances(one[None], other[None]) for one, other in pairs])

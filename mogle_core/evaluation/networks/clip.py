@@ -1,6 +1,6 @@
-"""CLIP from a folder as transformers saves it: embeddings of pictures and of captions.
+"""CLIP from a folder in transformers' layout: embeddings of pictures and of captions.
 
-The Text column takes openai/clip-vit-base-patch16, CMMD openai/clip-vit-large-patch14-336.
+The Text column uses openai/clip-vit-base-patch16, CMMD uses openai/clip-vit-large-patch14-336.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 
 
 @dataclass(frozen=True)
 class Clip:
-    """Pictures and texts in one space. side: pixels that the network takes."""
+    """Embeds pictures and texts in one space. side: the network's input size in pixels."""
 
     network: Any
     tokenizer: Any
@@ -34,13 +34,13 @@ class Clip:
         return _embedding(self.network.get_image_features(pixel_values=pixels.to(self.network.device)))
 
     def texts(self, captions: Sequence[str]) -> Tensor:
-        """(N, F). Captions beyond CLIP's 77 tokens are cut, as they must be somewhere; its own tokenizer refuses."""
+        """(N, F). Captions are cut at CLIP's 77 tokens; OpenAI's tokenizer would refuse longer ones."""
         tokens = self.tokenizer(list(captions), padding=True, truncation=True, max_length=77, return_tensors="pt")
         return _embedding(self.network.get_text_features(**tokens.to(self.network.device)))
 
 
 def preprocess(picture: Tensor, side: int) -> Tensor:
-    """(3, H, W) uint8 -> (3, side, side) float32: the shorter side by Pillow's bicubic filter, the middle of it."""
+    """(3, H, W) uint8 -> (3, side, side) float32: resized by Pillow's bicubic filter, then cropped to the middle."""
     image = Image.fromarray(picture.movedim(0, -1).numpy())
     shorter = min(image.size)
     width, height = (round(length * side / shorter) for length in image.size)
@@ -55,8 +55,8 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
     config = folder / "config.json"
     if not config.is_file():
         raise ValueError(
-            f"{folder} is no folder of a CLIP: config.json is missing. Download openai/clip-vit-base-patch16 (Text) or "
-            "openai/clip-vit-large-patch14-336 (CMMD) whole."
+            f"{folder} is not a folder of a CLIP: config.json is missing. Download all files of "
+            "openai/clip-vit-base-patch16 (Text) or openai/clip-vit-large-patch14-336 (CMMD)."
         )
     kind = json.loads(config.read_text("utf-8")).get("model_type")
     if kind != "clip":
@@ -67,9 +67,9 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
     return Clip(network, tokenizer, network.config.vision_config.image_size)
 
 
-def _embedding(found: Any) -> Tensor:
+def _embedding(output: Any) -> Tensor:
     """transformers 4 returns the embedding, 5 an output that holds it."""
-    embedding: Tensor = found if isinstance(found, Tensor) else found.pooler_output
+    embedding: Tensor = output if isinstance(output, Tensor) else output.pooler_output
     return embedding.float()
 
 

@@ -21,10 +21,10 @@ SPLICE_SIDE = 224
 
 @dataclass(frozen=True)
 class Dino:
-    """Pictures (N, 3, H, W) uint8 -> the keys of the last layer, all heads side by side, (N, L, C).
+    """Pictures (N, 3, H, W) uint8 -> the keys of the last layer, all heads concatenated, (N, L, C).
 
-    "official" gives pictures as they are, in 0..1; "splice" 224 pixels wide and normalised, as the distance
-    was published and DINO trained.
+    "official" passes pictures unchanged, in 0..1. "splice" resizes them to 224 pixels and normalises them, as DINO
+    was trained and the distance was published.
     """
 
     network: Any
@@ -42,7 +42,7 @@ class Dino:
 
 
 def preprocess(pictures: Tensor, how: Preprocessing) -> Tensor:
-    """(N, 3, H, W) in 0..1 -> as the network is given them."""
+    """(N, 3, H, W) in 0..1 -> the network's input."""
     if how == "official":
         return pictures
     height, width = pictures.shape[-2:]
@@ -58,7 +58,9 @@ def load_dino(folder: Path, preprocessing: Preprocessing = "official", device: t
     config = folder / "config.json"
     kind = json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
     if kind != "vit":
-        raise ValueError(f"{folder} is no folder of DINO's ViT: download facebook/dino-vitb8, config.json and weights.")
+        raise ValueError(
+            f"{folder} is not a folder of DINO's ViT: download facebook/dino-vitb8, config.json and weights."
+        )
     model = transformers().ViTModel.from_pretrained(str(folder), local_files_only=True, add_pooling_layer=False)
     return Dino(model.eval().to(device), preprocessing)
 

@@ -1,4 +1,4 @@
-"""Where each metric's network comes from: a weights file or folder, `toy`, or a module of the user's own.
+"""Where each metric's network comes from: a weights file or folder, `toy`, or a module of the user.
 
 `PATH` is the published network, read from disk and never downloaded. `MODULE:NAME` is any object that can be
 imported; the protocol in each metric's module says what it must do. `toy` stands for the small world's networks.
@@ -48,7 +48,7 @@ _TOY: dict[Kind, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network, and what a result has to say of it: where it is from and the checksum of its weights."""
+    """A network, and what a result states about it: its source and the checksum of its weights."""
 
     network: Any
     source: str

@@ -1,4 +1,4 @@
-"""How much people would like a picture for its prompt: ImageReward (Xu et al., 2023), an optional package."""
+"""How much people would like a picture for its prompt, by the optional package ImageReward (Xu et al., 2023)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADVICE = (
 def load_image_reward(path: Path, device: torch.device | str = "cpu") -> Reward:
     """ImageReward-v1.0 from `ImageReward.pt`, with `med_config.json` beside it.
 
-    Raises ValueError where a file or the package is missing, with what to do.
+    Raises ValueError if a file or the package is missing; the message says what to do.
     """
     config = path.with_name("med_config.json")
     for file in (path, config):

@@ -1,6 +1,6 @@
-"""The Inception network of FID and KID, from a weights file of the user's own.
+"""The Inception network of FID and KID, from a weights file that the user provides.
 
-Two files of the same network are in use, and with them two ways to make a picture 299 pixels wide:
+Two files of the same network are in use. Each comes with its own way to resize a picture to 299 pixels:
 `inception-2015-12-05.pt` (NVIDIA's TorchScript) as clean-fid feeds it, which is how the paper's figures were
 taken, and `weights-inception-2015-12-05-6726825d.pth` as torch-fidelity feeds it.
 """
@@ -26,20 +26,20 @@ SOURCES = "inception-2015-12-05.pt (NVIDIA's, as clean-fid uses it) or weights-i
 class CleanInception:
     """Features (N, 2048) by clean-fid's "clean" protocol (Parmar et al., 2022).
 
-    Each channel is resized as floats by Pillow's bicubic filter, which widens where it shrinks, and is not
-    rounded to 8 bits afterwards.
+    Pillow's bicubic filter, which is antialiased, resizes each channel as floats. The result is not rounded to
+    8 bits.
     """
 
     layers: torch.nn.Module
 
     def __call__(self, pictures: Tensor) -> Tensor:
         resized = torch.stack([resize_clean(picture) for picture in pictures.cpu()]).to(pictures.device)
-        found: Tensor = self.layers((resized - 128) / 128)
-        return found.flatten(1)
+        result: Tensor = self.layers((resized - 128) / 128)
+        return result.flatten(1)
 
 
 def resize_clean(picture: Tensor, side: int = SIDE) -> Tensor:
-    """(3, H, W) uint8 -> (3, side, side) float32 in 0..255, and a little beyond at hard edges."""
+    """(3, H, W) uint8 -> (3, side, side) float32 in 0..255; hard edges overshoot a little."""
     channels = [Image.fromarray(channel.float().numpy()) for channel in picture]
     resized = [channel.resize((side, side), Image.Resampling.BICUBIC) for channel in channels]
     return torch.stack([torch.from_numpy(np.asarray(channel, dtype=np.float32).copy()) for channel in resized])
@@ -52,12 +52,12 @@ class FidelityInception:
     network: Any
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        found: Tensor = self.network(pictures)[0]
-        return found
+        result: Tensor = self.network(pictures)[0]
+        return result
 
 
 def load_inception(path: Path, device: torch.device | str = "cpu") -> CleanInception | FidelityInception:
-    """Whichever of the two files this is. Raises ValueError with what to do."""
+    """Load either of the two files. Raises ValueError that says what to do."""
     if not path.is_file():
         raise ValueError(f"There is no {path}: FID and KID need {SOURCES}.")
     return _clean(path, device) if _is_torchscript(path) else _fidelity(path, device)

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., 2018) for diversity: the package's layers on an AlexNet of the user's own file."""
+"""LPIPS (Zhang et al., 2018) for diversity: the package's layers on an AlexNet file that the user provides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..metrics.diversity import Distance
 def load_lpips(path: Path, device: torch.device | str = "cpu") -> Distance:
     """With torchvision's alexnet-owt-7be5be79.pth, which the package would otherwise download.
 
-    Raises ValueError where the file or the package is missing, with what to do.
+    Raises ValueError if the file or the package is missing; the message says what to do.
     """
     if not path.is_file():
         raise ValueError(f"There is no {path}: LPIPS needs torchvision's alexnet-owt-7be5be79.pth.")
@@ -32,13 +32,13 @@ def load_lpips(path: Path, device: torch.device | str = "cpu") -> Distance:
 
     def distance(first: Tensor, second: Tensor) -> Tensor:
         one, other = (pictures.float().to(device) / 127.5 - 1 for pictures in (first, second))
-        found: Tensor = network(one, other)
-        return found.flatten().cpu()
+        distances: Tensor = network(one, other)
+        return distances.flatten().cpu()
 
     return distance
 
 
 def _fill(backbone: Any, weights: dict[str, Tensor]) -> None:
-    """Its slices keep the layers' numbers of torchvision's `features`."""
-    own = backbone.state_dict()
-    backbone.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in own})
+    """Load the backbone's weights. Its slices use the layer numbers of torchvision's `features`."""
+    state = backbone.state_dict()
+    backbone.load_state_dict({name: weights[f"features.{name.split('.', 1)[1]}"] for name in state})

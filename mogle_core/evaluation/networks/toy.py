@@ -1,7 +1,7 @@
-"""Stand-ins for the large extractors in the toy world, so that its whole table can be computed without a download.
+"""The toy world's replacements for the large extractors. With them the whole table needs no download.
 
-The judge's features take Inception's and CLIP's place for FID, KID and CMMD; its logits that of DINO's keys.
-Words and pictures meet in the colour of the hair, which every caption says.
+The judge's features replace Inception's and CLIP's for FID, KID and CMMD; its logits replace DINO's keys. Text and
+pictures are compared by the colour of the hair, which every caption states.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ JUDGE = WEIGHTS / FILES["judge"]
 def load_judge(path: Path = JUDGE) -> Judge:
     parser = read_parser(path)
     if not isinstance(parser, JudgeParser) or not isinstance(parser.module, Judge):
-        raise WeightsError(f"{path} is no judge of the toy world.")
+        raise WeightsError(f"{path} is not the toy world's judge.")
     return parser.module
 
 
@@ -56,7 +56,7 @@ class ToyKeys:
 
 @dataclass(frozen=True)
 class ToyClip:
-    """Pictures and captions as how near their hair is to each of the eight colours, (N, 8)."""
+    """Embeds pictures and captions by how near their hair is to each of the eight colours, (N, 8)."""
 
     judge: Judge
     softness: float = 40.0
@@ -70,7 +70,7 @@ class ToyClip:
         return torch.stack([_stated(caption) for caption in captions])
 
     def _hair(self, pictures: Tensor) -> Tensor:
-        """The mean colour of what the judge takes for hair, (N, 3); of the whole picture where it sees none."""
+        """The mean colour of the hair that the judge sees, (N, 3), or of the whole picture if it sees none."""
         levels = pictures.float()
         hair = self.judge(levels / 255).argmax(dim=1, keepdim=True) == IDS["hair"]
         hair = hair | ~hair.flatten(1).any(dim=1).view(-1, 1, 1, 1)
@@ -79,7 +79,7 @@ class ToyClip:
 
 
 def _stated(caption: str) -> Tensor:
-    """One-hot of the colour before the word hair; all alike where there is none."""
+    """One-hot of the colour before the word "hair"; all entries equal if there is none."""
     words = words_of(caption)
     until = words[: words.index("hair")] if "hair" in words else []
     named = next((word for word in reversed(until) if word in HAIR_COLOURS), None)
@@ -90,7 +90,7 @@ def _stated(caption: str) -> Tensor:
 
 @dataclass(frozen=True)
 class ToyReward:
-    """The logarithm of how sure one can be of the stated hair colour: 0 at best."""
+    """The log-probability of the stated hair colour; 0 is the best."""
 
     clip: ToyClip
 
@@ -99,5 +99,5 @@ class ToyReward:
 
 
 def toy_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Mean absolute difference of pictures (N, 3, H, W) uint8, in 0..1: what LPIPS is replaced by."""
+    """Mean absolute difference of pictures (N, 3, H, W) uint8, in 0..1; it replaces LPIPS."""
     return (first.float() - second.float()).abs().mean(dim=(1, 2, 3)) / 255

@@ -1,7 +1,7 @@
-"""Editing label maps on their class ids: exact at every amount, never by mixing colours.
+"""Edits label maps on their class ids: every operation is exact, and colours are never mixed.
 
-`edit` is the one entry to all operations on single maps; `set_region` takes a region from outside, and
-`morph` makes the maps between two. Within, a file holds one theme, and works on one map (H, W) in numpy.
+`edit` is the entry point of all operations on single maps. `set_region` takes a region from outside, and `morph`
+interpolates between two maps. Each file covers one theme and works on one map (H, W) in numpy.
 """
 
 from .area import set_region

@@ -1,7 +1,7 @@
 """Hats, glasses and earrings: shapes in the head's own units, so that they fit at every size and tilt.
 
-Each hides only what it would lie on: eyes and brows show through glasses, as in CelebAMask-HQ, and no hat
-or earring covers a feature of the face.
+Each covers only the classes that it would lie on: eyes and brows show through glasses, as in CelebAMask-HQ, and
+hats and earrings never cover a feature of the face.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNDER_GLASSES = class_ids("background, skin, nose")
 UNDER_EARRINGS = class_ids("background, skin, l_ear, r_ear, hair, neck, cloth")
 
 EAR_HEIGHT = 0.72
-"""Of a whole ear seen from the front, in distances of the eyes."""
+"""The height of a whole ear from the front, in distances of the eyes."""
 
 
 def add_hat(ids: Ids, style: str) -> Ids:
@@ -79,12 +79,12 @@ def _worn(ids: Ids, shape: Area, name: str, under: tuple[int, ...]) -> Ids:
 
 
 def _rounded(x: Floats, y: Floats, power: float) -> Area:
-    """Inside of a superellipse of radius 1: a circle at power 2, squarer above."""
+    """The inside of a superellipse of radius 1: a circle at power 2, squarer above."""
     return np.asarray(abs(x) ** power + abs(y) ** power <= 1)
 
 
 def _line(offset: Floats, half_width: float, frame: EyeFrame) -> Area:
-    """Within half_width of offset 0, and never thinner than a pixel."""
+    """The points within half_width of offset 0, at least one pixel wide."""
     return np.asarray(abs(offset) <= max(half_width, frame.thin))
 
 
@@ -101,7 +101,7 @@ def _brim(x: Floats, y: Floats) -> Area:
 
 
 def _cap(x: Floats, y: Floats) -> Area:
-    """x runs to the side to which the visor points."""
+    """x increases towards the visor."""
     panels = _rounded(x / 1.05, y / 1.09, 2.4) & (y > 0.06)
     visor = _rounded((x - 0.75) / 0.95, (y - 0.08 + 0.1 * (x - 0.3)) / 0.15, 2.2)
     return panels | visor | _rounded(x / 0.1, (y - 1.08) / 0.05, 2)

@@ -1,4 +1,4 @@
-"""A region set to an area that someone painted or another node found."""
+"""Sets a region to an area from another node or a painted MASK."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .fill import uncover
 def set_region(ids: Tensor, region: str, area: Tensor, *, keep: bool = True, locked: str = "") -> Tensor:
     """The label maps (B, H, W) with the region also where `area` (B, H, W) or (H, W) is 0.5 or more.
 
-    An area of another size is resized to the maps', by nearest neighbour. One area serves all maps, and one
-    map all areas. Without `keep` the region leaves where it is not in the area, and what lies behind comes
-    to light. Locked classes, in a list with commas, neither lose nor gain a pixel.
+    An area of another size is resized to the maps', by nearest neighbour. One area can apply to all maps, and one map
+    to all areas. Without `keep`, the region is removed outside of the area and the classes behind it fill the gap.
+    Locked classes, in a comma-separated list, neither lose nor gain a pixel.
 
     Raises:
         MaskError: for ids that are not label maps, an area of another form or number, an unknown class, or a
             region that is locked.
     """
-    target, kept = class_id(region), class_ids(locked)
-    check_unlocked([target], kept)
+    target, protected_ids = class_id(region), class_ids(locked)
+    check_unlocked([target], protected_ids)
     maps, areas = Decoupled(ids).ids, _fitted(area, ids)
     count = max(len(maps), len(areas))
     numbered, painted = (t.cpu().expand(count, -1, -1).numpy() for t in (maps, areas))
-    results = [_set(*pair, target, keep, kept) for pair in zip(numbered, painted, strict=True)]
+    results = [_set(*pair, target, keep, protected_ids) for pair in zip(numbered, painted, strict=True)]
     return torch.from_numpy(np.stack(results)).to(ids.device)
 
 

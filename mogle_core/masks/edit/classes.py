@@ -1,4 +1,4 @@
-"""Naming classes: from what a person writes to ids."""
+"""Class names as a person writes them, to ids."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Area: TypeAlias = NDArray[np.bool_]
 
 def class_id(name: str) -> int:
     """The id of a class by its name (`l_eye`) or its title (`left eye`). Raises MaskError."""
-    wanted = name.strip().lower()
+    key = name.strip().lower()
     for known in CLASSES:
-        if wanted in (known.name, known.title):
+        if key in (known.name, known.title):
             return known.id
     raise MaskError(f"There is no class {name.strip()!r}; the classes are {', '.join(CLASS_NAMES)}.")
 
 
 def class_ids(names: str) -> tuple[int, ...]:
-    """The ids of classes in a list with commas; empty entries are passed over. Raises MaskError."""
+    """The ids of classes in a comma-separated list; empty entries are ignored. Raises MaskError."""
     return tuple(class_id(name) for name in names.split(",") if name.strip())
 
 
 def among(ids: Ids, classes: tuple[int, ...]) -> Area:
     """Where a map (H, W) holds any of these classes."""
-    wanted = np.zeros(256, bool)
-    wanted[list(classes)] = True
-    return np.asarray(wanted[ids])
+    table = np.zeros(256, bool)
+    table[list(classes)] = True
+    return np.asarray(table[ids])
 
 
 def check_unlocked(classes: list[int], locked: tuple[int, ...]) -> None:
@@ -46,7 +46,7 @@ def check_unlocked(classes: list[int], locked: tuple[int, ...]) -> None:
 
 
 def protected(before: Ids, after: Ids, locked: tuple[int, ...]) -> Ids:
-    """`after`, but that no locked class loses or gains a pixel."""
+    """`after`, changed so that locked classes neither lose nor gain a pixel."""
     if not locked:
         return after
     return np.where(among(before, locked) | among(after, locked), before, after)

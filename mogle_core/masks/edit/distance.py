@@ -1,4 +1,4 @@
-"""Exact Euclidean distances between pixels' middles, and only where they are needed."""
+"""Exact Euclidean distances between pixel centres, computed only where they are needed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Box: TypeAlias = tuple[slice, slice]
 
 
 def bounds(area: Area) -> tuple[int, int, int, int]:
-    """First and last row, first and last column of an area that is not empty."""
+    """The first and last row and column of a non-empty area."""
     rows, columns = np.flatnonzero(area.any(1)), np.flatnonzero(area.any(0))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
 def around(area: Area, margin: float) -> Box:
-    """The bounding box of an area that is not empty, wider by at least `margin` pixels on each side."""
+    """The bounding box of a non-empty area, extended by at least `margin` pixels on each side."""
     top, bottom, left, right = bounds(area)
     # No two pixels of a picture are farther apart than its sides together.
     more = math.ceil(min(margin, sum(area.shape)))
@@ -29,12 +29,12 @@ def around(area: Area, margin: float) -> Box:
 
 
 def distance(sources: Area) -> NDArray[np.float64]:
-    """From every pixel to the nearest of `sources`, which must not be empty: (H, W) in pixels, 0 on them."""
+    """The distance from every pixel to the nearest of the non-empty `sources`: (H, W) in pixels, 0 on the sources."""
     # Imported here because only editing needs scipy, and importing it takes longer than a small edit.
     from scipy.ndimage import distance_transform_edt
 
-    found: NDArray[np.float64] = distance_transform_edt(~sources)
-    return found
+    distances: NDArray[np.float64] = distance_transform_edt(~sources)
+    return distances
 
 
 def spread(ids: Ids, holes: Area, sources: Area) -> Ids:
@@ -45,7 +45,7 @@ def spread(ids: Ids, holes: Area, sources: Area) -> Ids:
         return ids
     margin = 16
     while True:
-        # A source outside of this box is farther from every hole than the margin.
+        # A source outside this box is farther from every hole than the margin.
         box = around(holes, margin)
         if sources[box].any():
             away, nearest = distance_transform_edt(~sources[box], return_indices=True)

@@ -10,7 +10,7 @@ from .classes import Area, Ids, among, class_ids
 from .distance import spread
 
 GROUND = class_ids("background, skin, l_ear, r_ear, hair, hat, neck, cloth")
-"""What the other classes lie on. An eye does not become larger because the glasses round it are taken off."""
+"""The classes on which the others lie. So an eye does not grow when the glasses around it are removed."""
 
 _BEHIND = {
     **dict.fromkeys(class_ids("l_eye, r_eye, l_brow, r_brow"), (*GROUND, *class_ids("eye_g"))),
@@ -19,16 +19,16 @@ _BEHIND = {
 
 
 def behind(ids: Ids, region: int, locked: tuple[int, ...] = ()) -> Area:
-    """Where a map (H, W) shows what such a region lies on and is not locked; without any, every other class."""
+    """The pixels (H, W) of unlocked classes on which the region lies; if there are none, those of all other classes."""
     others = (ids != region) & ~among(ids, locked)
-    found = others & among(ids, _BEHIND.get(region, GROUND))
-    return np.asarray(found if found.any() else others)
+    beneath = others & among(ids, _BEHIND.get(region, GROUND))
+    return np.asarray(beneath if beneath.any() else others)
 
 
 def uncover(ids: Ids, region: int, left: Area, locked: tuple[int, ...] = ()) -> Ids:
     """The map after the region has left the pixels `left`: each takes the nearest class behind it.
 
-    If all else is locked, or there is nothing else, they stay.
+    If all other classes are locked, or there are none, the pixels stay.
     """
     sources = behind(ids, region, locked)
     return spread(ids, left, sources) if sources.any() else ids

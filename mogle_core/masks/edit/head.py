@@ -1,4 +1,4 @@
-"""Where the head is in a label map: its eyes' line, its ears and its crown, to fit things to."""
+"""Finds the head in a label map: the line of the eyes, the ears and the crown, to which accessories are fitted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EyeFrame:
 
 
 def eye_frame(ids: Ids, thing: str) -> EyeFrame:
-    """The frame of a map (H, W) in which both eyes can be seen. Raises MaskError that names the `thing`."""
+    """The frame of a map (H, W) with both eyes. Raises MaskError that names the `thing` if one is missing."""
     for eye in ("l_eye", "r_eye"):
         if not (ids == class_id(eye)).any():
             raise MaskError(
@@ -79,7 +79,7 @@ def crown(ids: Ids, u: Floats, v: Floats) -> Crown:
         raise MaskError("The mask has no skin and no hair, so there is no head to put a hat on: paint them first.")
     brows = v[among(ids, BROWS)]
     line = -0.56 if brows.size == 0 else float(np.clip(brows.min() - 0.08, -0.75, -0.45))
-    # What hangs beside the neck is not the head; and far away there may be someone else.
+    # Hair beside the neck is not part of the head, and far away there may be another person.
     head = among(ids, HEAD) & (abs(u) < 2.2) & (v < line + 0.1)
     across, up = u[head & (v > line - 0.35)], v[head]
     left, right = np.quantile(across, (0.005, 0.995)) if across.size else (-1.25, 1.25)
@@ -90,7 +90,7 @@ def crown(ids: Ids, u: Floats, v: Floats) -> Crown:
 
 
 def lobe(ear: Area, u: Floats, v: Floats) -> Point:
-    """The lower end of an ear that is not empty: (u, v)."""
+    """The lower end of a non-empty ear: (u, v)."""
     along = v[ear]
     low = float(along.max())
     at_end = along >= low - 0.12 * (low - float(along.min()))

@@ -1,4 +1,4 @@
-"""Label maps between two: each class's border wanders by its signed distance."""
+"""Interpolates between two label maps: each class's border moves by its signed distance."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .distance import distance
 from .fill import GROUND
 
 Depth: TypeAlias = NDArray[np.float32]
-"""How deep each pixel (H, W) lies in a class, in pixels; below 0 outside of it."""
+"""How deep each pixel (H, W) lies in a class, in pixels; negative outside of it."""
 
 
 def morph(first: Tensor, second: Tensor, count: int) -> Tensor:
     """`count` label maps (count, H, W) from the first (1, H, W) to the second (1, H, W), both included.
 
-    In between a pixel has the class in which it lies deepest, by the mean of the two maps' signed distances
-    with the step's weights; an eye and its like before the skin and all that such things lie on. A class of as
-    many patches in both maps travels from place to place on the way; of others, a patch that the other map has
-    nowhere near shrinks to its deepest pixel, or grows from it.
+    In between, a pixel has the class in which it lies deepest, by the weighted mean of the two maps' signed
+    distances. Features such as eyes come before the skin and other classes that they lie on. A class with the same
+    number of patches in both maps moves from place to place. In other classes, a patch without a counterpart
+    shrinks to its deepest pixel, or grows from it.
 
     Raises:
         MaskError: if the two are not single label maps of one size, or count is below 2.
@@ -57,7 +57,7 @@ def _check(first: Tensor, second: Tensor, count: int) -> None:
 
 @dataclass(frozen=True)
 class Course:
-    """One class's way: its depths in both maps, and how many pixels down and right it travels between them."""
+    """The course of one class: its depths in both maps, and how many pixels down and right it moves between them."""
 
     id: int
     first: Depth
@@ -66,7 +66,7 @@ class Course:
     right: int
 
     def depth(self, share: float) -> Depth:
-        """On the way, `share` of it being done."""
+        """The depth after this `share` of the course."""
         down, right = round(share * self.down), round(share * self.right)
         gone, to_go = (down, right), (down - self.down, right - self.right)
         near, far = _moved(self.first, *gone), _moved(self.second, *to_go)
@@ -74,13 +74,13 @@ class Course:
 
 
 def _between(courses: list[Course], share: float) -> Ids:
-    """The class in which each pixel lies deepest, `share` being the second map's."""
+    """The class in which each pixel lies deepest; `share` is the weight of the second map."""
     deepest = np.full(courses[0].first.shape, -np.inf, np.float32)
     result = np.zeros(courses[0].first.shape, np.uint8)
     for course in courses:
         depth = course.depth(share)
         if course.id not in GROUND:
-            # Between its two places a small thing is never as deep as what it moves over.
+            # Between its two places, a small region is never as deep as the class that it moves over.
             depth[depth > 0] += sum(depth.shape)
         deeper = depth > deepest
         deepest[deeper], result[deeper] = depth[deeper], course.id
@@ -88,7 +88,7 @@ def _between(courses: list[Course], share: float) -> Ids:
 
 
 def _moved(depth: Depth, down: int, right: int) -> Depth:
-    """The depths from elsewhere; those of the picture's edge go on outwards."""
+    """The depths, moved; the depths at the picture's edge are repeated outwards."""
     if down == right == 0:
         return depth
     rows, columns = (np.arange(side) for side in depth.shape)
@@ -107,7 +107,7 @@ def _courses(start: Ids, end: Ids) -> list[Course]:
 
 
 def _travel(first: Area, second: Area) -> tuple[int, int] | None:
-    """Pixels down and right from one area's middle to the other's; None if they are not of as many patches."""
+    """Pixels down and right from one area's middle to the other's; None if their numbers of patches differ."""
     if not first.any() or _patches(first)[1] != _patches(second)[1]:
         return None
     (top, left), (bottom, right) = (np.argwhere(area).mean(0) for area in (first, second))
@@ -123,7 +123,7 @@ def _patches(area: Area) -> tuple[NDArray[np.int32], int]:
 
 
 def _with_seeds(ids: Ids, other: Ids, classes: tuple[int, ...]) -> Ids:
-    """The map with one pixel of each patch of the other map that its own class nowhere meets."""
+    """The map with one more pixel for each patch of the other map that does not overlap its class here."""
     from scipy.ndimage import maximum_position
 
     inner = distance(_border(other))
@@ -144,7 +144,7 @@ def _border(ids: Ids) -> Area:
 
 
 def _depths(ids: Ids, classes: list[int]) -> list[Depth]:
-    """A depth for each of the classes; in one that the map has not, all pixels lie as far outside as can be."""
+    """A depth for each of the classes. All pixels lie as far as possible outside of a class that the map lacks."""
     far = np.float32(math.hypot(*ids.shape))
     away = [distance(ids == c).astype(np.float32) if (ids == c).any() else None for c in classes]
     # Inside, a class's border is where the nearest other class begins.

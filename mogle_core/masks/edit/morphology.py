@@ -1,4 +1,4 @@
-"""Borders moved by pixels: grow, shrink, and smooth by majority."""
+"""Moves borders by pixels: grow, shrink, and smooth by majority."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from .fill import behind
 
 
 def grow(ids: Ids, region: int, radius: float, locked: tuple[int, ...] = ()) -> Ids:
-    """Every unlocked pixel no farther than `radius` from the region joins it."""
-    own = ids == region
-    box = around(own, _radius(radius, "grow", "shrink"))
+    """Every unlocked pixel within `radius` of the region joins it."""
+    inside = ids == region
+    box = around(inside, _radius(radius, "grow", "shrink"))
     result = np.array(ids)
-    joins = (distance(own[box]) <= radius) & ~among(ids[box], locked)
+    joins = (distance(inside[box]) <= radius) & ~among(ids[box], locked)
     result[box][joins] = region
     return result
 
 
 def shrink(ids: Ids, region: int, radius: float, locked: tuple[int, ...] = ()) -> Ids:
-    """Every pixel of the region no farther than `radius` from what lies behind it takes the nearest of that.
+    """Every pixel of the region within `radius` of a class behind it takes the nearest such class.
 
-    What lies on it, such as the eyes on the skin, does not push it back, nor do locked classes and the
+    Regions that lie on it, such as the eyes on the skin, do not push it back. Neither do locked classes and the
     picture's edge.
     """
-    own = ids == region
-    box = around(own, _radius(radius, "shrink", "grow"))
+    inside = ids == region
+    box = around(inside, _radius(radius, "shrink", "grow"))
     sources = behind(ids, region, locked)[box]
     if not sources.any():
         return ids
     result = np.array(ids)
-    result[box] = spread(ids[box], own[box] & (distance(sources) <= radius), sources)
+    result[box] = spread(ids[box], inside[box] & (distance(sources) <= radius), sources)
     return result
 
 
 def smooth(ids: Ids, region: int | None, radius: float) -> Ids:
     """Each pixel takes the class that most pixels of the square around it have, `radius` to each side.
 
-    It keeps its own where no other has more. With a region only what joins or leaves that region changes.
+    It keeps its class unless another one has more. With a region, only pixels that join or leave it change.
     """
     side = math.floor(_radius(radius, "smooth"))
     if side == 0:
@@ -68,7 +68,7 @@ def _radius(pixels: float, operation: str, opposite: str = "") -> float:
 
 
 def _window_sums(area: Area, side: int) -> NDArray[np.int32]:
-    """How many pixels of the area lie in the square around each pixel, as far as the picture goes."""
+    """How many pixels of the area lie in the square around each pixel; the square is cut at the picture's edge."""
     return np.transpose(_sums_of_rows(np.transpose(_sums_of_rows(area, side)), side))
 
 

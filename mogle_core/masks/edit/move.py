@@ -1,8 +1,8 @@
-"""Regions moved, scaled, rotated and mirrored: whole pixels only, so no class is invented.
+"""Moves, scales, rotates and mirrors regions: whole pixels only, so that classes are never mixed.
 
-A region's centre is that of its bounding box, so that a half turn and a mirroring hit every pixel. What a
-region leaves behind is filled; what leaves the picture is cut off. With `region` None the whole map moves
-about the picture's centre, and its edge pixels are repeated outwards.
+A region's centre is that of its bounding box, so that a half turn and a mirroring map pixels onto pixels. The gap
+behind a region is filled; pixels that leave the picture are cut off. With `region` None the whole map moves about
+the picture's centre, and its edge pixels are repeated outwards.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from .distance import bounds
 from .fill import uncover
 
 Places: TypeAlias = NDArray[np.int64]
-"""For pixels of the result, the row or the column where they come from; broadcasts to (H, W)."""
+"""The source row or column of each pixel of the result; broadcasts to (H, W)."""
 
 
 def move(ids: Ids, region: int | None, dx: int, dy: int, locked: tuple[int, ...] = ()) -> Ids:
-    """By dx pixels to the right and dy pixels down."""
+    """Move by dx pixels to the right and dy pixels down."""
     rows, columns = _grid(ids)
     return _from(ids, region, rows - dy, columns - dx, locked)
 
 
 def scale(ids: Ids, region: int | None, percent: float, locked: tuple[int, ...] = ()) -> Ids:
-    """Larger by `percent`, smaller if it is below 0: 100 doubles width and height, -50 halves them."""
+    """Enlarge by `percent`, or shrink if it is negative: 100 doubles width and height, -50 halves them."""
     if percent <= -100:
         raise MaskError(f"The amount of scale is {percent:g} percent: choose more than -100, or remove.")
     rows, columns = _grid(ids)
@@ -40,7 +40,7 @@ def scale(ids: Ids, region: int | None, percent: float, locked: tuple[int, ...] 
 
 
 def rotate(ids: Ids, region: int | None, degrees: float, locked: tuple[int, ...] = ()) -> Ids:
-    """By `degrees` clockwise as seen."""
+    """Rotate by `degrees`, clockwise on the screen."""
     degrees = degrees % 360
     if degrees == 0:
         return ids
@@ -52,7 +52,7 @@ def rotate(ids: Ids, region: int | None, degrees: float, locked: tuple[int, ...]
 
 
 def mirror(ids: Ids, region: int | None, locked: tuple[int, ...] = ()) -> Ids:
-    """The whole map is flipped and left and right classes swap; a region is flipped where it is."""
+    """Flip the whole map and swap left and right classes, or flip a region in place."""
     if region is None:
         return np.asarray(np.array(FLIPPED, np.uint8)[ids[:, ::-1]])
     rows, columns = _grid(ids)
@@ -72,12 +72,12 @@ def _centre(ids: Ids, region: int | None) -> tuple[float, float]:
 
 
 def _whole(places: NDArray[np.floating[Any]]) -> Places:
-    # A hair's breadth of room: sines and quotients miss a whole or half number by rounding.
+    # A small tolerance, because sines and quotients miss a whole or half number by rounding.
     return np.asarray(np.floor(places + (0.5 + 1e-6)), np.int64)
 
 
 def _from(ids: Ids, region: int | None, rows: Places, columns: Places, locked: tuple[int, ...]) -> Ids:
-    """The map in which what is to move has come from these places."""
+    """The map in which the region, or everything, is taken from these places."""
     height, width = ids.shape
     row, column = rows.clip(0, height - 1), columns.clip(0, width - 1)
     if region is None:

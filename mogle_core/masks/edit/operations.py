@@ -1,4 +1,4 @@
-"""The one entry to editing: an operation by its name, on every label map of a batch."""
+"""The entry point of editing: applies an operation by its name to every label map of a batch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def edit(
     style: str = "",
     locked: str = "",
 ) -> Tensor:
-    """Label maps (B, H, W) of CelebAMask-HQ ids after one of `OPERATIONS`, each map by itself.
+    """Apply one of `OPERATIONS` to each of the label maps (B, H, W) of CelebAMask-HQ ids.
 
     Args:
         region: a class's name; "all", the whole map, for move, scale, rotate, mirror, swap left/right and
@@ -51,9 +51,9 @@ def edit(
         amount: pixels for grow, shrink and smooth, percent for scale, degrees clockwise for rotate; 0 changes
             nothing.
         dx, dy: for move, pixels to the right and down.
-        replacement: for replace by, the class to come.
+        replacement: for replace by, the new class.
         style: for an accessory, one of `STYLES`; empty for the first.
-        locked: classes, in a list with commas, that neither lose nor gain a pixel.
+        locked: classes, in a comma-separated list, that neither lose nor gain a pixel.
 
     Raises:
         MaskError: for ids that are not label maps, an unknown name, an amount that the operation cannot
@@ -76,7 +76,7 @@ def edit(
 
 @dataclass(frozen=True)
 class Edit:
-    """An operation with all that any of them needs; `region` None is the whole map. See `edit`."""
+    """An operation with its parameters (see `edit`); `region` None is the whole map."""
 
     operation: str
     region: int | None
@@ -105,7 +105,7 @@ class Edit:
 
     @property
     def changed(self) -> list[int]:
-        """The classes that are to change by name."""
+        """The classes that the operation changes by name."""
         if self.operation in _ADDED:
             return [class_id(_ADDED[self.operation])]
         if self.region is None:
@@ -138,4 +138,4 @@ OPERATIONS: Mapping[str, Callable[[Ids, Edit], Ids]] = MappingProxyType(
         "add earrings": lambda ids, e: add_earrings(ids, e.style),
     }
 )
-"""By the names of the node's list."""
+"""The operations by their names in the node's list."""

@@ -1,4 +1,4 @@
-"""Changes of name only: one class for another, left for right. No pixel moves."""
+"""Changes classes only: one for another, or left for right. Pixels stay in place."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def replace(ids: Ids, region: int, replacement: int) -> Ids:
 
 
 def swap_sides(ids: Ids, region: int | None) -> Ids:
-    """Left becomes right and right left: all eyes, brows and ears, or the pair to which a region belongs.
+    """Left becomes right and right left: for all eyes, brows and ears, or for the pair of one region.
 
-    Raises MaskError for a region that has no sides.
+    Raises MaskError for a region without sides.
     """
     table = np.arange(len(FLIPPED), dtype=np.uint8)
     if region is None:

@@ -1,4 +1,4 @@
-"""Checkpoints from one form to another: the official pair, one combined file, .pt or .safetensors."""
+"""Converts checkpoints between formats: the official pair, one combined file, .pt or .safetensors."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ OFFICIAL_LORA = "pytorch_lora_weights.safetensors"
 
 
 def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
-    """Write what the sources hold in another form; the paths that were written.
+    """Write the contents of the sources in another format; return the paths of the new files.
 
     combined: one .safetensors at `target` with network, LoRA, alphas and metadata.
     official: `mogle.pt` and `pytorch_lora_weights.safetensors` in the folder `target`, with exactly the
-        official keys; alpha / rank is folded into `lora_B`, since official readers take alpha for the rank.
-    safetensors: as official, but the network as `mogle.safetensors`, whose metadata keeps how it is to be used.
+        official keys; alpha / rank is folded into `lora_B`, since official readers assume alpha = rank.
+    safetensors: as official, but the network is `mogle.safetensors`, whose metadata holds the recipe.
 
-    What the official form has no place for is said in a warning.
+    A warning names everything that the official format cannot store.
 
     Raises:
-        WeightsError: a source that cannot be read, or two that hold the same part.
+        WeightsError: a source cannot be read, or two sources hold the same part.
     """
     whole = merge([read(source) for source in sources], sources)
     for sentence in lost_notes(whole, form):
@@ -71,7 +71,7 @@ def merge(checkpoints: Sequence[Checkpoint], sources: Sequence[Path]) -> Checkpo
 
 
 def official_lora(lora: MaskLoRA) -> dict[str, Tensor]:
-    """The official LoRA file's tensors: no alpha, its scale folded into `lora_B` (exact for powers of two)."""
+    """The official LoRA file's tensors: without alpha, its scale folded into `lora_B` (exact for powers of two)."""
     folded = {name: [_folded(part) for part in lora.parts(name)] for name in lora.rows}
     tensors = write_lora(MaskLoRA(folded))
     return {name: t.detach().contiguous().clone() for name, t in tensors.items() if not name.endswith(".alpha")}
@@ -83,7 +83,7 @@ def _folded(part: LoRAPart) -> LoRAPart:
 
 
 def lost_notes(checkpoint: Checkpoint, form: Form) -> list[str]:
-    """What the checkpoint's notes say and the form has no place for, with what to do about it."""
+    """Messages on notes of the checkpoint that the format cannot store, and what to do about each."""
     recipe, default = checkpoint.recipe, Recipe()
     if form == "combined" or checkpoint.network is None:
         return []

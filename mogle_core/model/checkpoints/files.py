@@ -1,6 +1,6 @@
-"""Reading and writing checkpoints, and one sentence for each way in which a file can be wrong.
+"""Reads and writes checkpoints, with a message for each way in which a file can be wrong.
 
-Three forms are known: the official network (`mogle.pt`, also called `global_local_mask_moe.pt`: a pickled
+Three formats are supported: the official network (`mogle.pt`, also called `global_local_mask_moe.pt`: a pickled
 state dict, or the same tensors as .safetensors), the official LoRA (`pytorch_lora_weights.safetensors`),
 and ours: one .safetensors with both (`mogle.*` and `transformer.*.lora_*`) and metadata.
 """
@@ -32,7 +32,7 @@ NETWORK_PREFIX = "mogle."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: a network, a LoRA, or both; `recipe` says how they are to be used."""
+    """The contents of a file: a network, a LoRA, or both. `recipe` says how to use them."""
 
     network: MoGLE | None
     lora: MaskLoRA | None
@@ -55,10 +55,10 @@ class LoRACheckpoint(Checkpoint):
 
 
 def read(path: Path | str) -> Checkpoint:
-    """Read any of the three forms.
+    """Read any of the three formats.
 
     Raises:
-        WeightsError: with the reason, for everything that can be wrong with the file.
+        WeightsError: the file cannot be used; the message gives the reason.
     """
     path = Path(path)
     tensors, metadata = read_tensors(path)
@@ -106,8 +106,8 @@ def save(
     recipe: Recipe,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write one combined .safetensors: network, LoRA with its alphas, and what they mean."""
-    # Imported here: what the Registry ships for the nodes reads files and writes none.
+    """Write one combined .safetensors: network, LoRA with its alphas, and the recipe."""
+    # Imported here, because the Registry's package for the nodes reads files but does not write any.
     from ...support.tensor_files import write_safetensors
 
     write_safetensors(Path(path), *combined(network, lora, recipe, metadata))
@@ -116,9 +116,9 @@ def save(
 def combined(
     network: MoGLE | None, lora: MaskLoRA | None, recipe: Recipe, metadata: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What `save` writes: the tensors by name, and the metadata."""
+    """The contents of the file that `save` writes: the tensors by name, and the metadata."""
     tensors: dict[str, Tensor] = {}
-    # What a file before this one said of itself gives way to what this one holds.
+    # Notes on this file's contents replace those of the file that it was made from.
     variant = config_metadata(MoGLEConfig())
     inherited = {name: note for name, note in (metadata or {}).items() if name not in variant}
     notes = {**inherited, "format": "pt", **recipe.metadata()}
@@ -186,7 +186,7 @@ def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 
 
 def _adapter_metadata(rank: int, alpha: float, tensors: Mapping[str, Tensor]) -> str:
-    """The LoRA's configuration as diffusers writes and reads it; without it, it takes alpha for the rank."""
+    """The LoRA's configuration in diffusers' format; without it, diffusers assumes alpha = rank."""
     ending = ".lora_A.weight"
     modules = sorted(name.removesuffix(ending) for name in tensors if name.endswith(ending))
     config = {"r": rank, "lora_alpha": alpha, "target_modules": [m.removeprefix("transformer.") for m in modules]}

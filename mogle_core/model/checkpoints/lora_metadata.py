@@ -1,4 +1,4 @@
-"""What a LoRA file's metadata says: its scale, and whether it is a style LoRA rather than the mask stream's."""
+"""Reads a LoRA file's metadata: its scale, and whether it is a style LoRA rather than the mask stream's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..stream.lora_scale import LoRAError, Scaling
 logger = logging.getLogger(__name__)
 
 LARGEST = 1 << 20
-"""Bytes of a configuration; the official one, which names 343 modules, has 12 thousand."""
+"""The largest configuration in bytes; the official one, which names 343 modules, has 12 thousand."""
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model", "adapter_config.json"
 """PEFT stores a LoRA's configuration beside its tensors."""
@@ -26,7 +26,7 @@ def scaling_of(metadata: Mapping[str, str], path: Path | None = None) -> Scaling
     From diffusers' `lora_adapter_metadata`, PEFT's adapter_config.json beside `path`, or kohya's `ss_network_alpha`.
 
     Raises:
-        LoRAError: a configuration that cannot be read or is not a LoRA's.
+        LoRAError: the configuration cannot be read or is not a LoRA's.
     """
     config = _config(metadata, path)
     if _flag(config, "use_dora"):
@@ -40,7 +40,7 @@ def scaling_of(metadata: Mapping[str, str], path: Path | None = None) -> Scaling
 
 
 def style_of(metadata: Mapping[str, str]) -> str | None:
-    """What the metadata of an ordinary FLUX LoRA says it is, in words; None for ours and for files that say nothing."""
+    """What an ordinary FLUX LoRA's metadata says it is; None for mask LoRAs and for files that say nothing."""
     if any(key.startswith("mogle.") for key in metadata):
         return None
     notes = (
@@ -79,7 +79,7 @@ def _config(metadata: Mapping[str, str], path: Path | None) -> Mapping[str, Any]
 
 
 def _number(name: str, value: Any) -> float | None:
-    """A finite number, also as text; None, with a warning unless it says "None", for what is not a number."""
+    """A finite number, also from text. Anything else gives None, with a warning unless it says "None"."""
     if value is None or (isinstance(value, str) and value.strip() in ("", "None", "none", "null")):
         return None
     try:

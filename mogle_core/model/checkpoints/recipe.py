@@ -1,4 +1,4 @@
-"""What a checkpoint's numbers mean, beyond its tensors: the notes in its file's metadata."""
+"""How to use a checkpoint's tensors: the notes in its file's metadata."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..stream.attention import StreamOptions
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a checkpoint's numbers mean, beyond its tensors; written into our files' metadata.
+    """How to use a checkpoint's tensors. Our files hold it in their metadata.
 
-    gate_timestep: `sampling`, the gate was given sigma * 1000, as the official inference does; `training`,
-        sigma in 0..1, as the official training does.
+    gate_timestep: `sampling` if the gate gets sigma * 1000, as in the official inference; `training` if it gets
+        sigma in 0..1, as in the official training.
     label_space, resolution: of the masks and pictures that it was trained on.
     options: how mask tokens attended in training.
     """
@@ -41,7 +41,7 @@ class Recipe:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Recipe:
-        """The defaults are the published checkpoint's, whose files say nothing."""
+        """Read a file's metadata. The defaults are those of the published checkpoint, whose files have none."""
 
         def flag(name: str, default: bool) -> bool:
             return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
@@ -62,7 +62,7 @@ class Recipe:
 
 
 def config_metadata(config: MoGLEConfig) -> dict[str, str]:
-    """The network's variant in the official options' words; the scalar gate has no other trace."""
+    """The network's variant in the words of the official options. The tensors do not show the scalar gate."""
     return {
         "mogle.experts": config.experts,
         "mogle.gate": config.gate,
@@ -73,9 +73,9 @@ def config_metadata(config: MoGLEConfig) -> dict[str, str]:
 
 
 def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEConfig:
-    """The network's variant: what our metadata says, so that a lost tensor is missed; else off the keys.
+    """The network's variant, from our metadata, so that a lost tensor is noticed; otherwise from the tensor names.
 
-    Official files say nothing, and their keys do not show the scalar gate.
+    Official files have no metadata, and their tensor names do not show the scalar gate.
     """
     gate, experts = metadata.get("mogle.gate"), metadata.get("mogle.experts")
     if gate in ("matrix", "scalar", "static", "none") and experts in ("both", "global", "local"):

@@ -1,4 +1,4 @@
-"""The tensors of a .safetensors file or of a pickled state dict; pickled code never runs."""
+"""Reads the tensors of a .safetensors file or of a pickled state dict, and never runs pickled code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...support.errors import WeightsError
 SAFE_ENDINGS = (".safetensors", ".sft")
 
 LARGER, SLACK = 2, 1 << 20
-"""How many times a file's bytes its tensors may take, and how many more."""
+"""Limits on the bytes of a file's tensors: a multiple of the file's size, and an allowance on top."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -36,11 +36,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, dict(file.metadata() or {})
     except SafetensorError as error:
         raise WeightsError(
-            f"{path.name} is truncated or no .safetensors file ({error}): download or copy it again."
+            f"{path.name} is truncated or not a .safetensors file ({error}): download or copy it again."
         ) from error
     except OSError:
         raise
-    except Exception as error:  # sizes and number formats that torch does not have fail in many ways
+    except Exception as error:  # sizes and number formats that torch lacks fail in many ways
         raise WeightsError(
             f"{path.name} holds tensors of a size or number format that this torch cannot read ({error})."
         ) from error
@@ -57,7 +57,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
     except Exception as error:  # cut bytes make the unpickler fail in any of a dozen ways
         raise WeightsError(
-            f"{path.name} is truncated or no PyTorch file ({type(error).__name__}): download it again."
+            f"{path.name} is truncated or not a PyTorch file ({type(error).__name__}): download it again."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise WeightsError(f"{path.name} holds a {type(state).__name__} that is not a plain state dict.")
@@ -75,14 +75,14 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _refuse_packed(path: Path) -> None:
-    """A zip that unpacks to far more than its size; torch stores its files unpacked."""
+    """Refuse a zip that unpacks to far more than its size; torch does not compress its files."""
     if not zipfile.is_zipfile(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        raise WeightsError(f"{path.name} is truncated or no PyTorch file ({error}): download it again.") from error
+        raise WeightsError(f"{path.name} is truncated or not a PyTorch file ({error}): download it again.") from error
     if size > LARGER * path.stat().st_size + SLACK:
         raise WeightsError(
             f"{path.name} is packed and would unpack to {size:,} bytes; a PyTorch file is not packed, so it was not "

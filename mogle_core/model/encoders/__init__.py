@@ -1,4 +1,4 @@
-"""FLUX.1's VAE and text encoders without ComfyUI: from folders, single files, or the toy. Nothing is fetched."""
+"""FLUX.1's VAE and text encoders without ComfyUI: from folders, single files, or the toy, without downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a VAE and a text encoder are to the rest: pictures and prompts in, FLUX's latents and contexts out."""
+"""The interfaces of a VAE and a text encoder: they turn pictures and prompts into FLUX's latents and contexts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 class EncodersError(ValueError):
-    """An encoder that cannot be used; the message names the file and what to give instead."""
+    """An encoder cannot be used; the message names the file and what to give instead."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """A picture's distribution of latents, as the transformer takes them: (z - shift) * scale.
+    """A picture's distribution of latents in the transformer's units, (z - shift) * scale.
 
     mean, log_variance: (N, 16, H/8, W/8); a VAE without a distribution has no log-variance.
     """
@@ -25,7 +25,7 @@ class Moments:
     log_variance: Tensor | None = None
 
     def sample(self, noise: Tensor) -> Tensor:
-        """The latent at this normal noise of the same shape; the mean where there is no distribution."""
+        """The latent for this normal noise of the same shape, or the mean if there is no distribution."""
         if self.log_variance is None:
             return self.mean
         return self.mean + (0.5 * self.log_variance).exp() * noise
@@ -34,7 +34,7 @@ class Moments:
 class VAE(Protocol):
     """Frozen, on one device; weights are read at the first use.
 
-    fingerprint: of its weights, by content; latents of equal fingerprints are equal.
+    fingerprint: a digest of its weights; encoders with equal fingerprints give equal latents.
     """
 
     @property
@@ -42,7 +42,7 @@ class VAE(Protocol):
 
     @property
     def has_variance(self) -> bool:
-        """Whether `encode` knows a log-variance."""
+        """Whether `encode` returns a log-variance."""
         ...
 
     def encode(self, pictures: Tensor) -> Moments:
@@ -54,7 +54,7 @@ class VAE(Protocol):
         ...
 
     def release(self) -> None:
-        """Give its memory back; the next use reads the weights again."""
+        """Free its memory; the next use reads the weights again."""
         ...
 
 
@@ -66,7 +66,7 @@ class TextEncoder(Protocol):
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Tokens and width of the context, width of the pooled text; known without reading weights."""
+        """Tokens and width of the context, and width of the pooled text. This does not read the weights."""
         ...
 
     def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,7 @@ class TextEncoder(Protocol):
 
 @dataclass(frozen=True)
 class Encoders:
-    """All that turns a data set into what is trained on."""
+    """The encoders that turn a data set into training data."""
 
     vae: VAE
     text: TextEncoder

@@ -1,4 +1,4 @@
-"""Encoders' weights on disk: single files or sharded folders, their shapes, and a fingerprint by content."""
+"""Encoders' weights on disk: single files or sharded folders, their shapes, and a fingerprint of their contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PIECE, _PIECES = 1 << 16, 64
 
 
 def weight_files(path: Path, what: str) -> tuple[Path, ...]:
-    """The .safetensors of a model that is one file or a folder.
+    """The .safetensors of a model that is a file or a folder.
 
     Raises:
         EncodersError: there are none.
@@ -39,7 +39,7 @@ def weight_files(path: Path, what: str) -> tuple[Path, ...]:
 
 
 def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
-    """Of the files' sizes, headers, and 64 pieces spread over each: cheap for 10 GB, changed by any retraining."""
+    """A digest of the files' sizes, headers, and 64 pieces of each: cheap for 10 GB, and changed by any retraining."""
     digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
     for path in files:
         size = path.stat().st_size
@@ -55,7 +55,7 @@ def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises EncodersError for a file that is none."""
+    """Read a JSON file. Raises EncodersError for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -65,12 +65,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of some files, under their names there; 8-bit floats are multiplied out as they are read."""
+    """The tensors of some files, under their names there. 8-bit floats are multiplied by their scales on reading."""
 
     files: tuple[Path, ...]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Without reading a tensor."""
+        """All shapes, without reading a tensor."""
         shapes = {}
         with ExitStack() as stack:
             for file in self._open(stack):
@@ -79,7 +79,7 @@ class Weights:
         return {name: shape for name, shape in shapes.items() if not name.endswith((*FP8_NOTES, *FP8_SCALES))}
 
     def tensors(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """Name and tensor, floats in this dtype, one after the other."""
+        """Yield names and tensors one after the other, with floats in this dtype."""
         with ExitStack() as stack:
             for file in self._open(stack):
                 names: Sequence[str] = file.keys()
@@ -94,7 +94,7 @@ class Weights:
                 yield stack.enter_context(safe_open(path, "pt"))
             except (SafetensorError, OSError) as error:
                 raise EncodersError(
-                    f"{path} is truncated or no .safetensors file ({error}): download or copy it again."
+                    f"{path} is truncated or not a .safetensors file ({error}): download or copy it again."
                 ) from error
 
 
@@ -109,10 +109,10 @@ def _in_dtype(file: Any, name: str, known: set[str], dtype: torch.dtype) -> Tens
 
 
 def load_into(model: torch.nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Give a model on the meta device these tensors.
+    """Load these tensors into a model on the meta device.
 
     Raises:
-        EncodersError: one is missing or of another shape; unknown ones are left out.
+        EncodersError: one is missing or has another shape. Unknown tensors are ignored.
     """
     wanted = model.state_dict()
     missing = [name for name in wanted if name not in tensors]

@@ -1,7 +1,7 @@
-"""FLUX.1's text: CLIP-L's pooled output and T5's context, by transformers, from folders or ComfyUI's single files.
+"""FLUX.1's text encoders in transformers, CLIP-L (pooled) and T5 (context), from folders or ComfyUI's single files.
 
-T5 reads a fixed number of tokens without an attention mask, so that its padding carries content, as the
-official pipeline does: 512 by default.
+As in the official pipeline, T5 reads a fixed number of tokens (512 by default) without an attention mask, so that
+its padding carries content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .tokenizers import open_clip_tokenizer, open_t5_tokenizer
 logger = logging.getLogger(__name__)
 
 CLIP_HEAD = 64
-"""Width of a CLIP attention head; the files do not say it."""
+"""Width of a CLIP attention head, which the files do not state."""
 
 _ACTIVATION = "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"
 
@@ -33,10 +33,10 @@ class FluxText:
 
     Args:
         clip_l, t5xxl: single files or folders. tokenizers: see `tokenizers.py`.
-        tokens: T5's length. dtype: of T5's weights; 16-bit floats of less range than bfloat16 overflow in it.
+        tokens: T5's length. dtype: of T5's weights; T5 overflows in float16.
 
     Raises:
-        EncodersError: on construction, if a file or tokenizer is missing or of another model.
+        EncodersError: on construction, if a file or tokenizer is missing or belongs to another model.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FluxText:
         words = self._clip_tokens(
             list(prompts), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
         )
-        # As the official pipeline: the padding, which is the end's token, is not masked.
+        # As in the official pipeline, the padding, which repeats the end token, is not masked.
         pooled = self._clip(input_ids=words.input_ids.to(self.device)).pooler_output
         pieces = self._t5_tokens(
             list(prompts), padding="max_length", max_length=self.tokens, truncation=True, return_tensors="pt"
@@ -97,7 +97,7 @@ class FluxText:
                 eos_token_id=self._clip_tokens.eos_token_id,
             )
         )
-        # transformers 4 has everything below `text_model.`, transformers 5 not.
+        # transformers 4 puts everything below `text_model.`, transformers 5 does not.
         prefix = "text_model." if any(name.startswith("text_model.") for name in model.state_dict()) else ""
         tensors = _clip_names(dict(self._clip_weights.tensors(torch.float32)))
         load_into(model, {prefix + name: tensor for name, tensor in tensors.items()}, str(self.clip_path))
@@ -133,7 +133,7 @@ class FluxText:
 
 
 def _clip_names(named: Mapping[str, Any]) -> dict[str, Any]:
-    """CLIP's text side under its bare names; what else a file holds (pictures, projections) is left out."""
+    """CLIP's text encoder without name prefixes. Other parts of a file (vision, projections) are left out."""
     weights = {}
     for name, value in named.items():
         bare = re.sub(r"^(text_encoders\.clip_l\.transformer\.|clip_l\.transformer\.)?(text_model\.)?", "", name)

@@ -1,4 +1,4 @@
-"""FLUX.1's VAE by diffusers' AutoencoderKL: from its folder, or from BFL's ae.safetensors as ComfyUI has it."""
+"""FLUX.1's VAE as diffusers' AutoencoderKL, from diffusers' folder or from BFL's ae.safetensors that ComfyUI uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .files import Weights, file_fingerprint, load_into, read_json, weight_files
 
 SHIFT, SCALE = 0.1159, 0.3611
 
-# BFL's names -> diffusers'; the decoder counts its blocks the other way round.
+# BFL's names -> diffusers'; the decoder numbers its blocks in reverse.
 _NAMES = (
     (r"\bdown\.(\d+)\.block\.(\d+)\.", r"down_blocks.\1.resnets.\2."),
     (r"\bdown\.(\d+)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
@@ -38,7 +38,7 @@ class FluxVAE:
     """Frozen, in float32; see `api.VAE`.
 
     Raises:
-        EncodersError: on construction, if the files are no 16-channel VAE.
+        EncodersError: on construction, if the files do not hold a 16-channel VAE.
     """
 
     has_variance = True
@@ -66,7 +66,7 @@ class FluxVAE:
                 use_post_quant_conv=False,
             )
         tensors = dict(_renamed(Weights(self.files).tensors(torch.float32)))
-        # BFL's attention is of 1x1 convolutions, diffusers' of Linears.
+        # BFL's attention has 1x1 convolutions, diffusers' has Linears.
         flat = {name: t.flatten(1) if ".attentions." in name and t.ndim == 4 else t for name, t in tensors.items()}
         load_into(model, flat, str(self.path))
         return model.requires_grad_(False).eval().to(self.device)
@@ -95,7 +95,7 @@ class FluxVAE:
 
 
 def _renamed(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Whatever goes by BFL's names, or by diffusers', under diffusers'."""
+    """Tensors with BFL's or diffusers' names, under diffusers' names."""
     tensors = dict(named)
     blocks = 1 + max((int(m[1]) for name in tensors if (m := re.search(r"\bup\.(\d+)\.", name))), default=-1)
     for name, value in tensors.items():
@@ -108,7 +108,7 @@ def _renamed(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def _widths(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """The width of each resolution, off the encoder's shapes."""
+    """The width at each resolution, from the encoder's shapes."""
     first = (shapes.get(f"encoder.down_blocks.{number}.resnets.0.conv1.weight") for number in range(len(shapes)))
     widths = []
     for shape in first:

@@ -1,4 +1,4 @@
-"""Choosing the encoder by what a path is: a registered word, a registered layout, or FLUX.1's own models."""
+"""Chooses the encoder for a path: a registered word, a registered layout, or FLUX.1's models."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def open_encoders(
     tokens: int = 512,
     device: torch.device | str = "cpu",
 ) -> Encoders:
-    """Both encoders; weights are read at their first use, files are checked now.
+    """Open both encoders. The files are checked now; the weights are read at the first use.
 
     Raises:
-        EncodersError: naming the file that is missing or of another model.
+        EncodersError: names the file that is missing or belongs to another model.
     """
     return Encoders(open_vae(vae, device), open_text(clip_l, t5xxl, tokenizers, tokens, device))
 
 
 def open_vae(path: str, device: torch.device | str = "cpu") -> VAE:
-    """A registered word, ae.safetensors, a file of a registered layout, or a diffusers folder."""
+    """Open a registered word, ae.safetensors, a file of a registered layout, or a diffusers folder."""
     models = named_models(path)
     if models is not None:
         return models.open_vae(None, device)
@@ -49,7 +49,7 @@ def open_text(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.bfloat16,
 ) -> TextEncoder:
-    """One registered word for both, or CLIP-L and T5-XXL as single files or folders. dtype: of T5."""
+    """Open one registered word for both, or CLIP-L and T5-XXL as single files or folders. dtype: of T5."""
     models = named_models(clip_l) or named_models(t5xxl)
     if models is not None:
         if clip_l != t5xxl:

@@ -1,4 +1,4 @@
-"""Models that one word stands for in a command or a configuration, such as the embedded toy world.
+"""Models that a command or a configuration calls by one word, such as the embedded toy world.
 
 A package that brings such models registers them; nothing in `model` or `training` knows their names.
 """
@@ -19,10 +19,9 @@ from .api import VAE, TextEncoder
 class NamedModels:
     """A transformer, a VAE and a text encoder that belong together.
 
-    word: what a person writes for them. transformer: its file, in a form that `load_flux` reads; params: its sizes.
-    text_tokens: length of every text. open_vae: takes a file (None: the VAE of its own) and a device.
-    is_vae: whether a file with tensors of these names and shapes is such a VAE, wherever it lies.
-    open_text: takes a device.
+    word: the name that a person writes. transformer: the file, which `load_flux` can read. params: its sizes.
+    text_tokens: length of every text. open_vae: takes a file (None for these models' VAE) and a device.
+    is_vae: whether a file with tensors of these names and shapes is such a VAE. open_text: takes a device.
     """
 
     word: str
@@ -38,21 +37,21 @@ _REGISTERED: dict[str, NamedModels] = {}
 
 
 def register(models: NamedModels) -> None:
-    """Make the word known; registering it again replaces what it stood for."""
+    """Register the models under their word; a second registration replaces the first."""
     _REGISTERED[models.word] = models
 
 
 def named_models(word: str) -> NamedModels | None:
-    """What `word` stands for; None for a path."""
+    """The models that `word` names; None for a path."""
     return _REGISTERED.get(word)
 
 
 def reader_of_vae(shapes: Mapping[str, tuple[int, ...]]) -> NamedModels | None:
-    """Whose VAE a file with these tensors is; None for FLUX.1's."""
+    """The registered models whose VAE has these tensors; None for FLUX.1's."""
     return next((models for models in _REGISTERED.values() if models.is_vae(shapes)), None)
 
 
 def transformer_file(source: str) -> Path:
-    """The path of a transformer that is given as a path or as a registered word."""
+    """The path of a transformer, from a path or a registered word."""
     models = named_models(source)
     return Path(source) if models is None else models.transformer

@@ -1,4 +1,4 @@
-"""CLIP's and T5's tokenizers, which single files do not carry: from diffusers' folder, or from a ComfyUI."""
+"""Opens CLIP's and T5's tokenizers, which single files lack, from diffusers' folder or from a ComfyUI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T5_FILES = ("tokenizer.json", "spiece.model")
 
 
 def open_clip_tokenizer(places: Sequence[Path]) -> Any:
-    """transformers' CLIPTokenizer. Raises EncodersError if it is nowhere."""
+    """transformers' CLIPTokenizer. Raises EncodersError if none of the places has it."""
     folder = _find(places, _CLIP, _CLIP_FILES, "CLIP's tokenizer (vocab.json)")
     from transformers import CLIPTokenizerFast
 
@@ -24,7 +24,7 @@ def open_clip_tokenizer(places: Sequence[Path]) -> Any:
 
 
 def open_t5_tokenizer(places: Sequence[Path]) -> Any:
-    """transformers' T5TokenizerFast. Raises EncodersError if it is nowhere."""
+    """transformers' T5TokenizerFast. Raises EncodersError if none of the places has it."""
     folder = _find(places, _T5, _T5_FILES, "T5's tokenizer (tokenizer.json)")
     from transformers import T5TokenizerFast
 

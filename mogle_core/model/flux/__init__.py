@@ -1,1 +1,1 @@
-"""FLUX.1's transformer with BFL's names: its files, its cost, and its frozen and offloaded forms."""
+"""FLUX.1's transformer with BFL's names: its files, its cost, and its frozen and offloaded variants."""

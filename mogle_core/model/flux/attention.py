@@ -15,7 +15,7 @@ from ..stream.attention import ByStream, by_stream
 def rope(ids: Tensor, axes_dim: tuple[int, ...], theta: int) -> Tensor:
     """Position ids (B, S, axes) -> rotation matrices (B, 1, S, D/2, 2, 2), float32 from float64.
 
-    On the CPU where the ids' device has no float64 (Apple's MPS); every device gives the same matrices.
+    Computed on the CPU if the ids' device lacks float64 (Apple's MPS), so every device gives the same matrices.
     """
     parts, device = [], ids.device
     ids = ids.cpu() if device.type == "mps" else ids
@@ -30,13 +30,13 @@ def rope(ids: Tensor, axes_dim: tuple[int, ...], theta: int) -> Tensor:
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
     """Turn each pair of channels of x (B, heads, Q, D) by its position's matrix (B, 1, S >= Q, D/2, 2, 2).
 
-    x is a norm's fresh output and is overwritten, except under autograd.
+    x must be the fresh output of a norm; it is overwritten, except under autograd.
     """
     turn = rotary[:, :, : x.shape[2]]
     if torch.compiler.is_compiling():  # which cannot fuse complex numbers
         pairs = x.float().reshape(*x.shape[:-1], -1, 1, 2)
         return (turn[..., 0] * pairs[..., 0] + turn[..., 1] * pairs[..., 1]).reshape(x.shape).type_as(x)
-    # A turn by cos and sin is a product with cos + i sin, which takes a fifth of the time.
+    # Rotation is a product with cos + i sin, which takes a fifth of the time of cos and sin separately.
     pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
     factors = torch.view_as_complex(turn[..., 0].contiguous())
     if torch.is_grad_enabled():
@@ -61,7 +61,7 @@ def _without_positions(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> 
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention written out: on a CPU a training step with torch's fused one takes a quarter longer."""
+    """Attention in separate operations: on a CPU, a training step with torch's fused one takes a quarter longer."""
     logits = (q @ k.mT).float() / math.sqrt(q.shape[-1])
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask.float()

@@ -1,4 +1,4 @@
-"""What a step costs by its shapes: floating-point operations, and what the options make of them over a run.
+"""The cost of a step: floating-point operations from the shapes, and the effect of the options over a run.
 
 A multiplication with its addition counts as two operations, as in torch's own counter. Norms, activations and
 modulations of single tokens are left out: at FLUX.1's size they are less than a thousandth.
@@ -16,7 +16,7 @@ from ..mixture.network import EXPERT_WIDTH
 
 
 class Shape(Protocol):
-    """The sizes of a transformer: `FluxParams`, or ComfyUI's."""
+    """The sizes of a transformer, by `FluxParams` or ComfyUI's parameters."""
 
     hidden_size: int
     mlp_ratio: float
@@ -27,9 +27,10 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Tokens:
-    """One forward pass's tokens.
+    """The tokens of one forward pass.
 
-    mask: those that run through the blocks. kept: those of which only keys and values of an earlier pass are used.
+    mask: mask tokens that run through the blocks. kept: mask tokens whose keys and values from an earlier pass are
+    used.
     """
 
     text: int
@@ -43,9 +44,9 @@ def operations(shape: Shape, tokens: Tokens) -> float:
     width, hidden = shape.hidden_size, shape.hidden_size * shape.mlp_ratio
     run = tokens.text + tokens.image + tokens.mask
     seen, blocks = run + tokens.kept, shape.depth + shape.depth_single_blocks
-    linears = 2 * width * (4 * width + 2 * hidden)  # of a token in a block: qkv, proj and MLP, of either kind
+    linears = 2 * width * (4 * width + 2 * hidden)  # for each token in a block of either kind: qkv, proj and MLP
     attention = 4 * width * seen
-    # The last block's mask tokens serve as keys only: no queries, and no second Linear.
+    # The last block uses the mask tokens as keys only, without queries and the second Linear.
     spared = tokens.mask * (attention + 2 * width * (width + hidden))
     ends = 2 * width * (TOKEN_WIDTH * (2 * tokens.image + tokens.mask) + shape.context_in_dim * tokens.text)
     vectors = 2 * width * width * (12 * shape.depth + 3 * shape.depth_single_blocks + 2)
@@ -53,13 +54,13 @@ def operations(shape: Shape, tokens: Tokens) -> float:
 
 
 def network_operations(tokens: int) -> tuple[float, float]:
-    """Of the experts, once a mask, and of gate and blend, at each step, for as many mask tokens."""
+    """The operations of the experts, once for each mask, and of gate and blend at each step, for these mask tokens."""
     experts = 2 * 2 * NUM_MASKS * TOKEN_WIDTH * EXPERT_WIDTH
     gate = 2 * TOKEN_WIDTH * (2 * TOKEN_WIDTH + NUM_MASKS) + 2 * NUM_MASKS * TOKEN_WIDTH
     return float(tokens * experts), float(tokens * gate)
 
 
 def share_of_whole(shape: Shape, passes: Iterable[Tokens], whole: Tokens) -> float:
-    """What these passes cost, of as many with the whole mask stream in each."""
+    """The cost of these passes, relative to as many passes with the whole mask stream."""
     costs = [operations(shape, tokens) for tokens in passes]
     return sum(costs) / (len(costs) * operations(shape, whole)) if costs else 1.0

@@ -1,7 +1,7 @@
-"""FLUX.1's transformer from disk: BFL's single file, as ComfyUI's users have it, or diffusers' folder.
+"""Reads FLUX.1's transformer: BFL's single file, as ComfyUI uses it, or diffusers' folder.
 
-The model is built on the meta device and takes the tensors over as they arrive, one after the other: no
-weight is initialised, and none is in memory twice.
+The model is built on the meta device and takes over the tensors one by one as they are read. So weights are never
+initialised, and never in memory twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 _PART = re.compile(r"((?:double|single)_blocks\.\d+|\w+)\.")
 
 Settle = Callable[[Flux, nn.Module], None]
-"""Takes the transformer and one of its blocks as soon as the block's weights are there."""
+"""Is called with the transformer and one of its blocks as soon as the block's weights are loaded."""
 
 
 def load_flux(
@@ -40,15 +40,15 @@ def load_flux(
     """Read a transformer in BFL's naming (a single file) or in diffusers' (its folder, or the whole model's).
 
     Args:
-        path: a .safetensors, also a full checkpoint of which the transformer is a part; or a folder.
-        dtype: of the weights in memory; None keeps the file's. 8-bit floats need one, and their scales are
-            then multiplied in.
-        axes_dim: the rope axes; None takes a folder's config.json, else FLUX.1's proportion.
-        settle: called with each block before the next one is read. What it narrows or moves away needs no room
-            any more, so that a model of fp8 weights, which is 24 GB in bf16, never needs these 24 GB.
+        path: a .safetensors, which may be a full checkpoint that contains the transformer, or a folder.
+        dtype: of the weights in memory; None keeps the file's. 8-bit floats need one, and are multiplied by their
+            scales.
+        axes_dim: the rope axes; None takes them from a folder's config.json, or FLUX.1's proportion.
+        settle: called with each block before the next one is read. It can narrow or move the block and so free memory:
+            a model with fp8 weights, which is 24 GB in bf16, never needs these 24 GB.
 
     Raises:
-        WeightsError: with the reason, for everything that can be wrong with the file.
+        WeightsError: the file cannot be used; the message gives the reason.
     """
     path = Path(path)
     files, axes = files_of_folder(path) if path.is_dir() else ([checked_file(path)], None)
@@ -68,7 +68,7 @@ def load(tensors: Iterable[tuple[str, Tensor]], params: FluxParams, dtype: torch
     """Build the transformer around tensors under BFL's names, cast one by one as they arrive.
 
     Raises:
-        ValueError: tensors that are missing, unknown, or of another shape.
+        ValueError: tensors are missing, unknown, or have another shape.
     """
     state = {name: tensor if dtype is None else tensor.to(dtype) for name, tensor in tensors}
     model = _without_weights(params, {name: tuple(tensor.shape) for name, tensor in state.items()})
@@ -79,7 +79,7 @@ def load(tensors: Iterable[tuple[str, Tensor]], params: FluxParams, dtype: torch
 def _load_in_parts(
     recipes: Mapping[str, _Recipe], params: FluxParams, dtype: torch.dtype | None, settle: Settle | None
 ) -> Flux:
-    """As `load`, one block after the other."""
+    """Like `load`, but one block after the other."""
     model = _without_weights(params, {name: recipe.shape for name, recipe in recipes.items()})
     parts: dict[str, dict[str, _Recipe]] = {}
     for name, recipe in recipes.items():
@@ -96,7 +96,7 @@ def _load_in_parts(
 
 
 def _without_weights(params: FluxParams, shapes: Mapping[str, tuple[int, ...]]) -> Flux:
-    """The transformer on the meta device, which tensors of these names and shapes fit. Raises ValueError."""
+    """The transformer on the meta device for tensors of these names and shapes. Raises ValueError on a misfit."""
     with torch.device("meta"):
         model = Flux(params)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -116,9 +116,9 @@ def _without_weights(params: FluxParams, shapes: Mapping[str, tuple[int, ...]]) 
 
 
 def read_params(shapes: Mapping[str, tuple[int, ...]], axes_dim: tuple[int, ...] | None = None) -> FluxParams:
-    """The sizes of a BFL-named checkpoint, off its tensors' shapes.
+    """The sizes of a checkpoint with BFL's names, from its tensors' shapes.
 
-    axes_dim: the rope axes cannot be seen in a file; None takes FLUX's proportion (16, 56, 56 of 128).
+    axes_dim: the rope axes, which a file does not show; None takes FLUX's proportion (16, 56, 56 of 128).
 
     Raises:
         ValueError: not a FLUX.1 transformer.
@@ -163,7 +163,7 @@ class _Stored:
 
     @property
     def packed(self) -> bool:
-        """Whether it holds a quantiser's integers rather than weights."""
+        """Whether the tensor holds a quantiser's integers instead of weights."""
         return not self.file.get_slice(self.name).get_dtype().startswith(("F", "BF"))
 
     def read(self) -> Tensor:
@@ -173,10 +173,10 @@ class _Stored:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How one of BFL's tensors is made from those in the file.
+    """How one of BFL's tensors is assembled from tensors of the file.
 
-    parts: one below the other. scale: of 8-bit floats, for the whole or for each row. swapped: diffusers
-    has the final layer's scale first, BFL its shift.
+    parts: stacked by rows. scale: of 8-bit floats, one for the whole or for each row. swapped: exchange the halves,
+    because in the final layer diffusers has the scale first and BFL the shift.
     """
 
     parts: tuple[_Stored, ...]
@@ -213,14 +213,14 @@ def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:
             file = stack.enter_context(safe_open(path, "pt"))
         except (SafetensorError, OSError) as error:
             raise WeightsError(
-                f"{path.name} is truncated or no .safetensors file ({error}): download or copy it again."
+                f"{path.name} is truncated or not a .safetensors file ({error}): download or copy it again."
             ) from error
         stored.update({name: _Stored(file, name) for name in file.keys()})  # noqa: SIM118
     return stored
 
 
 def _recipes(path: Path, stored: Mapping[str, _Stored]) -> dict[str, _Recipe]:
-    """For each of BFL's tensors, in whatever naming the file is, how it is made."""
+    """How to assemble each of BFL's tensors, for any of the file's namings."""
     prefix = next((p for p in _PREFIXES if any(f"{p}{n}.weight" in stored for n in ("img_in", "x_embedder"))), "")
     weights = {name[len(prefix) :]: tensor for name, tensor in stored.items() if name.startswith(prefix)}
     weights = {name: tensor for name, tensor in weights.items() if not name.endswith(FP8_NOTES)}

@@ -1,4 +1,4 @@
-"""The frozen transformer that training runs on: loaded, narrowed to 8 or 4 bits, and brought to its device."""
+"""Prepares the frozen transformer for training: loads it, narrows it to 8 or 4 bits, and moves it to its device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BaseDtype = Literal["bf16", "float32", "fp8", "int8", "nf4"]
 
 
 class _Flat(nn.Module):
-    """A Linear whose Function gets (N, in): see `Fp8Linear.forward`."""
+    """A Linear that flattens its input to (N, in) for its autograd Function (see `Fp8Linear.forward`)."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -33,15 +33,15 @@ class _Flat(nn.Module):
 def load_base(
     path: Path | str, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
 ) -> Flux:
-    """The frozen transformer, ready to be trained on; only its blocks' Linears are narrowed.
+    """Load the frozen transformer for training. Only the Linears of its blocks are narrowed.
 
     Args:
         path: BFL's file, or diffusers' folder.
-        offload_blocks: how many of its blocks wait in host memory. recompute: gradient checkpointing.
+        offload_blocks: how many blocks stay in host memory until they run. recompute: gradient checkpointing.
 
     Raises:
-        WeightsError: what is wrong with the file.
-        ValueError: a package that `int8` or `nf4` needs is not installed, or options that exclude each other.
+        WeightsError: the file cannot be used; the message gives the reason.
+        ValueError: a package for `int8` or `nf4` is not installed, or two options exclude each other.
     """
     if offload_blocks and kind in ("int8", "nf4"):
         raise ValueError(
@@ -61,7 +61,7 @@ def load_base(
 def prepare_base(
     flux: Flux, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
 ) -> Flux:
-    """As `load_base`, of a transformer that is in memory already."""
+    """Like `load_base`, for a transformer that is already in memory."""
     settle = _settler(kind, device, offload_blocks)
     for block in blocks_of(flux).values():
         settle(flux, block)
@@ -69,7 +69,7 @@ def prepare_base(
 
 
 def _settler(kind: BaseDtype, device: torch.device, offload_blocks: int) -> Settle:
-    """Narrows a block and brings it to its place; one at a time, for the wide model need not fit anywhere."""
+    """Narrows blocks and moves them to their device one at a time, so that the wide model never has to fit anywhere."""
     narrow = _narrower(kind)
 
     def settle(flux: Flux, block: nn.Module) -> None:
@@ -93,7 +93,7 @@ def _ready(flux: Flux, device: torch.device, offload_blocks: int, recompute: boo
 
 
 def replace_linears(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
-    """Every Linear below `module` gives way to what `make` makes of it."""
+    """Replace every Linear below `module` by the result of `make`."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Linear):
             setattr(module, name, make(child))
@@ -102,7 +102,7 @@ def replace_linears(module: nn.Module, make: Callable[[nn.Linear], nn.Module]) -
 
 
 def _narrower(kind: BaseDtype) -> Callable[[nn.Module], None] | None:
-    """What narrows a block's Linears in place; None for the wide dtypes."""
+    """The function that narrows a block's Linears in place; None for the wide dtypes."""
     if kind == "fp8":
         return lambda block: replace_linears(block, Fp8Linear)
     if kind == "int8":

@@ -1,4 +1,4 @@
-"""The layers and blocks of FLUX.1, with BFL's names; the blocks run through `stream/blocks.py`."""
+"""The layers and blocks of FLUX.1, with BFL's names. `stream/blocks.py` runs the blocks."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _norm(dim: int) -> nn.LayerNorm:
 
 
 class DoubleStreamBlock(nn.Module):
-    """Text and image with weights of their own, one joint attention."""
+    """Text and image have separate weights and one joint attention."""
 
     def __init__(self, params: FluxParams, name: str) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class DoubleStreamBlock(nn.Module):
 
 
 class SingleStreamBlock(nn.Module):
-    """Text and image as one sequence, attention and MLP side by side."""
+    """Text and image are one sequence; attention and MLP run in parallel."""
 
     def __init__(self, params: FluxParams, name: str, last: bool) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from .params import FluxParams
 
 
 class Flux(nn.Module):
-    """FLUX.1: noisy image tokens, text and time to the velocity noise - x0."""
+    """FLUX.1: maps noisy image tokens, text and time to the velocity noise - x0."""
 
     def __init__(self, params: FluxParams) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Flux(nn.Module):
     ) -> dict[str, Tensor]:
         """All blocks' modulations of the mask tokens (B, 1, 6H or 3H).
 
-        pooled: (B, P). guidance: the image's (B,), or None. mask_guidance: used in its place, where given.
+        pooled: (B, P). guidance: the image's (B,), or None. mask_guidance: replaces it, unless None.
         """
         return mask_modulations(self, mask_vector(self, pooled, guidance, timestep_embedding, mask_guidance), lora)
 
@@ -67,7 +67,7 @@ class Flux(nn.Module):
         text: int = 0,
         grid: Grid | None = None,
     ) -> MaskStream:
-        """The mask stream of one pass with `text` text tokens, over a picture of `grid`; None is the mask's."""
+        """Open a pass's mask stream, with `text` text tokens over a picture of `grid`; None takes the mask's grid."""
         if not mask.modulations and mask.reuse is None:
             mask = replace(mask, modulations=self.modulate_mask(pooled, guidance, mask.lora, mask.guidance))
         grid = grid or mask.grid
@@ -90,7 +90,7 @@ class Flux(nn.Module):
             img: noisy image tokens (B, N, 64). txt: text tokens (B, T, C). pooled: (B, P).
             timestep: sigma in 0..1 (B,). guidance: (B,) or None.
             grid: rows and columns of image tokens, rows * columns = N.
-            mask: None is plain FLUX, to the bit.
+            mask: with None the result is exactly plain FLUX's.
 
         Returns:
             (B, N, 64).

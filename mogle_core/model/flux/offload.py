@@ -1,6 +1,6 @@
-"""How the frozen blocks run in training: activations computed again on the way back, weights brought in when due.
+"""Saves memory in training: recomputes activations in the backward pass, and loads the frozen blocks' weights in time.
 
-Both wrap a block's `forward`, so that the transformer itself knows nothing of it.
+Both wrap a block's `forward`, so that the transformer's code does not change.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Forward = Callable[..., Any]
 
 
 def recompute_activations(flux: Flux) -> None:
-    """Keep only what goes in between two blocks; the rest is computed again in the backward pass.
+    """Store only the activations between two blocks; the backward pass recomputes the rest.
 
-    Nothing random happens in a block, so what is computed again is the same, to the bit.
+    A block has no randomness, so the recomputed activations are exactly the same.
     """
     for block in flux.double_blocks:
         block.forward = _recomputed(block.forward, with_text=True)
@@ -45,7 +45,7 @@ def _recomputed(forward: Forward, with_text: bool) -> Forward:
             return (stream.whole(others_out), *text_out)
 
         joint_out, *text_out = checkpoint(pure, joint, *text, use_reentrant=False, preserve_rng_state=False)
-        # After the last block no mask tokens are left.
+        # The last block does not return mask tokens.
         image_out = mask.part(joint_out, others) if joint_out.shape[1] > others else joint_out
         return (image_out, *text_out) if with_text else image_out
 
@@ -53,12 +53,12 @@ def _recomputed(forward: Forward, with_text: bool) -> Forward:
 
 
 class Offloaded:
-    """Blocks whose weights wait in host memory, and travel to the device only while they are needed.
+    """Blocks whose weights stay in host memory and are on the device only while they are needed.
 
-    The weights are frozen, so nothing travels back: a copy on the device is dropped when the next block but one
-    comes. While a block computes, the weights of the one after it (in the direction of travel, for the backward
-    pass computes the blocks again from the last to the first) are copied on a stream of their own. Its modulation
-    stays on the device: the mask stream's are computed for all blocks before the first of them.
+    The weights are frozen and never copied back: a copy on the device is dropped when the block after the next one
+    starts. While a block computes, a separate CUDA stream copies the weights of the following one. In the backward
+    pass that is the previous block, because it recomputes the blocks from the last to the first. The modulation stays
+    on the device, because the mask stream's modulations are computed for all blocks before the first one runs.
     """
 
     def __init__(self, blocks: Sequence[nn.Module], device: torch.device) -> None:
@@ -85,7 +85,7 @@ class Offloaded:
         return run
 
     def _place(self, number: int) -> None:
-        """Put a block's weights into its modules, and let the next one's set out."""
+        """Put a block's weights into its modules, and start the copy of the next block's."""
         following = next_block(number, self.last, len(self.slots))
         self.last = number
         self._send(number)
@@ -98,7 +98,7 @@ class Offloaded:
             for weight in weights:
                 weight.record_stream(current)
         for (module, name), weight in zip(self.slots[number], weights, strict=True):
-            # A new Parameter each time: autograd keeps it for the backward pass, whatever stands here by then.
+            # A new Parameter each time, because autograd keeps it for the backward pass after the module has lost it.
             module._parameters[name] = nn.Parameter(weight, requires_grad=False)
         if following is not None:
             self._send(following)
@@ -114,27 +114,27 @@ class Offloaded:
             self.here[number] = (weights, self.stream.record_event())
 
     def _park(self, number: int) -> None:
-        """Leave the modules without weights, so that a use at a wrong time fails aloud."""
+        """Remove the weights from the modules, so that use at the wrong time raises an error."""
         for (module, name), host in zip(self.slots[number], self.hosts[number], strict=True):
             module._parameters[name] = _absent(host)
 
 
 def spread(flux: Flux, count: int) -> list[nn.Module]:
-    """`count` blocks, evenly among all, so that each one's weights have others' time to travel in."""
+    """Choose `count` blocks evenly among all, so that copies overlap with the blocks in between."""
     blocks: list[nn.Module] = list(blocks_of(flux).values())
     count = min(count, len(blocks))
     return [blocks[i * len(blocks) // count] for i in range(count)]
 
 
 def next_block(number: int, last: int, count: int) -> int | None:
-    """Which block comes after `number`, the one before it being `last`: forwards, or backwards after the turn."""
+    """The block after `number` if `last` came before it: forwards, or backwards in the backward pass."""
     backwards = number != 0 and number <= last
     following = number - 1 if backwards or number == count - 1 else number + 1
     return following if 0 <= following < count else None
 
 
 def travelling(block: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Where a block's weights stand; without its modulation of the image, which is needed before the block."""
+    """The places of the weights that are copied: all but the image's modulation, which is needed before the block."""
     return [
         (module, name)
         for path, module in block.named_modules()
@@ -153,7 +153,7 @@ def _parked(module: nn.Module, name: str, device: torch.device) -> Tensor:
 
 
 def _settle(block: nn.Module, device: torch.device) -> None:
-    """What does not travel (modulation, biases, scales) goes to the device for good."""
+    """Move the parts that stay (modulation, biases, scales) to the device permanently."""
     for tensor in (*block.parameters(), *block.buffers()):
         if not tensor.is_meta:
             tensor.data = tensor.data.to(device)

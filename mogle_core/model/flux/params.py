@@ -1,4 +1,4 @@
-"""Every size of a FLUX.1 transformer."""
+"""The sizes of a FLUX.1 transformer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FluxParams:
-    """Every size of the transformer; the defaults are FLUX.1-dev's."""
+    """All sizes of the transformer. The defaults are FLUX.1-dev's."""
 
     in_channels: int = 64
     out_channels: int = 64

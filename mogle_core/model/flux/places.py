@@ -1,4 +1,4 @@
-"""Which files hold a FLUX.1 transformer: BFL's single one, or those of diffusers' folder."""
+"""Finds the files of a FLUX.1 transformer: BFL's single file, or those of diffusers' folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checked_file(path: Path) -> Path:
 
 
 def files_of_folder(path: Path) -> tuple[list[Path], tuple[int, ...] | None]:
-    """The files of diffusers' folder, and the rope axes that its config.json says."""
+    """The files of diffusers' folder, and the rope axes in its config.json."""
     folder = path / "transformer" if (path / "transformer").is_dir() else path
     config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
     kind = config.get("_class_name", "FluxTransformer2DModel")

@@ -1,1 +1,1 @@
-"""From mask latents to mask tokens: experts, gate, regions, and records of what the gate did."""
+"""From mask latents to mask tokens: experts, gate, regions, and records of the gate's weights."""

@@ -1,7 +1,7 @@
-"""What the gate said, read from a run's record: each expert's weight at each token, and which expert wins where.
+"""Reads the gate's weights from a run's record: each expert's weight at each token, and the winner at each token.
 
-The weights are those of the paper's equation for the gate (section 3.3): a softmax over the experts, for each
-token and step, as the network gave them, before Region Control's factors.
+The weights are those of the paper's equation for the gate (section 3.3): a softmax over the experts, for each token
+and step, before Region Control's factors.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ OTHER_RUN = (
 )
 
 TITLES: tuple[str, ...] = (FULL_MASK, *(c.title for c in CLASSES))
-"""The 20 masks in words."""
+"""Titles of the 20 masks."""
 
 COLOURS: tuple[tuple[int, int, int], ...] = ((255, 255, 255), *PALETTE)
-"""The 20 masks' colours: the classes' own, and white, which no class has, for the full mask."""
+"""Colours of the 20 masks: each class's palette colour, and white, which no class has, for the full mask."""
 
 
 @dataclass(frozen=True)
 class GateFrames:
-    """One picture's gate over its sampling.
+    """The gate of one picture over its sampling.
 
-    sigmas: (S,), falling. weights: (S, rows, columns, E) float32, over E summing to one.
-    masks: (E,), which of the 20 masks each expert belongs to.
+    sigmas: (S,), falling. weights: (S, rows, columns, E) float32; they sum to one over E.
+    masks: (E,), the number of each expert's mask among the 20.
     """
 
     sigmas: Tensor
@@ -52,10 +52,10 @@ class GateFrames:
 def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = None) -> GateFrames:
     """The frames of one picture of the batch, of the first positive conditioning that has a mask.
 
-    samples: the latent (B, C, H, W) that the run made; None for the last run, whatever it made.
+    samples: the latent (B, C, H, W) that the run made; None takes the last run.
 
     Raises:
-        ValueError: nothing was recorded, no run made these samples, or the batch has fewer pictures.
+        ValueError: there is no record, no run made these samples, or the batch has fewer pictures.
     """
     run = record.last if samples is None else record.run_of(samples)
     if run is None:
@@ -64,7 +64,7 @@ def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = No
     for step in run.steps:
         if (found := _frame(step, picture)) is not None:
             sigma, weights = found
-            # Areas, and combined prompts, are further passes at the same noise; the first one stands.
+            # Areas and combined prompts cause further passes at the same noise; the first pass counts.
             first = next(iter(frames.values()), weights)
             if sigma not in frames and weights.shape == first.shape:
                 frames[sigma] = weights
@@ -75,7 +75,7 @@ def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = No
 
 
 def _frame(step: GateStep, picture: int) -> tuple[float, Tensor] | None:
-    """A step's sigma and the picture's weights (rows, columns, E); None if it was the negative's alone."""
+    """A step's sigma and the picture's weights (rows, columns, E); None if only the negative ran."""
     chunks = step.conditionings or (0,)
     if 0 not in chunks:
         return None
@@ -112,13 +112,13 @@ def spread(count: int, wanted: int) -> list[int]:
 
 
 def chosen(frames: GateFrames, text: str) -> tuple[int, ...]:
-    """Which experts, as places in `frames.masks`, a text asks for.
+    """The experts that a text asks for, as indices into `frames.masks`.
 
     text: `strongest` (the six with the largest mean weight), `all`, or names with commas, CelebAMask-HQ's
         (`eye_g`) or plain ones (`glasses`).
 
     Raises:
-        ValueError: a name that is no region's, or that of a mask without an expert.
+        ValueError: a name is not a region's, or its mask has no expert.
     """
     if text.strip().lower() in ("", STRONGEST):
         means = frames.weights.mean((0, 1, 2))

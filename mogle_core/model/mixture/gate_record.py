@@ -1,7 +1,7 @@
-"""What the gate did during sampling: its weights at every step of a run, kept within a memory bound.
+"""Records the gate during sampling: its weights at every step of a run, within a memory limit.
 
-Two samplers may share one Gated Condition, and a cached result may be older than the last run: so a run's steps are
-kept with the latent that it made, and are found by that.
+Two samplers may share one Gated Condition, and a cached result may be older than the last run. So a run's steps are
+stored with the latent that it made, and looked up by it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class GateStep:
     """The gate's weights at one step, for one chunk of the batch.
 
     sigma: (B,), the step's noise level. weights: (B, L or 1, E). grid: rows and columns of tokens.
-    conditionings: which of the run's conditionings the rows belong to (0 positive, 1 negative, ...).
+    conditionings: the run's conditionings to which the rows belong (0 positive, 1 negative, ...).
     """
 
     sigma: Tensor
@@ -34,10 +34,10 @@ class GateStep:
 
 @dataclass(frozen=True)
 class GateRun:
-    """One sampling run that is over.
+    """One finished sampling run.
 
-    made: the latents (B, C, H, W) that it is found by: its result, and its last estimate of the picture.
-    dropped: how many further steps had no room.
+    made: the latents (B, C, H, W) that identify it: its result, and its last estimate of the picture.
+    dropped: how many further steps did not fit.
     """
 
     steps: tuple[GateStep, ...]
@@ -49,7 +49,7 @@ class GateRun:
         return sum(step.bytes for step in self.steps)
 
     def has_made(self, samples: Tensor) -> bool:
-        """Whether this latent is one of the run's, be it a copy on another device or in another dtype."""
+        """Whether this latent is one of the run's, also as a copy on another device or in another dtype."""
         return any(
             made.shape == samples.shape and torch.equal(made.to(samples.dtype), samples.cpu()) for made in self.made
         )
@@ -57,13 +57,13 @@ class GateRun:
 
 @dataclass
 class GateRecord:
-    """The steps of the last run and, while there is room, of those before it.
+    """The steps of the last run and, while they fit, of earlier runs.
 
-    Keeps references to tensors that the gate has made anyway: no copies.
+    It stores references to the gate's tensors, not copies.
 
     masks: which of the 20 masks the experts E belong to.
-    budget: bytes; for a new run's steps the oldest runs are given up first. Steps beyond it are counted in
-        `dropped`, not kept.
+    budget: bytes. New steps displace the oldest runs first. Steps that still do not fit are only
+        counted, in `dropped`.
     """
 
     masks: slice = field(default_factory=lambda: slice(0, NUM_MASKS))
@@ -74,7 +74,7 @@ class GateRecord:
     earlier: list[GateRun] = field(default_factory=list)
 
     def start(self) -> None:
-        """A new run begins. The one before stays only if it can be found by what it made."""
+        """Begin a new run. The previous one stays only if its latents identify it."""
         if self.made:
             self.earlier.append(self.last)
         self.steps.clear()
@@ -89,7 +89,7 @@ class GateRecord:
             self.steps.append(step)
 
     def finish(self, *made: Tensor) -> None:
-        """Give the device's memory back; called when the run is over, with the latents it made if it came so far."""
+        """Free the device's memory at the end of a run; takes the run's latents if it got that far."""
         self.steps[:] = [replace(step, sigma=step.sigma.cpu(), weights=step.weights.cpu()) for step in self.steps]
         self.made = tuple(latent.detach().cpu() for latent in made)
 
@@ -104,5 +104,5 @@ class GateRecord:
 
     @property
     def bytes(self) -> int:
-        """Of all steps on record; the latents beside them are small."""
+        """The size of all recorded steps; their latents are small."""
         return self.last.bytes + sum(run.bytes for run in self.earlier)

@@ -1,4 +1,4 @@
-"""The gate's maps as pictures to read: heat maps with a scale, and the winning experts in their colours."""
+"""Draws the gate's maps: heat maps with a scale, and the winning experts in their colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...support.sheets import GAP, INK, PAPER, beside, framed, heads, heat, labe
 from .gate_maps import COLOURS, TITLES, GateFrames, winners
 
 CELL, LIMIT = 200, 4096
-"""A map's width in pixels, and that of a sheet: with more maps than fit, each is smaller."""
+"""The width of a map in pixels, and of a sheet; if there are more maps than fit, each is smaller."""
 
 _LABELS, _COLUMNS = 150, 4
 _WORDY, _LETTER = 140, 8  # pixels that a head with its number takes, and one letter
@@ -26,10 +26,10 @@ def heat_sheet(
     picture: Tensor | None = None,
     one_scale: bool = False,
 ) -> Image.Image:
-    """A column for each expert, a row for each step, and at the right the scales that begin at 0.
+    """A sheet with a column for each expert, a row for each step, and the scales, which start at 0, on the right.
 
     picture: (H, W, 3) in 0..1 to lay under the maps, in grey.
-    one_scale: the same for all experts; else each has its own, up to its largest weight in these steps.
+    one_scale: use one scale for all experts; otherwise each scale ends at its expert's largest weight in these steps.
     """
     weights = frames.weights[list(steps)][..., list(experts)]  # (steps, rows, columns, experts)
     highest = weights.amax((0, 1, 2)).clamp_min(1e-9)
@@ -49,7 +49,7 @@ def heat_sheet(
 def winner_sheet(
     frames: GateFrames, experts: Sequence[int], steps: Sequence[int], picture: Tensor | None = None
 ) -> Image.Image:
-    """One map for each step, in the class colours, and below them whose colours they are, with their shares."""
+    """One map for each step in the class colours, with a legend of the classes and their shares below."""
     won = winners(frames, experts)[list(steps)]
     width = _cell(min(_COLUMNS, len(steps)), -(-len(steps) // _COLUMNS)) + CELL // 4
     shown = torch.tensor(COLOURS, dtype=torch.uint8)[won]
@@ -96,7 +96,7 @@ def _map(levels: Tensor, width: int, picture: Tensor | None, share: float) -> Im
 
 
 def _legend(won: Tensor, width: int) -> Image.Image:
-    """A patch of colour, the name and the share of the tokens, for every mask that wins somewhere."""
+    """A colour patch, the name and the share of tokens of every mask that wins anywhere."""
     counts = torch.bincount(won.flatten(), minlength=len(TITLES))
     entries = [int(mask) for mask in counts.argsort(descending=True, stable=True) if counts[mask]]
     across = max(1, width // CELL)

@@ -1,4 +1,4 @@
-"""The unit in which the gate is given the time: part of what a checkpoint was trained with."""
+"""The unit of the gate's time, which depends on how a checkpoint was trained."""
 
 from __future__ import annotations
 

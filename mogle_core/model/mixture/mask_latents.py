@@ -1,7 +1,7 @@
-"""Mask pictures to VAE latents, each distinct picture once; latents are kept by content.
+"""Encodes mask pictures as VAE latents, each distinct picture once. Latents are cached by content.
 
-An absent class is one constant black picture, so a portrait of 12 classes has 14 distinct pictures, not 20;
-and after one region was repainted only the pictures that changed are encoded again.
+An absent class is one constant black picture, so a portrait of 12 classes has 14 distinct pictures, not 20; and after
+a region was repainted, only the changed pictures are encoded again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class MaskLatents:
-    """What MoGLE Encode hands on: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
+    """The output of MoGLE Encode: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
 
-    ids: the label maps (B, H, W) that they were made of, where known.
+    ids: the label maps (B, H, W) behind them, if known.
     """
 
     latents: Tensor
@@ -47,7 +47,7 @@ class MaskLatents:
 
 @dataclass
 class LatentCache:
-    """Latents by content, the least recently used given up first; safe for several threads.
+    """A thread-safe cache of latents by content, which drops the least recently used first.
 
     budget: bytes.
     """
@@ -73,14 +73,14 @@ class LatentCache:
 
 
 def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = None) -> MaskLatents:
-    """All pictures of all masks of the batch -> latents, by as few encodes as there are distinct pictures.
+    """The latents of all mask pictures of the batch; each distinct picture is encoded once.
 
     Args:
         masks: (B, H, W) ids; H and W multiples of 16.
-        owner: what the latents depend on beside the picture (which VAE).
+        owner: what the latents depend on beside the picture, that is the VAE.
 
     Raises:
-        MaskError: a size that FLUX cannot pack, or a VAE that is not FLUX's.
+        MaskError: FLUX cannot pack this size, or the VAE is not FLUX's.
     """
     check_size(masks.width, masks.height)
     keys = [(owner, key) for item in range(masks.batch) for key in masks.keys(item)]
@@ -90,19 +90,19 @@ def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = 
         pictures = torch.stack([masks.mask_image(*divmod(number, NUM_MASKS)) for number, _ in missing])
         latents = checked(vae(pictures), pictures)
         for (_, key), latent in zip(missing, latents, strict=True):
-            known[key] = latent.clone()  # a row of its own, so that the batch can be freed
+            known[key] = latent.clone()  # a copy of the row, so that the batch can be freed
             cache.put(key, known[key])
     stacked = torch.stack([known[key] for key in keys])
     return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]), masks.ids)
 
 
 def class_shares(ids: Tensor, name: str) -> Tensor:
-    """What a class covers of each latent cell: label maps (B, H, W) -> (B, H/8, W/8) float32 in 0..1."""
+    """The share of each latent cell that a class covers: label maps (B, H, W) -> (B, H/8, W/8) float32 in 0..1."""
     return F.avg_pool2d(region(ids, CLASS_NAMES.index(name)), DOWNSCALE)
 
 
 def check_size(width: int, height: int) -> None:
-    """FLUX's tokens are 16 x 16 pixels."""
+    """Refuse sides that are not multiples of 16, because FLUX's tokens are 16 x 16 pixels."""
     if width <= 0 or height <= 0 or width % TOKEN_PIXELS or height % TOKEN_PIXELS:
         near = [max(TOKEN_PIXELS, round(side / TOKEN_PIXELS) * TOKEN_PIXELS) for side in (width, height)]
         raise MaskError(
@@ -113,7 +113,7 @@ def check_size(width: int, height: int) -> None:
 
 
 def checked(latents: Tensor, pictures: Tensor) -> Tensor:
-    """The VAE's latents, if they are FLUX.1's."""
+    """The VAE's latents, after a check that they are FLUX.1's."""
     height, width = pictures.shape[1] // DOWNSCALE, pictures.shape[2] // DOWNSCALE
     if latents.shape[1:] != (LATENT_CHANNELS, height, width):
         raise MaskError(

@@ -1,7 +1,7 @@
 """MoGLE: one global and 19 local experts over mask latents, blended per token by a gate.
 
-The gate looks at the full mask, the noisy image and the time (paper, section 3.3): the experts do not, so
-their outputs are computed once per mask and only the gate runs at each step.
+The gate depends on the full mask, the noisy image and the time (paper, section 3.3). The experts depend on their mask
+alone, so their outputs are computed once per mask, and only the gate runs at each step.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ EXPERT_WIDTH = 32
 
 @dataclass(frozen=True)
 class MoGLEConfig:
-    """Which of the paper's networks this is; the default is Face-MoGLE itself, the rest are Tables 3 to 5.
+    """The variant of the network. The default is Face-MoGLE itself; the others are those of the paper's Tables 3 to 5.
 
     experts: `both`, only the `global` one (full mask) or only the 19 `local` ones (Table 3).
     has_experts: False passes the latents on unchanged ("no experts", Table 5).
-    gate: `matrix`, a weight per token; `scalar`, its mean over the tokens; `static`, blind to noise and
-        time (Table 4); `none`, a plain sum (Table 5).
+    gate: `matrix`, a weight per token; `scalar`, its mean over the tokens; `static`, independent of noise and time
+    (Table 4); `none`, a plain sum (Table 5).
     """
 
     experts: Literal["both", "global", "local"] = "both"
@@ -38,7 +38,7 @@ class MoGLEConfig:
 
     @property
     def masks(self) -> slice:
-        """Which of the 20 masks have an expert."""
+        """The numbers of the masks, of 20, that have an expert."""
         first = 1 if self.experts == "local" else 0
         last = 1 if self.experts == "global" else NUM_MASKS
         return slice(first, last)
@@ -49,7 +49,7 @@ class MoGLEConfig:
 
 
 class Experts(nn.Module):
-    """All experts' two layers as stacked weights, so that one batched product runs them side by side."""
+    """The two layers of all experts as stacked weights, so that one batched product computes them all."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Experts(nn.Module):
         self.bias_in = nn.Parameter(torch.empty(count, EXPERT_WIDTH))
         self.weight_out = nn.Parameter(torch.empty(count, TOKEN_WIDTH, EXPERT_WIDTH))
         self.bias_out = nn.Parameter(torch.empty(count, TOKEN_WIDTH))
-        # torch's default for Linear, expert by expert.
+        # torch's default initialisation for Linear, expert by expert.
         for tensor, fan_in in zip(
             self.parameters(), (TOKEN_WIDTH, TOKEN_WIDTH, EXPERT_WIDTH, EXPERT_WIDTH), strict=True
         ):
@@ -65,7 +65,7 @@ class Experts(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, E, L, 64) -> (B, E, L, 64)."""
-        # A batch of products wants the weights once for each picture; for one picture nothing is copied.
+        # A batched product needs the weights once for each picture; a single picture needs no copy.
         layers = (self.weight_in, self.bias_in, self.weight_out, self.bias_out)
         weight_in, bias_in, weight_out, bias_out = (
             layer.expand(len(latents), *layer.shape).flatten(0, 1) for layer in layers
@@ -75,7 +75,7 @@ class Experts(nn.Module):
 
 
 class TimestepEmbedding(nn.Module):
-    """A sinusoid of 64 through two Linears; t in whatever unit the checkpoint was made for."""
+    """A sinusoid of 64 channels through two Linears; t is in the checkpoint's unit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ class TimestepEmbedding(nn.Module):
 def _frequencies(device: torch.device) -> Tensor:
     """exp(-ln 10000 k / 32) for k in 0..31, (32,) float32.
 
-    At t = 1000 a frequency's last bit shows in the gate, and float32's exp differs in that bit from one
-    processor to the next: so each float32 exponent's power is taken in float64 and rounded once.
+    At t = 1000 the last bit of a frequency shows in the gate, and float32's exp differs in that bit between
+    processors. So exp is computed in float64 from each float32 exponent, and rounded once.
     """
     half = TOKEN_WIDTH // 2
     exponents = -math.log(10_000) * torch.arange(half, dtype=torch.float32) / half
-    with torch.inference_mode(False):  # kept beyond this call, perhaps into a training step
+    with torch.inference_mode(False):  # cached beyond this call, perhaps into a training step
         return torch.tensor([math.exp(exponent) for exponent in exponents.tolist()], device=device)
 
 
@@ -123,10 +123,10 @@ class Gate(nn.Module):
 
 
 class MoGLE(nn.Module):
-    """The mixture: mask latents, noisy image and time to the mask stream's tokens.
+    """The mixture: maps mask latents, noisy image and time to the mask stream's tokens.
 
-    `forward` is the whole; a sampler calls `expert_outputs` once per mask and `gate_weights` and `blend`
-    at each step. Runs in the dtype of its weights.
+    `forward` computes all of it. A sampler calls `expert_outputs` once per mask, and `gate_weights` and `blend` at
+    each step. It computes in the dtype of its weights.
     """
 
     def __init__(self, config: MoGLEConfig | None = None) -> None:
@@ -154,8 +154,8 @@ class MoGLE(nn.Module):
     def blend(self, outputs: Tensor, weights: Tensor | None, strengths: Tensor | None = None) -> Tensor:
         """Sum of the experts' outputs (B, L, E, 64) by weight (B, L, E) -> mask tokens (B, L, 64).
 
-        strengths: (20,) factors on the gate's weights, which are then brought back to a sum of one; a
-            factor 0 takes that mask out. Without a gate they scale the plain sum.
+        strengths: (20,) factors on the gate's weights, which are then renormalised to a sum of one. A factor 0 removes
+            that mask. Without a gate they scale the plain sum.
         """
         if strengths is not None:
             factors = strengths[self.config.masks].to(outputs)
@@ -172,7 +172,7 @@ class MoGLE(nn.Module):
 
 def _reweighted(weights: Tensor, factors: Tensor) -> Tensor:
     scaled = weights * factors
-    # All experts of a token may be taken out; then its mask token is zero rather than 0/0.
+    # If all experts of a token are removed, its mask token is zero rather than 0/0.
     return scaled / scaled.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
 
 

@@ -1,4 +1,4 @@
-"""Control per region through the gate: a strength and a time window for each class or the full mask."""
+"""Controls regions through the gate: a strength and a time window for each class or the full mask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REGION_NAMES: tuple[str, ...] = (FULL_MASK, *(c.name for c in CLASSES))
 
 @dataclass(frozen=True)
 class Region:
-    """One mask's share in the blend: its gate weight times `strength`, renormalised; 0 takes it out.
+    """Scales one mask's share in the blend: its gate weight times `strength`, renormalised. 0 removes the mask.
 
     Outside start_percent..end_percent of the sampling the strength is 1.
     """
@@ -34,7 +34,7 @@ class Region:
 
 
 def check_window(start_percent: float, end_percent: float, owner: str) -> None:
-    """Raises ValueError for a time window that is not 0 <= start <= end <= 1."""
+    """Check that 0 <= start <= end <= 1. Raises ValueError otherwise."""
     if not 0 <= start_percent <= end_percent <= 1:
         raise ValueError(
             f"The time window of {owner} runs from {start_percent} to {end_percent}: start_percent must not be "
@@ -45,7 +45,7 @@ def check_window(start_percent: float, end_percent: float, owner: str) -> None:
 def strengths(regions: tuple[Region, ...], active: tuple[bool, ...]) -> Tensor | None:
     """The factors (20,) on the gate's weights at one step; None if they are all 1.
 
-    active: for each region, whether its window holds now. Regions named twice multiply.
+    active: for each region, whether this step is in its window. Strengths of a region that occurs twice multiply.
     """
     factors = [1.0] * NUM_MASKS
     for region, on in zip(regions, active, strict=True):

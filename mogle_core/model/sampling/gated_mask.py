@@ -1,4 +1,4 @@
-"""A mask during one sampling run: the experts' outputs once, gate and blend at each step."""
+"""A mask during one sampling run: experts run once, gate and blend run at each step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..stream.mask_tokens import Grid, mask_grid, resize_tokens, thin_tokens
 
 @dataclass(frozen=True)
 class GatedMask:
-    """What the network says of the masks at every step alike.
+    """The network's outputs for the masks, which are the same at every step.
 
     outputs: the experts', (B, M, E, 64). full_mask: its tokens (B, M, 64).
     picture, grid: rows and columns of the picture's tokens and of the mask's.
@@ -27,7 +27,7 @@ class GatedMask:
 
     @classmethod
     def of(cls, network: MoGLE, masks: Tensor, picture: Grid, mask_tokens: str = "full") -> GatedMask:
-        """Of mask latents as tokens (B, 20, L, 64) on the picture's grid."""
+        """Run the experts on mask latents as tokens (B, 20, L, 64) on the picture's grid."""
         grid = mask_grid(mask_tokens, picture)
         masks = resize_tokens(masks, picture, grid)
         return cls(network, network.expert_outputs(masks), masks[:, 0], picture, grid)

@@ -1,4 +1,4 @@
-"""How one picture is sampled: everything that does not differ from picture to picture."""
+"""Sampling options: everything that is the same for all pictures of a run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..stream.refresh import Refresh
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """Steps, guidances, and how the mask acts. At the defaults the mask acts as in the paper.
+    """Steps, guidance, and the effect of the mask. With the defaults the mask acts as in the paper.
 
-    guidance: the guidance embedding's value. cfg: classifier-free guidance against the empty prompt; 1 is none.
+    guidance: the guidance embedding's value. cfg: classifier-free guidance against the empty prompt; 1 turns it off.
     regions: strengths and time windows of single masks. strength: of the whole mask; 0 is the base model.
     mask_guidance: the mask stream's guidance embedding; None takes `guidance`.
-    refresh: when the mask stream's keys are computed anew. keys: how they are stored until then.
+    refresh: when the mask stream's keys are recomputed. keys: how they are stored until then.
     mask_tokens: `full`, or `half` for a quarter of them.
     """
 

@@ -1,4 +1,4 @@
-"""From noise to a latent: FLUX, the mask stream's experts and gate, regions and their texts, step by step."""
+"""Samples a latent from noise with FLUX, the mask stream, region strengths and region prompts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .sigmas import euler, flux_sigmas, guided, sigma_at
 
 
 class Models(Protocol):
-    """What sampling needs. Without network and LoRA pictures come from text alone."""
+    """The models for sampling. Without network and LoRA, pictures come from text alone."""
 
     @property
     def flux(self) -> Flux: ...
@@ -59,7 +59,7 @@ Text = tuple[Tensor, Tensor]
 
 
 def noise_of(seeds: Sequence[int], height: int, width: int) -> Tensor:
-    """The noise of each seed, (B, 16, H/8, W/8): what ComfyUI draws for a batch of one."""
+    """The noise of each seed, (B, 16, H/8, W/8), as ComfyUI draws it for a batch of one."""
     shape = (LATENT_CHANNELS, height // DOWNSCALE, width // DOWNSCALE)
     return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
@@ -75,7 +75,7 @@ def sample(
     empty: Text | None = None,
     record: Record | None = None,
 ) -> Tensor:
-    """From noise (B, 16, h, w) to latents of the same shape, by Euler on FLUX's shifted sigmas.
+    """Sample latents from noise (B, 16, h, w), by Euler steps on FLUX's shifted sigmas.
 
     Args:
         masks: the mask latents as tokens (B, 20, L, 64), or None for the base model.
@@ -94,7 +94,7 @@ def sample(
     height, width = noise.shape[-2:]
     grid = (height // 2, width // 2)
     sigmas = flux_sigmas(options.steps, grid[0] * grid[1])
-    levels = sigmas.tolist()  # before they are on the device, which a step must not wait for
+    levels = sigmas.tolist()  # before they are on the device, so that steps do not wait for it
     stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options)
     reuse = _reuse(models, options)
     dtype = models.flux.img_in.weight.dtype
@@ -110,7 +110,7 @@ def sample(
         return with_text if blank is None else guided(with_text, predict(blank, x, sigma, mask), options.cfg)
 
     def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
-        """The velocity in the noise's dtype: a latent that is rounded at every step would drift."""
+        """The velocity in the noise's dtype, because a latent that is rounded at every step would drift."""
         if mask is not None:
             known, place = (
                 (None, None) if reuse is None else reuse.at(given, step, options.steps, mask.tokens, options.keys.new)
@@ -138,7 +138,7 @@ def _reuse(models: Models, options: SamplingOptions) -> Reuse | None:
 
 @dataclass(frozen=True, eq=False)
 class _Conditioning:
-    """What the transformer is given at every step alike. modulations: the mask stream's, if there is one."""
+    """The transformer's inputs that are the same at every step. modulations: the mask stream's, if there is one."""
 
     context: Tensor
     pooled: Tensor
@@ -162,7 +162,7 @@ def _conditioning(
 
 
 class _Stream:
-    """The mask's share of one sampling run: the experts' outputs once, the gate at each step."""
+    """The mask stream of one sampling run: experts run once, the gate runs at each step."""
 
     def __init__(self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions) -> None:
         """masks: (B, 20, L, 64). picture: its grid."""
@@ -178,7 +178,7 @@ class _Stream:
         self.gates: Tensor | None = None
 
     def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
-        """At the noisy tokens (B, L, 64) and sigma (B,), which is the number `level`."""
+        """The condition at the noisy tokens (B, L, 64) and sigma (B,); `level` is sigma as a number."""
         self.gates = self.mask.gate(noisy, sigma, self.gate_timestep)
         tokens = self.mask.blend(self.gates, self.factors(level))
         return MaskCondition(tokens, self.mask.grid, self.lora, self.attention)

@@ -22,7 +22,7 @@ def shift_mu(tokens: int) -> float:
 
 
 def shift(sigmas: Tensor, mu: float) -> Tensor:
-    """exp(mu) / (exp(mu) + 1/sigma - 1), elementwise: more of the steps go where the noise is strong."""
+    """exp(mu) / (exp(mu) + 1/sigma - 1), elementwise; it spends more steps on strong noise."""
     return math.exp(mu) / (math.exp(mu) + (1 / sigmas - 1))
 
 
@@ -34,7 +34,7 @@ def flux_sigmas(steps: int, tokens: int) -> Tensor:
 
 
 def sigma_at(percent: float, tokens: int) -> float:
-    """The sigma after this share of the sampling, 0 to 1, at `tokens` image tokens; ComfyUI's percents."""
+    """The sigma after this share (0 to 1) of the sampling, at `tokens` image tokens, as in ComfyUI's percent inputs."""
     if not 0 < percent < 1:
         return float(percent <= 0)
     return float(shift(torch.tensor(1 - percent), shift_mu(tokens)))
@@ -55,5 +55,5 @@ def euler(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, sigmas: T
 
 
 def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance; FLUX.1-dev's own guidance is an input of the model and needs none."""
+    """Classifier-free guidance. FLUX.1-dev's distilled guidance is an input of the model and does not need it."""
     return unconditional + scale * (conditional - unconditional)

@@ -1,1 +1,1 @@
-"""The third stream: blocks, attention, modulation, LoRA, kept keys and region texts."""
+"""The third stream: blocks, attention, modulation, LoRA, reused keys and region prompts."""

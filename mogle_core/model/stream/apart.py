@@ -1,7 +1,7 @@
-"""The mask's own way through a block whose text and image are moved by somebody else's forward.
+"""Runs the mask tokens through a block separately, when another extension's forward runs text and image.
 
-Another extension's block computes text and image by itself. The mask tokens pass the same sub-modules here,
-and the two meet in the attention alone: its keys and values are joined there, and its result is handed back.
+The other extension's block computes text and image. Here the mask tokens pass the same sub-modules. The two only
+meet in the attention, where their keys and values are joined and the mask's part of the result comes back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def double_heads(block: DoubleBlock, name: str, mask: MaskStream) -> Heads:
 
 
 def double_update(block: DoubleBlock, name: str, mask: MaskStream, attention: Tensor) -> None:
-    """Moves the mask tokens by their attention (B, M, H) and the MLP."""
+    """Update the mask tokens by their attention (B, M, H) and the MLP."""
     first, second = double(mask.given.modulation(f"{name}.img_mod.lin", 6))
     x, count = mask.tokens, mask.tokens.shape[1]
     x = x + gated(linear(block.img_attn.proj, attention, 0, mask, f"{name}.img_attn.proj"), count, first)
@@ -35,7 +35,7 @@ def double_update(block: DoubleBlock, name: str, mask: MaskStream, attention: Te
 
 
 def single_heads(block: SingleBlock, name: str, mask: MaskStream) -> tuple[Heads, Tensor]:
-    """A single block's heads of the mask tokens, and the first Linear's output, of which the MLP takes its part."""
+    """A single block's heads of the mask tokens, and the first Linear's output, which includes the MLP's part."""
     modulation, x = Modulation(*mask.given.modulation(f"{name}.modulation.lin", 3)), mask.tokens
     normed = affine(block.pre_norm(x), x.shape[1], modulation)
     fused = linear(block.linear1, normed, 0, mask, f"{name}.linear1")
@@ -43,7 +43,7 @@ def single_heads(block: SingleBlock, name: str, mask: MaskStream) -> tuple[Heads
 
 
 def single_update(block: SingleBlock, name: str, mask: MaskStream, attention: Tensor, fused: Tensor) -> None:
-    """Moves the mask tokens by their attention (B, M, H) and the hidden layer beside it."""
+    """Update the mask tokens by their attention (B, M, H) and the parallel hidden layer."""
     modulation = Modulation(*mask.given.modulation(f"{name}.modulation.lin", 3))
     update = linear(block.linear2, beside_hidden(attention, fused, block.mlp_act), 0, mask, f"{name}.linear2")
     mask.move(finite(mask.tokens + gated(update, mask.tokens.shape[1], modulation)))

@@ -1,4 +1,4 @@
-"""Who sees whom: the host's attention, and how mask tokens and the others attend to each other."""
+"""Attention between mask tokens and the others: the host's attention function, and which tokens see which."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ or None, mask (.., Q, S), `ByStream` or None -> (B, Q, heads * D). Q <= S: q hol
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How mask tokens and the others attend to each other; the names of the official code's options.
+    """How mask tokens and the others attend to each other. The names are those of the official options.
 
-    union_attention: False separates the mask stream from text and image altogether.
+    union_attention: False separates the mask stream from text and image completely.
     independent_condition: mask tokens see only each other, the others see them.
     add_condition_attention: in double blocks the mask's gated attention is also added to the image.
     latent_lora: the LoRA also acts on the image (and, in single blocks, the text) tokens.
@@ -40,7 +40,7 @@ class StreamOptions:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the tokens of one stream see: a span of the keys, and what is added to all their logits alike.
+    """The keys that the tokens of one stream see, and the bias on their logits.
 
     bias: (1, 1, 1, length of the span), or None.
     """
@@ -49,7 +49,7 @@ class Sight:
     bias: Tensor | None = None
 
     def row(self, total: int, like: Tensor) -> Tensor:
-        """The same as one row (total,) of an additive mask."""
+        """The sight as one row (total,) of an additive mask."""
         row = like.new_full((total,), -math.inf)
         row[self.keys] = 0 if self.bias is None else self.bias.flatten()
         return row
@@ -57,10 +57,10 @@ class Sight:
 
 @dataclass(frozen=True)
 class ByStream:
-    """Who sees whom where that only depends on the stream: two calls with a bias per key, no L x L mask.
+    """An attention mask that only depends on the stream: two calls with a bias per key instead of an L x L mask.
 
-    A dense mask would say the same to the bit's rounding; at 1024 x 1024 pixels it is 150 MB of it, read by every
-    head of every block.
+    A dense mask would give the same result up to rounding. At 1024 x 1024 pixels it takes 150 MB, which every head of
+    every block would read.
     """
 
     others: int
@@ -76,7 +76,7 @@ class ByStream:
 
 
 def by_stream(attend: Plain, q: Tensor, k: Tensor, v: Tensor, mask: ByStream) -> Tensor:
-    """The attention of [others | mask tokens] in one call for each stream; q may hold the others alone."""
+    """The attention of [others | mask tokens], in one call for each stream. q may hold only the others."""
     queries = (q[:, :, : mask.others], mask.by_others), (q[:, :, mask.others :], mask.by_mask)
     parts = [attend(part, k[:, :, s.keys], v[:, :, s.keys], s.bias) for part, s in queries if part.shape[2]]
     return torch.cat(parts, dim=1)
@@ -91,7 +91,7 @@ def who_sees_whom(
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
 ) -> Tensor | ByStream | None:
-    """As `attention_mask`, but dense only where the host's mask or a region's text needs it."""
+    """Like `attention_mask`, but dense only if the host's mask or a region's text needs it."""
     if given is not None or texts:
         return attention_mask(given, others, masks, options, like, texts, text)
     to_mask, from_mask = _levels(options)
@@ -103,7 +103,7 @@ def who_sees_whom(
 
 
 def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> Sight:
-    """For the stream whose keys are first:last; the `foreign` keys of the other stream get this level."""
+    """The sight of the stream with the keys first:last; the `foreign` keys of the other stream get this level."""
     if level == 0:
         return Sight(slice(None))
     if level == -math.inf:
@@ -114,7 +114,7 @@ def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> S
 
 
 def _levels(options: StreamOptions) -> tuple[float, float]:
-    """What is added to the logits of the others towards the mask tokens, and of those towards the others."""
+    """The levels that are added to the logits: of the others towards the mask tokens, and the reverse."""
     crossing = math.log(options.strength) if options.strength > 0 else -math.inf
     to_mask = crossing if options.union_attention else -math.inf
     from_mask = -math.inf if options.independent_condition or not options.union_attention else crossing
@@ -130,13 +130,13 @@ def attention_mask(
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
 ) -> Tensor | None:
-    """The additive mask over [others | mask tokens], or None where every token sees every other equally.
+    """The additive mask over [others | mask tokens], or None if every token sees every other equally.
 
-    Dense masks turn flash attention off: `who_sees_whom` builds one only where it must.
+    Dense masks turn flash attention off, so `who_sees_whom` builds one only if necessary.
 
     Args:
-        given: the host's mask over the others, (..., N, N), boolean (True: see) or additive; it may be without
-            the regions' texts.
+        given: the host's mask over the others, (..., N, N), boolean (True: see) or additive, with or without the
+            regions' texts.
         others, masks: how many tokens are not the mask's, and how many are.
         like: gives dtype and device.
         texts, text: the regions' texts, and how many tokens are text; the last of them are the regions'.

@@ -1,7 +1,7 @@
-"""FLUX.1's double and single blocks with the mask stream; written once for ComfyUI and for `flux/`.
+"""FLUX.1's double and single blocks with the mask stream, shared by ComfyUI and `flux/`.
 
-Mask tokens pass every block with the *image's* weights, at the image's positions, modulated by a vector of their
-own (timestep 0), and every token sees every other: [text, image, mask]. The LoRA acts on the mask tokens only.
+Mask tokens pass every block with the *image's* weights and positions. A separate vector (timestep 0) modulates them.
+Every token sees every other: [text, image, mask]. The LoRA acts on the mask tokens only.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def double_block(
     text_attention, attention = attention[:, : txt.shape[1]], attention[:, txt.shape[1] :]
     text_update = block.txt_attn.proj(text_attention) * text_mod[0].gate
     update = linear(block.img_attn.proj, attention, count, mask, f"{name}.img_attn.proj")
-    del heads, attention, text_attention  # before the MLP's wide hidden layer is made
+    del heads, attention, text_attention  # before the MLP allocates its wide hidden layer
     update = gated(update, count, image_mod[0], mask_mod[0])
     if mask is not None and mask.given.options.add_condition_attention:
         update = _add_to_image(update, count)
@@ -85,7 +85,7 @@ def single_block(
     Args:
         name: the block's, `single_blocks.<n>`.
         x: (B, T + N, H), text before image. vec: (B, H). rotary: (B, 1, T + N, D/2, 2, 2).
-        last: no block follows, so only the mask tokens' keys and values are needed.
+        last: this is the last block, so only the mask tokens' keys and values are needed.
 
     Returns:
         x of the same shape; the mask tokens stay in `mask`.
@@ -145,7 +145,7 @@ def attended(
     attn_mask: Tensor | None,
     stream: MaskStream | None,
 ) -> Tensor:
-    """The block's attention (B, Q, H), the host's rotary embedding and mask extended by the stream's."""
+    """The block's attention (B, Q, H), with the stream's part appended to the host's rotary embedding and mask."""
     if stream is None:
         return attend(q, k, v, rotary, attn_mask)
     k, v = stream.keys(name, k, v, others)
@@ -154,7 +154,7 @@ def attended(
 
 
 def of_queries(q: Tensor, sights: Tensor | ByStream | None) -> Tensor | ByStream | None:
-    """The rows of an attention mask that belong to the queries q (B, heads, Q, D), which may be the first only."""
+    """The rows of an attention mask for the queries q (B, heads, Q, D), which may be only the first ones."""
     return sights[..., : q.shape[2], :] if isinstance(sights, Tensor) and sights.shape[-2] > 1 else sights
 
 

@@ -1,4 +1,4 @@
-"""What one forward pass is given of the mask."""
+"""The mask's inputs to one forward pass."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .region_text import RegionText
 
 @dataclass(frozen=True)
 class MaskCondition:
-    """The mask's tokens of this step, and how they join the pass.
+    """The mask tokens of this step, and how they join the pass.
 
-    tokens: (B, M, 64), what the network makes of the masks; (B, 0, 64) where `reuse` is given.
+    tokens: (B, M, 64), the network's output; (B, 0, 64) with `reuse`.
     grid: the mask's, rows * columns = M; the picture's grid, or a smaller one.
-    guidance: the mask stream's guidance embedding; None takes the image's. Without effect beside `modulations`.
+    guidance: the mask stream's guidance embedding; None takes the image's. It has no effect with `modulations`.
     texts: prompts of single regions, beside the pass's prompt.
     modulations: by the name of a block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens, which
         is the same at every step of a run; None computes them.
-    separate_calls: each stream gets its own call of the shared Linears. Weights whose products scale their whole
-        input by its largest value (nvfp4) would otherwise let the mask tokens move the image's rounding.
-    keep: where this pass stores the mask's keys and values, if anywhere.
-    reuse: the keys and values of an earlier pass; this pass then has no mask tokens and needs no modulations.
+    separate_calls: each stream calls the shared Linears separately. With weights whose products scale their whole
+        input by its largest value (nvfp4), the mask tokens would otherwise change the image's rounding.
+    keep: where this pass stores the mask's keys and values; None does not store them.
+    reuse: the keys and values of an earlier pass. This pass then has neither mask tokens nor modulations.
     """
 
     tokens: Tensor
@@ -43,7 +43,7 @@ class MaskCondition:
     reuse: Kept | None = None
 
     def to(self, dtype: torch.dtype) -> MaskCondition:
-        """The same with tokens, LoRA and modulations in this dtype."""
+        """This condition with tokens, LoRA and modulations in this dtype."""
         return replace(
             self,
             tokens=self.tokens.to(dtype),

@@ -38,7 +38,7 @@ class _Set:
 
 @dataclass
 class Reuse:
-    """One sampling run's kept keys, by conditioning.
+    """The stored keys of one sampling run, by conditioning.
 
     blocks: how many the transformer has.
     """
@@ -93,7 +93,7 @@ class Reuse:
 
 
 def kept_bytes(blocks: int, batch: int, tokens: int, width: int, itemsize: int) -> int:
-    """Memory of one conditioning's kept keys and values."""
+    """The memory of one conditioning's stored keys and values."""
     return 2 * blocks * batch * tokens * width * itemsize
 
 

@@ -1,8 +1,8 @@
 """The three namings of FLUX.1's layers: BFL's own, diffusers', and kohya's.
 
-BFL's single files (and ComfyUI) fuse what diffusers keeps apart: `img_attn.qkv` holds diffusers' `to_q`,
-`to_k` and `to_v` one under the other, a single block's `linear1` holds these and `proj_mlp`. Modulation
-chunks have the same order in both namings; only the final layer's scale and shift change places.
+BFL's single files (and ComfyUI) fuse layers that diffusers keeps apart: `img_attn.qkv` holds diffusers' `to_q`, `to_k`
+and `to_v` one under the other, a single block's `linear1` holds these and `proj_mlp`. Modulation chunks have the same
+order in both namings; only the final layer's scale and shift change places.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ MASK_STREAM_LAYERS = frozenset(
     {"img_in", "img_mod.lin", "img_attn.qkv", "img_attn.proj", "img_mlp.0", "img_mlp.2"}
     | {"modulation.lin", "linear1", "linear2"}
 )
-"""The layers that mask tokens pass, without their block: the only ones that a mask LoRA can act on."""
+"""The layers that mask tokens pass, without their block. A mask LoRA can only act on these."""
 
 
 def layer_of(name: str) -> str:
@@ -83,7 +83,7 @@ def to_diffusers(name: str) -> tuple[str, ...] | None:
 
 
 def from_diffusers(module: str) -> tuple[str, int] | None:
-    """BFL's layer that holds the diffusers `module`, and which of its parts that is; None if unknown."""
+    """BFL's layer that contains the diffusers `module`, and the index of that part; None if unknown."""
     for bfl, diffusers, layers in _BLOCKS:
         if match := re.fullmatch(rf"{diffusers}\.(\d+)\.(.+)", module):
             part = _holder(layers, match[2])
@@ -101,7 +101,7 @@ def from_kohya(name: str) -> str | None:
 
 
 def from_underscored(name: str) -> tuple[str, int] | None:
-    """As `from_diffusers`, for any layer of either naming that is written with underscores in place of dots."""
+    """Like `from_diffusers`, for layers of either naming with underscores in place of dots."""
     if (ours := from_kohya(name)) is not None:
         return ours, 0
     for ours, theirs, layers in _BLOCKS:

@@ -1,4 +1,4 @@
-"""The mask stream's LoRA: read from any of its namings, mapped onto FLUX's fused rows, written back.
+"""The mask stream's LoRA: reads all namings, maps them onto FLUX's fused rows, and writes them back.
 
 It acts on the mask tokens only (official option `latent_lora: false`), so it is never merged into the
 weights. A fused Linear such as `img_attn.qkv` takes the separate pairs of q, k and v at once: their `down`
@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 _ROWS = {"img_mod.lin": 6, "img_attn.qkv": 3, "img_mlp.0": 4, "modulation.lin": 3, "linear1": 7}
-"""Rows of the layers in hidden widths; of the others 1."""
+"""The layers' rows in multiples of the hidden width; layers that are not listed have 1."""
 
 
 def parse(tensors: Mapping[str, Tensor], default_alpha: float | Scaling | None = None) -> MaskLoRA:
-    """A LoRA file's tensors, in any naming, to the mask stream's LoRA; every tensor is accounted for.
+    """Convert a LoRA file's tensors, in any naming, to the mask stream's LoRA. Every tensor must be used.
 
-    `lora_names` knows the namings. 8-bit floats become float32. A missing alpha means alpha = rank, which is how
-    the official files are to be read.
+    `lora_names` defines the namings. 8-bit floats become float32. A missing alpha means alpha = rank, as in the
+    official files.
 
     Args:
         tensors: the file's tensors.
@@ -69,7 +69,7 @@ def parse(tensors: Mapping[str, Tensor], default_alpha: float | Scaling | None =
 
 
 def _sorted_out(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, float]]:
-    """By module: the down matrices, the up matrices and the alphas."""
+    """Sort the tensors by module into down matrices, up matrices and alphas."""
     down: dict[str, Tensor] = {}
     up: dict[str, Tensor] = {}
     alpha: dict[str, float] = {}
@@ -109,7 +109,7 @@ def _alpha(module: str, tensor: Tensor) -> float:
 
 
 def finite_float(name: str, tensor: Tensor) -> Tensor:
-    """The tensor, in float32 if its floats have 8 bits. Raises LoRAError for numbers that are not finite floats."""
+    """The tensor; 8-bit floats become float32. Raises LoRAError for numbers that are not finite floats."""
     if not tensor.is_floating_point():
         raise LoRAError(
             f"{shown(name)} holds {str(tensor.dtype).removeprefix('torch.')}, not floating-point numbers: save it "
@@ -122,7 +122,7 @@ def finite_float(name: str, tensor: Tensor) -> Tensor:
 
 
 def write(lora: MaskLoRA) -> dict[str, Tensor]:
-    """The official form: diffusers' names under `transformer.`, each pair with its alpha.
+    """The official format: diffusers' names under `transformer.`, each pair with its alpha.
 
     A pair that acts on several of diffusers' modules at once (kohya's `qkv`) is written once for each.
     """
@@ -206,7 +206,7 @@ def _refuse_overlaps(parts: Mapping[str, Sequence[LoRAPart]]) -> None:
 
 
 def _refuse_too_many_rows(parts: Mapping[str, Sequence[LoRAPart]]) -> None:
-    """Rows that the layer does not have would make the fused update larger than the file in any proportion."""
+    """Refuse rows that the layer does not have, since they could make the fused update arbitrarily large."""
     for name, pairs in parts.items():
         rows = _ROWS.get(layer_of(name), 1) * hidden_width({name: pairs})
         if (stop := max(part.stop for part in pairs)) > rows:

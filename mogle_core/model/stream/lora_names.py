@@ -1,6 +1,6 @@
-"""How LoRA files name their tensors: which module, which side of the pair, and which method it is.
+"""Parses tensor names in LoRA files: the module, the side of the pair, and the method.
 
-Trainers write diffusers' names (with dots or underscores), BFL's or kohya's, behind prefixes of their own:
+Trainers write diffusers' names (with dots or underscores), BFL's or kohya's, after various prefixes:
 OneTrainer's `lora_transformer_`, kohya's `lora_unet_`, PEFT's `base_model.model.`, torch.compile's `_orig_mod.`.
 PEFT puts the adapter's name between `lora_A` and `weight`.
 """
@@ -44,7 +44,7 @@ class Key(NamedTuple):
 
 
 def read_key(key: str) -> Key | None:
-    """Where a tensor belongs; None if its name is not that of a LoRA."""
+    """The place of a tensor; None if its name is not a LoRA's."""
     if match := _XLABS.fullmatch(key):
         stream = "img" if match[3] == "1" else "txt"
         return Key(f"{match[1]}.{stream}_attn.{match[2]}", match[4], "default")
@@ -56,7 +56,7 @@ def read_key(key: str) -> Key | None:
 
 
 def method_of(key: str) -> str | None:
-    """The method other than plain LoRA whose tensor this is."""
+    """The method to which a tensor belongs, if it is not plain LoRA."""
     return next((method for method, pattern in _METHODS if pattern.search(key)), None)
 
 
@@ -66,7 +66,7 @@ def is_lora_key(key: str) -> bool:
 
 
 def layer_and_part(module: str) -> tuple[str, int] | None:
-    """BFL's layer and the part of its rows that a file's module is; None if FLUX.1 has none like it."""
+    """BFL's layer and the part of its rows for a file's module; None if FLUX.1 does not have it."""
     bare = module
     while True:
         target = (bare, 0) if is_bfl(bare) else from_diffusers(bare) or from_underscored(bare)
@@ -79,5 +79,5 @@ def layer_and_part(module: str) -> tuple[str, int] | None:
 
 
 def shown(name: str, limit: int = 160) -> str:
-    """A name for a sentence, cut if a file makes it long."""
+    """A name for a message, shortened if it is long."""
     return repr(name if len(name) <= limit else f"{name[:limit]}...")

@@ -1,4 +1,4 @@
-"""By how much a LoRA's update counts: alpha over rank, as the pair's own alpha or the file's metadata gives it."""
+"""The scale of a LoRA's update: alpha over rank, from the pair's alpha tensor or the file's metadata."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _EXPRESSION = re.compile(r"[][^$*+?(){}|\\]")
 
 
 class LoRAError(ValueError):
-    """A LoRA file that cannot be the mask stream's; the message says why and what to do."""
+    """A LoRA file cannot be used for the mask stream; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a file's metadata says of pairs that have no alpha tensor.
+    """The scale of pairs without an alpha tensor, from a file's metadata.
 
     alpha: of all pairs, None for alpha = rank. alpha_pattern, rank_pattern: by module, as PEFT stores them.
-    rslora: the update counts by alpha over the rank's square root.
+    rslora: the scale is alpha over the rank's square root.
     """
 
     alpha: float | None = None
@@ -30,7 +30,7 @@ class Scaling:
     rslora: bool = False
 
     def alpha_of(self, module: str, rank: int) -> float:
-        """The alpha with which alpha / rank is the pair's scale. Raises LoRAError."""
+        """The alpha for which alpha / rank is the pair's scale. Raises LoRAError."""
         stated = _of_module(self.rank_pattern, module)
         if stated is not None and stated != rank:
             raise LoRAError(
@@ -46,10 +46,10 @@ class Scaling:
 
 
 def _of_module(pattern: Mapping[str, float], module: str) -> float | None:
-    """The value of the pattern that names the module or an end of its name.
+    """The value of the pattern that matches the module's name or the end of it.
 
-    PEFT takes patterns as regular expressions. Names are enough in practice, and a file's expressions could take
-    hours.
+    PEFT interprets patterns as regular expressions. In practice names suffice, and expressions from a file could run
+    for hours.
     """
     for name, value in pattern.items():
         plain = name.removeprefix("^").removesuffix("$").replace(r"\.", ".")

@@ -1,4 +1,4 @@
-"""A LoRA's update of FLUX's Linears: the pairs as they were trained, and fused for one pass."""
+"""A LoRA's update of FLUX's Linears: as trained pairs, and fused for one pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LowRank(NamedTuple):
     """One Linear's update: x -> up(down(x)), with alpha, rank and strength already in `up`."""
 
     down: Tensor  # (R, in)
-    up: Tensor  # (out, R); may stop short of the Linear's last rows, which then get nothing
+    up: Tensor  # (out, R); may omit the Linear's last rows, which then get no update
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
@@ -33,12 +33,12 @@ class LowRank(NamedTuple):
         rows = out[..., : self.up.shape[0]]
         if torch.is_grad_enabled() or not rows.dtype == inner.dtype == self.up.dtype:
             rows.add_(F.linear(inner, self.up))
-        else:  # as one operation: nothing as wide as `out` in between
+        else:  # as one operation, without a temporary as wide as `out`
             rows.baddbmm_(inner, self.up.mT.expand(len(out), -1, -1))
 
 
 def adapted(linear: Callable[[Tensor], Tensor], x: Tensor, low_rank: LowRank | None) -> Tensor:
-    """linear(x) with its update, if there is one.
+    """linear(x), plus the update if there is one.
 
     The update reads x first: ComfyUI's legacy fp8 product clamps it in place.
     """
@@ -66,7 +66,7 @@ class LoRAPart:
 
 
 class MaskLoRA(nn.Module):
-    """The pairs as they were trained, one or several for each of BFL's Linears; trainable."""
+    """The trained pairs, one or several for each of BFL's Linears. They are trainable."""
 
     def __init__(self, parts: Mapping[str, Sequence[LoRAPart]]) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class MaskLoRA(nn.Module):
             self.add_module(_key(name), self.pairs[name])
 
     def parts(self, name: str) -> tuple[LoRAPart, ...]:
-        """The pairs of one Linear, by row."""
+        """The pairs of one Linear, ordered by row."""
         tensors = list(self.pairs[name])
         return tuple(
             LoRAPart(start, down, up, alpha)
@@ -94,7 +94,7 @@ class MaskLoRA(nn.Module):
 
     @property
     def width(self) -> int:
-        """The hidden width of the transformer that it was made for."""
+        """The hidden width of the transformer for which it was trained."""
         return hidden_width({name: self.parts(name) for name in self.rows})
 
 
@@ -108,12 +108,12 @@ class FusedLoRA(nn.Module):
         with torch.no_grad():
             for name, update in lora.low_rank(strength).items():
                 for kind, tensor in zip(("down", "up"), update, strict=True):
-                    # A copy, so that moving or freeing this one never touches the file's.
+                    # A copy, so that moving or freeing it does not affect the file's tensors.
                     weight = nn.Parameter(tensor.to(dtype, copy=True), requires_grad=False)
                     self.register_parameter(f"{_key(name)}:{kind}", weight)
 
     def low_rank(self) -> dict[str, LowRank]:
-        """The update of every Linear, where the weights are now."""
+        """The update of every Linear, on the weights' current device."""
         get = self.get_parameter
         return {name: LowRank(get(f"{_key(name)}:down"), get(f"{_key(name)}:up")) for name in self.names}
 

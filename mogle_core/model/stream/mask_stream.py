@@ -1,11 +1,11 @@
-"""The third stream in one forward pass: what every block is given of the mask, and what a block leaves for the next.
+"""The third stream in one forward pass: the mask's inputs to all blocks, and the state between two blocks.
 
 Image and mask tokens go through each shared Linear in one call, as one tensor [image | mask], so that a weight is
-moved or dequantised once. Between two blocks the host holds a view of its image part; as long as the host passes
-that view on unchanged, nothing is copied.
+moved or dequantised once. Between two blocks the host holds a view of the image part. Tokens are only copied if the
+host does not pass that view on unchanged.
 
-A pass that reuses the mask's keys of an earlier one has no mask tokens: its blocks run as the host's blocks would,
-but attend to those keys as well.
+A pass that reuses the mask's keys of an earlier one has no mask tokens. Its blocks run like the host's, but also
+attend to those keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .transformer import Transformer
 
 @dataclass(frozen=True)
 class MaskInputs:
-    """What all blocks of a pass are given of the mask; no block changes it.
+    """The mask's inputs to all blocks of a pass. Blocks do not change them.
 
     modulations: for each block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens.
     rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
@@ -52,10 +52,10 @@ class MaskInputs:
 
 @dataclass
 class MaskStream:
-    """The mask stream of one forward pass: made before the first block, dead after the last.
+    """The mask stream of one forward pass, from before the first block until after the last.
 
     tokens: (B, M, H), the mask tokens after the last visited block; (B, 0, H) in a pass that reuses keys.
-    text: how many text tokens the host has, with the regions'; a double block sees for itself.
+    text: how many text tokens the host has, including the regions'; double blocks get this from their input.
     blocks: how many blocks have been visited.
     """
 
@@ -65,34 +65,34 @@ class MaskStream:
     blocks: int = 0
     # Around what is made in one block and used in others: a host that records each block's memory must know of it.
     outliving: Callable[[], AbstractContextManager[Any]] = nullcontext
-    # What the last block left behind: [others | mask], and the part of it that the host was given.
+    # The last block's result: [others | mask], and the host's part of it.
     _joint: Tensor | None = None
     _handed_out: Tensor | None = None
-    # The host hands the same embedding and mask to every block: extended once.
+    # The host passes the same embedding and mask to every block, so they are extended once.
     _rotary: tuple[Tensor, Tensor] | None = None
     _sights: dict[int, tuple[Tensor | None, Tensor | ByStream | None]] = field(default_factory=dict)
 
     @property
     def running(self) -> MaskStream | None:
-        """This stream if it has tokens to run through a block; None if the pass reuses keys."""
+        """This stream if it has tokens for a block; None if the pass reuses keys."""
         return self if self.given.reuse is None else None
 
     def join(self, others: Tensor) -> Tensor:
         """The host's tokens (B, N, H) and the mask's as one tensor (B, N + M, H)."""
         if self._joint is None or others is not self._handed_out:
             joint = torch.cat((others, self.tokens), dim=1)
-            self.part(joint, others.shape[1])  # releases what the last block left behind
+            self.part(joint, others.shape[1])  # releases the last block's result
             return joint
         return self._joint
 
     def part(self, joint: Tensor, others: int) -> Tensor:
-        """Store a block's result (B, N + M, H); returns the host's part of it, a view (B, N, H)."""
+        """Store a block's result (B, N + M, H); return the host's part, a view (B, N, H)."""
         self._joint, self._handed_out = joint, joint[:, :others]
         self.tokens = joint[:, others:]
         return self._handed_out
 
     def move(self, tokens: Tensor) -> None:
-        """Take tokens (B, M, H) that were moved apart from the host's; the next block joins them anew."""
+        """Take tokens (B, M, H) that were updated separately from the host's; the next block joins them again."""
         self._joint = self._handed_out = None
         self.tokens = tokens
 
@@ -102,11 +102,11 @@ class MaskStream:
         return stream, stream.part(joint, others)
 
     def whole(self, others: Tensor) -> Tensor:
-        """A block's result with the mask tokens behind it, or alone where the block left none (the last one)."""
+        """A block's result followed by the mask tokens, or alone after the last block, which leaves none."""
         return others if self._joint is None or others is not self._handed_out else self._joint
 
     def extend_rotary(self, rotary: Tensor | None) -> Tensor | None:
-        """The host's embedding with the mask tokens' behind it; None (no positions) stays None."""
+        """The host's embedding followed by the mask tokens'; None (no positions) stays None."""
         if rotary is None:
             return None
         if self._rotary is None or self._rotary[0] is not rotary:
@@ -126,7 +126,7 @@ class MaskStream:
         return self._sights[others][1]
 
     def keys(self, block: str, k: Tensor, v: Tensor, others: int) -> tuple[Tensor, Tensor]:
-        """A block's keys and values (B, heads, S, D), the mask's among them, from this pass or an earlier one."""
+        """A block's keys and values (B, heads, S, D), including the mask's from this pass or an earlier one."""
         self.blocks += 1
         if self.given.reuse is not None:
             mask_k, mask_v = self.given.reuse[block]
@@ -148,7 +148,7 @@ def open_stream(
     """The mask stream at the start of a pass.
 
     Args:
-        mask: with its modulations, unless it reuses keys.
+        mask: must have modulations, unless it reuses keys.
         positions: the image tokens' ids (B, N, axes), on `grid`. rotary: their embedding, by the host.
         text: how many tokens are text.
     """

@@ -1,7 +1,7 @@
-"""Mask tokens on their way to the blocks: how many there are, their embedding, positions and modulations.
+"""Prepares mask tokens for the blocks: their number, embedding, positions and modulations.
 
-With `mask_tokens` half, each mask token stands for 2 x 2 of the picture's tokens, at the centre of their positions:
-a quarter of the tokens.
+With `mask_tokens` half, each mask token represents 2 x 2 of the picture's tokens, at the centre of their positions,
+so there are a quarter as many.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ Grid = tuple[int, int]
 
 
 def mask_grid(mask_tokens: str, grid: Grid) -> Grid:
-    """The mask's grid for a picture's; on an odd side two mask tokens share one of the picture's."""
+    """The mask's grid for a picture's grid. On an odd side two mask tokens share one of the picture's."""
     if mask_tokens not in MASK_TOKENS:
         raise ValueError(f"mask_tokens is {mask_tokens!r}: choose {' or '.join(MASK_TOKENS)}.")
     return grid if mask_tokens == "full" else (-(-grid[0] // 2), -(-grid[1] // 2))
 
 
 def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:
-    """Raises ValueError for region prompts beside fewer mask tokens: their areas are cut on the picture's grid."""
+    """Raises ValueError for region prompts with fewer mask tokens, because the areas use the picture's grid."""
     if mask_tokens != "full" and texts:
         raise ValueError(f"Region prompts need all mask tokens: set mask_tokens to full instead of {mask_tokens}.")
 
 
 def resize_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
-    """Packed latents (..., rows * columns, 64) on another grid: means of the latent cells."""
+    """Resize packed latents (..., rows * columns, 64) to another grid, by means of latent cells."""
     if grid == to:
         return tokens
     latents = unpack(tokens, 2 * grid[0], 2 * grid[1])
@@ -45,9 +45,9 @@ def resize_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
 
 
 def thin_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:
-    """Packed noisy latents (B, rows * columns, 64) on a smaller grid: every other cell.
+    """Resize packed noisy latents (B, rows * columns, 64) to a smaller grid, by every other cell.
 
-    Means would have half the noise that the gate was trained to see at this time.
+    Means would have half of the noise with which the gate was trained at this time.
     """
     if grid == to:
         return tokens
@@ -73,7 +73,7 @@ def mask_positions(height: int, width: int, axes: int = 3, device: torch.device 
 def mask_modulations(
     transformer: Transformer, vec: Tensor, lora: Mapping[str, LowRank] | None = None
 ) -> dict[str, Tensor]:
-    """All blocks' modulations of the mask tokens, (B, 1, 6H) and (B, 1, 3H): constant over the steps.
+    """All blocks' modulations of the mask tokens, (B, 1, 6H) and (B, 1, 3H). They are the same at all steps.
 
     vec: the mask stream's vector (B, H).
     """

@@ -1,7 +1,7 @@
-"""FLUX's modulation: the vector of a stream, and the shift, scale and gate that its layers make of it.
+"""FLUX's modulation: the vector of a stream, and the shift, scale and gate that the layers compute from it.
 
-Mask tokens stand behind the others in one tensor and have a modulation of their own. Without autograd a layer's
-fresh output is overwritten span by span; under autograd, and in a compiled graph, the spans are concatenated.
+Mask tokens follow the others in one tensor and have a separate modulation. Without autograd, a layer's fresh output is
+overwritten span by span. Under autograd, and in a compiled graph, the spans are concatenated.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def modulation_vector(
 
 
 def mask_time(batch: int, like: Tensor) -> Tensor:
-    """Mask tokens are always clean: time 0, (B,)."""
+    """Time 0, (B,), because mask tokens are always clean."""
     return like.new_zeros(batch)
 
 
@@ -45,7 +45,7 @@ def mask_vector(
 ) -> Tensor:
     """The mask stream's vector (B, H), which is the same at every step.
 
-    guidance: the image's (B,), or None. mask_guidance: used in its place, where given.
+    guidance: the image's (B,), or None. mask_guidance: replaces it, unless None.
     """
     if guidance is not None and mask_guidance is not None:
         guidance = torch.full_like(guidance, mask_guidance)
@@ -66,14 +66,14 @@ def double(parts: tuple[Tensor, ...]) -> tuple[Modulation, Modulation]:
 
 
 def affine(x: Tensor, others: int, host: Modulation, mask: Modulation | None = None) -> Tensor:
-    """x (1 + scale) + shift, the first `others` tokens by `host`, the mask's by `mask`.
+    """x (1 + scale) + shift, by `host` for the first `others` tokens, by `mask` for the mask's.
 
-    x is a norm's fresh output and is overwritten, except under autograd.
+    x must be the fresh output of a norm; it is overwritten, except under autograd.
     """
     if mask is None:
         return torch.addcmul(host.shift, x, 1 + host.scale)
     spans = ((x[:, :others], host), (x[:, others:], mask))
-    # Neither autograd nor a compiled graph takes a part of a tensor as `out`; a graph fuses the copies away.
+    # Autograd and compiled graphs do not accept a part of a tensor as `out`; a graph fuses the copies away.
     if not may_overwrite():
         return torch.cat([torch.addcmul(m.shift, span, 1 + m.scale) for span, m in spans], dim=1)
     for span, m in spans:
@@ -82,7 +82,7 @@ def affine(x: Tensor, others: int, host: Modulation, mask: Modulation | None = N
 
 
 def gated(x: Tensor, others: int, host: Modulation, mask: Modulation | None = None) -> Tensor:
-    """x gate, the first `others` tokens by `host`, the mask's by `mask`; x is a Linear's fresh output."""
+    """x gate, by `host` for the first `others` tokens, by `mask` for the mask's. x must be a Linear's fresh output."""
     if mask is None:
         return x * host.gate
     spans = ((x[:, :others], host), (x[:, others:], mask))
@@ -94,7 +94,7 @@ def gated(x: Tensor, others: int, host: Modulation, mask: Modulation | None = No
 
 
 def finite(x: Tensor) -> Tensor:
-    """float16 may overflow in FLUX's residuals; clamp, as BFL and ComfyUI do."""
+    """Clamp float16, which may overflow in FLUX's residuals, as BFL and ComfyUI do."""
     if x.dtype != torch.float16:
         return x
     largest = torch.finfo(torch.float16).max

@@ -1,7 +1,8 @@
-"""Writing a function's result over its argument, where nobody needs the argument any more.
+"""Writes a function's result over its argument, when the argument is not needed any more.
 
-The widest tensor of a transformer's step is a layer's output; a second one beside it is what sets the memory that a
-step needs. So what treats each token alike goes over it in parts, each written back before the next is made.
+The widest tensor of a transformer's step is a layer's output, and a second one beside it determines the step's peak
+memory. So functions that treat each token separately run on it in parts, and each part is written back before the
+next one is computed.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from torch import Tensor
 
 PARTS = 4
 SMALL = 2**16
-"""Numbers in a part below which its calls cost more time than its memory is worth."""
+"""The least number of elements in a part; smaller parts cost too much time in calls."""
 
 
 def may_overwrite() -> bool:
-    """Autograd needs a layer's output on the way back, and a compiled graph plans its memory by itself."""
+    """False under autograd, which needs a layer's output later, and in a compiled graph, which plans its memory."""
     return not (torch.is_grad_enabled() or torch.compiler.is_compiling())
 
 
 def overwrite(function: Callable[..., Sequence[Tensor]], *tensors: Tensor) -> Sequence[Tensor]:
-    """function(*tensors), in the tensors' own memory where that may be.
+    """function(*tensors), in the tensors' memory if that is allowed.
 
     Args:
-        function: of tensors (B, S, ...), to as many of the same shapes; it treats each token alike.
-        tensors: (B, S, ...) each, nobody else's: they are lost.
+        function: maps tensors (B, S, ...) to as many of the same shapes, and treats each token separately.
+        tensors: (B, S, ...) each; they are overwritten, so nothing else may use them.
     """
     if not may_overwrite():
         return function(*tensors)

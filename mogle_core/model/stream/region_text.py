@@ -1,11 +1,10 @@
-"""Text that belongs to a region: which tokens of picture and mask see it, and what it sees itself.
+"""Region prompts: which tokens of picture and mask see a region's text, and which tokens it sees.
 
-The tokens of a pass are [global text | region 1's text | region 2's text ... | image | mask]. A region's text
-and the image and mask tokens of its area see each other, as every text and every token do; for all others,
-the global text included, it is not there. The area does not see the global text meanwhile, or sees less of it:
-words that do not speak of a region still give it its usual looks, and with both texts equally loud those win.
-Picture tokens pass on what they have learnt from block to block: a region's text reaches beyond its area, but
-only by way of the picture.
+The tokens of a pass are [global text | region 1's text | region 2's text ... | image | mask]. A region's text and the
+image and mask tokens of its area see each other, as a prompt and all tokens do without regions. All other tokens,
+including the global text, do not see it. The area sees less of the global text, or nothing: a prompt that does not
+mention a region still implies its usual looks, which win if both texts have equal weight. Picture tokens exchange
+information from block to block, so a region's text can reach beyond its area, but only through the picture.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ PROMPT_STRENGTH = 0.0
 """How much of the global text the area of a region's text sees, by default."""
 
 SHARE = 0.05
-"""The least share of a token, of what the class covers of its fullest token, that makes it the class's."""
+"""A token belongs to a class from this share of the class's fullest token on."""
 
 
 @dataclass(frozen=True)
 class RegionPrompt:
-    """A prompt for one class, whatever picture it will be used on.
+    """A prompt for one class, independent of the picture.
 
-    context: the encoded prompt (1, T, C), as the transformer's `txt_in` takes it.
+    context: the encoded prompt (1, T, C), the input of the transformer's `txt_in`.
     strength: log(strength) is added to the attention between this text and its area; 0 leaves the text out.
     prompt_strength: its logarithm is added to the area's attention to the global text.
     Outside start_percent..end_percent of the sampling the text is absent.
@@ -62,8 +61,8 @@ class RegionPrompt:
 class RegionText:
     """One region's text in one forward pass.
 
-    context: (B, T, C), or (1, T, C) for all pictures alike. area: (B, L) bool, the image tokens that see it
-    (and are seen), and with each the mask token at the same place. strength, prompt_strength: as in `RegionPrompt`.
+    context: (B, T, C), or (1, T, C) for all pictures. area: (B, L) bool, the image tokens that see it (and are seen),
+    and with each the mask token at the same place. strength, prompt_strength: as in `RegionPrompt`.
     """
 
     context: Tensor
@@ -77,28 +76,28 @@ class RegionText:
 
 
 def area_of(shares: Tensor) -> Tensor:
-    """The tokens of a class: its shares of the latent cells (B, H/8, W/8) -> (B, L) bool, row by row.
+    """The tokens of a class, from its shares of the latent cells: (B, H/8, W/8) -> (B, L) bool, row by row.
 
-    A token is the class's where it covers at least a twentieth of what it covers of its fullest token. For
-    hair, skin or clothing, which fill whole tokens, that is a twentieth of the token: the whole rim belongs to
-    the class, for a rim that keeps the global text's looks draws the rest after it, and specks do not. Brows,
-    lips and eyes may nowhere fill a twentieth of a token, above all in small pictures; measured by their own
-    fullest token they always have an area, unless they are absent.
+    A token belongs to the class if the class covers at least a twentieth as much of it as of its fullest token. Hair,
+    skin and clothing fill whole tokens, so for them that is a twentieth of a token. Their whole rim then belongs to
+    the class, which matters because a rim with the global text's looks affects the rest of the region; specks do not
+    belong to it. Brows, lips and eyes may never fill a twentieth of a token, above all in small pictures. Relative to
+    their fullest token they always have an area, unless they are absent.
     """
     covered = F.avg_pool2d(pad_to_tokens(shares), 2).flatten(1)
     return (covered > 0) & (covered >= SHARE * covered.amax(dim=1, keepdim=True))
 
 
 def join_context(context: Tensor, texts: Sequence[RegionText]) -> Tensor:
-    """The global text (B, T, C) with the regions' behind it, (B, T + R, C)."""
+    """The global text (B, T, C) followed by the regions' texts, (B, T + R, C)."""
     contexts = [text.context.to(context).expand(len(context), -1, -1) for text in texts]
     return torch.cat((context, *contexts), dim=1)
 
 
 def make_room(given: Tensor | None, texts: Sequence[RegionText], text: int, others: int) -> Tensor | None:
-    """The host's mask over [global text | image], (..., Q, N), with the regions' texts in between, open to all.
+    """Insert the regions' texts, visible to all, into the host's mask over [global text | image], (..., Q, N).
 
-    text, others: how many tokens are text and how many are not the mask's, both with the regions' texts.
+    text, others: how many tokens are text and how many are not the mask's, both including the regions' texts.
     """
     added = sum(one.tokens for one in texts)
     if given is None or given.shape[-1] == others:
@@ -112,9 +111,9 @@ def make_room(given: Tensor | None, texts: Sequence[RegionText], text: int, othe
 
 
 def text_bias(texts: Sequence[RegionText], text: int, others: int, masks: int, like: Tensor) -> Tensor:
-    """The addition to the attention logits (B, 1, S, S) that keeps the regions' texts to their areas.
+    """The bias on the attention logits (B, 1, S, S) that restricts the regions' texts to their areas.
 
-    Where areas overlap, the global text is as quiet as the quietest of their texts wants it.
+    Where areas overlap, the lowest of their prompt strengths applies to the global text.
 
     Args:
         text: how many tokens are text; the last of them are the regions'.
@@ -141,7 +140,7 @@ def text_bias(texts: Sequence[RegionText], text: int, others: int, masks: int, l
 
 
 def _quieten(bias: Tensor, one: RegionText, text: int, others: int, words: int) -> None:
-    """The area's image and mask tokens see less of the first `words` tokens, the global text's, which see all."""
+    """Reduce the attention of an area's image and mask tokens to the first `words` tokens, the global text's."""
     if one.prompt_strength == 1 or one.strength == 0:
         return
     quiet = torch.where(one.area.to(bias.device), _logarithm(one.prompt_strength), 0.0).to(bias)
@@ -155,8 +154,8 @@ def _logarithm(strength: float) -> float:
 
 
 def add_bias(mask: Tensor | None, bias: Tensor) -> Tensor:
-    """An additive attention mask of 2, 3 or 4 dimensions, or none, and the bias (B, 1, S, S) as one."""
+    """The sum of an additive attention mask of 2, 3 or 4 dimensions, or None, and the bias (B, 1, S, S)."""
     if mask is None:
         return bias
-    # Three dimensions are (B, S, S); without one for the heads they would meet the bias askew.
+    # Three dimensions are (B, S, S); they need one for the heads to line up with the bias.
     return (mask[:, None] if mask.ndim == 3 else mask) + bias

@@ -18,7 +18,7 @@ from .transformer import MLP, Layer
 def modulate(
     lin: Layer, vec: Tensor, chunks: int, mask: MaskStream | None = None, layer: str = ""
 ) -> tuple[Modulation, ...]:
-    """The shifts, scales and gates of the host's tokens by `vec` (B, H): two triples for 6 chunks, one for 3."""
+    """The shifts, scales and gates of the host's tokens from `vec` (B, H): two triples for 6 chunks, one for 3."""
     activated = F.silu(vec[:, None])
     low_rank = mask.given.lora.get(layer) if mask is not None and mask.given.options.latent_lora else None
     parts = adapted(lin, activated, low_rank).chunk(chunks, dim=-1)
@@ -47,9 +47,9 @@ def call_linear(module: Layer, x: Tensor) -> Tensor:
     weight: Any = getattr(module, "weight", None)
     plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype.itemsize > 1
     if plain and not x.is_contiguous():
-        # torch computes product and bias of such rows in one operation only if there is no batch dimension.
+        # torch computes product and bias of such rows in one operation only without a batch dimension.
         return module(x.flatten(0, 1)).view(*x.shape[:2], -1)
-    return module(x.contiguous())  # kernels for quantised weights may count on whole rows
+    return module(x.contiguous())  # kernels for quantised weights may need whole rows
 
 
 def mlp(layers: MLP, x: Tensor, others: int, mask: MaskStream | None, name: str) -> Tensor:

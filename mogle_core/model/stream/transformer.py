@@ -1,6 +1,6 @@
-"""What the stream needs of a host's transformer: its sub-modules, by BFL's names, which are ComfyUI's names too.
+"""The sub-modules of a host's transformer that the stream uses, by BFL's names, which ComfyUI shares.
 
-They are always called as modules: their weights may be quantised, streamed from disk, or not loaded yet.
+They are always called as modules, because their weights may be quantised, streamed from disk, or not loaded yet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Attention(Protocol):
 
 
 class MLP(Layer, Protocol):
-    """Linear, activation, Linear, as one layer and one by one."""
+    """Linear, activation, Linear; callable as a whole or one by one."""
 
     def __getitem__(self, place: int, /) -> Layer: ...
 
@@ -91,7 +91,7 @@ class Sizes(Protocol):
 
 
 class Transformer(Protocol):
-    """`flux/model.py`'s or ComfyUI's FLUX.1. torch does not say what kind of modules a ModuleList holds."""
+    """The FLUX.1 of `flux/model.py` or ComfyUI. The types of a ModuleList's modules are unknown to torch."""
 
     @property
     def params(self) -> Sizes: ...

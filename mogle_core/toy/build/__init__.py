@@ -1,7 +1,7 @@
-"""`mogle toy build`: makes the whole toy world again from a seed, stage by stage; a stage done is not redone.
+"""`mogle toy build`: makes the whole toy world from a seed, stage by stage. Finished stages are skipped.
 
-Started by `torchrun --nproc-per-node 2 -m mogle_core.cli toy build …` the trainings share their batches out
-over the processes, each of which takes a batch of the stated size. On a CPU that is quicker than two threads.
+Under `torchrun --nproc-per-node 2 -m mogle_core.cli toy build …` the trainings run data-parallel: each process
+takes a batch of the stated size. On a CPU two processes are quicker than two threads.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ def build(
     """Make the toy world's files in `out`.
 
     Args:
-        work: keeps drawn faces, latents, checkpoints and logs; a stopped build goes on from there.
-        device: of the trainings; None is a GPU if there is one.
-        stages: which to run, in this order; each needs what those before it left in `work`.
-        budget: a factor on all numbers of steps and faces; far below 1 makes nothing but a rehearsal.
-        compiled: the transformer's trainings by torch.compile, which needs a C++ compiler: nearly twice as fast.
+        work: the folder of drawn faces, latents, checkpoints and logs; an interrupted build resumes from it.
+        device: where the trainings run; None takes a GPU if there is one.
+        stages: which stages to run, in this order; each needs what the earlier ones left in `work`.
+        budget: a factor on all numbers of steps and faces; far below 1 the build is only a rehearsal.
+        compiled: whether the transformer trains under torch.compile, which is nearly twice as fast and needs a C++
+            compiler.
 
     Raises:
         ValueError: an unknown stage.
@@ -49,7 +50,7 @@ def build(
     work.mkdir(parents=True, exist_ok=True)
     several = "WORLD_SIZE" in os.environ
     if several:
-        # One process alone draws and encodes, for longer than the usual half an hour.
+        # One process draws and encodes alone, which takes longer than the default timeout of half an hour.
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=timedelta(hours=12))
     workshop = Workshop(out, work, seed, device, budget, compiled)

@@ -1,4 +1,4 @@
-"""Training the toy's base model: text to face by rectified flow, no masks, the text encoder along with it."""
+"""Trains the toy's base model, text to face by rectified flow, together with its text encoder. It sees no masks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NEAR_FREQUENCIES, NEAR_BIAS = 4, 3.0
 
 @torch.no_grad()
 def look_near(flux: Flux) -> None:
-    """Start every block's first head as one that looks at a token's own place and those around it.
+    """Initialise the first head of every block so that it attends to a token's own place and its neighbours.
 
-    Queries and keys get the same constant in the fastest rotary pairs of rows and columns, so that their
-    product falls with the distance. Trained transformers of this kind have such heads; a small one that has
-    to find them by itself learns to ignore a third stream before it does.
+    Queries and keys get the same constant in the fastest rotary pairs of rows and columns, so that their product falls
+    with the distance. Trained transformers of this kind have such heads. A small one that starts without them learns
+    to ignore a third stream before it has learnt such heads.
     """
     _, *places = flux.params.axes_dim
     starts = [flux.params.axes_dim[0] + sum(places[:axis]) for axis in range(len(places))]
@@ -35,7 +35,7 @@ def look_near(flux: Flux) -> None:
 
 
 class Painter(nn.Module):
-    """Text encoder and transformer, trained as one."""
+    """Text encoder and transformer, trained as one module."""
 
     def __init__(self, text: ToyText, flux: Flux) -> None:
         super().__init__()
@@ -56,9 +56,9 @@ def train_base(
 ) -> Painter:
     """Learn x0 (N, L, 64), the faces' tokens, from their captions, with and without references.
 
-    The fresh transformer is first told to look near. The first tenth of the steps always shows the reference,
-    then every third one does. Were it left out now and then from the start, the image would learn to look away
-    before it had learnt to look.
+    The fresh transformer starts with heads that look near. The first tenth of the steps always shows the reference;
+    after that, every third step does. If some steps lacked it from the start, the image would learn to ignore the
+    reference before it had learnt to use it.
 
     references: (N, L, 64), the same faces in grey.
     """

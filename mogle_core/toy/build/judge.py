@@ -1,4 +1,4 @@
-"""Training the judge on pictures worn as a generator's might be; some should have passed through the VAE."""
+"""Trains the judge on pictures degraded as a generator's might be; some should have passed through the VAE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...masks.labels import NUM_CLASSES
 from ..drawer.faceset import FaceSet
 from ..judge import Judge
 from .loop import Plan, fit
-from .pictures import worn
+from .pictures import degraded
 
 
 def train_judge(
@@ -24,7 +24,7 @@ def train_judge(
     batch: int = 6,
     name: str = "judge",
 ) -> Judge:
-    """Cross entropy, small classes weighing more, plus the overlap (Dice) of each class that is present."""
+    """Train by cross entropy that weights small classes more, plus the overlap (Dice) of each class that is present."""
     torch.manual_seed(seed)
     judge = Judge().to(device)
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -35,7 +35,7 @@ def train_judge(
         pictures = torch.from_numpy(faces.pictures[chosen]).to(device).movedim(-1, 1) / 255
         ids = torch.from_numpy(faces.ids[chosen]).to(device).long()
         with torch.autocast(device.type, torch.bfloat16):
-            logits = judge(worn(pictures, draw).contiguous(memory_format=torch.channels_last)).float()
+            logits = judge(degraded(pictures, draw).contiguous(memory_format=torch.channels_last)).float()
         return F.cross_entropy(logits, ids, weights) + _missed(logits, ids)
 
     average = fit(judge, loss_of, plan, folder, name, seed)
@@ -50,7 +50,7 @@ def _class_weights(faces: FaceSet) -> Tensor:
 
 
 def _missed(logits: Tensor, ids: Tensor) -> Tensor:
-    """1 - Dice, averaged over the classes that are there."""
+    """1 - Dice, averaged over the classes that are present."""
     chances = logits.softmax(dim=1)
     truth = F.one_hot(ids, NUM_CLASSES).movedim(-1, 1).float()
     both, either = (chances * truth).sum((0, 2, 3)), (chances + truth).sum((0, 2, 3))

@@ -1,4 +1,4 @@
-"""Latents of pictures and masks for the toy's trainings: encoded once, in half precision."""
+"""Latents of pictures and masks for the toy's trainings. They are encoded once, in half precision."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def encode_masks(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> tuple[Tensor, T
     """The mask pictures' tokens, each distinct picture of a face encoded once.
 
     Returns:
-        tokens (M, L, 64) float16, of which the first is the black picture's, and the row of each face's 20
-        masks in them, (N, 20) int64.
+        tokens (M, L, 64) float16, the black picture's first, and for each face the rows of its 20 masks among them,
+        (N, 20) int64.
     """
     black = torch.zeros(1, *faces.ids.shape[1:], 3)
     tokens, rows, pending = [_encode(vae, black)], torch.zeros(len(faces), NUM_MASKS, dtype=torch.long), []

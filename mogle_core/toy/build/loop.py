@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 class Plan:
     """How long and how fast to train.
 
-    ema: decay of the averaged weights. save_seconds: between two checkpoints.
+    ema: decay of the averaged weights. save_seconds: seconds between two checkpoints.
     """
 
     steps: int
@@ -46,11 +46,11 @@ def fit(
     name: str,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Train those of the model's parameters that want gradients; returns their averaged values by name.
+    """Train the parameters of the model that require gradients; return their averaged values by name.
 
     Args:
         loss_of: one batch's loss at a step; everything random in it comes from the given generator.
-        folder: where `name`.log.jsonl and the checkpoint `name`.resume.pt are kept.
+        folder: holds `name`.log.jsonl and the checkpoint `name`.resume.pt.
     """
     trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
     optimiser = torch.optim.AdamW(
@@ -86,12 +86,12 @@ def fit(
 
 
 def schedule(step: int, plan: Plan) -> float:
-    """The share of the learning rate: a linear rise, then half a cosine down to 1 %."""
+    """The factor on the learning rate: a linear warm-up, then half a cosine down to 1 %."""
     return share_of_rate(step, plan.steps, plan.warmup, "cosine")
 
 
 def _share(gradients: list[Tensor | None]) -> None:
-    """The mean over all processes, where there are several (on a CPU they are quicker than threads)."""
+    """Average the gradients over all processes, if there are several (on a CPU they are quicker than threads)."""
     if dist.is_initialized():
         present = [gradient for gradient in gradients if gradient is not None]
         flat = torch.cat([gradient.flatten() for gradient in present])

@@ -1,4 +1,4 @@
-"""Training network and LoRA on the frozen toy base, by the project's own training step."""
+"""Trains network and LoRA on the frozen toy base by the training step of `mogle train`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ..text import ToyText
 from .loop import Plan, fit
 
 RANK = 8
-"""Twice the official rank: the toy's base is 12 times narrower than FLUX.1, and knows far less."""
+"""Twice the official rank, because the toy's base is 12 times narrower than FLUX.1 and knows far less."""
 
 
 @dataclass(frozen=True)
 class MaskedFaces:
-    """Faces with their conditions, encoded: what `train_mogle` learns from.
+    """Encoded faces and their conditions, from which `train_mogle` learns.
 
-    x0: (N, L, 64). references: (N, L, 64), the same faces in grey. masks: (M, L, 64), distinct mask pictures,
-    the first one black. rows: (N, 20), which of them are each face's. context, pooled: of the captions.
-    blanks: what dropped conditions become.
+    x0: (N, L, 64). references: (N, L, 64), the same faces in grey. masks: (M, L, 64), the distinct mask pictures,
+    the black one first. rows: (N, 20), each face's rows in `masks`. context, pooled: the encoded captions.
+    blanks: replace conditions that are dropped.
     """
 
     x0: Tensor
@@ -51,7 +51,7 @@ class MaskedFaces:
 def masked_faces(
     text: ToyText, captions: tuple[str, ...], x0: Tensor, references: Tensor, masks: Tensor, rows: Tensor
 ) -> MaskedFaces:
-    """Add what the text encoder says of the captions."""
+    """Encode the captions and put them beside the faces' tokens."""
     parts = [text.encode(captions[i : i + 256]) for i in range(0, len(captions), 256)]
     context, pooled = (torch.cat(part) for part in zip(*parts, strict=True))
     empty = text.encode([""])
@@ -71,13 +71,13 @@ def train_mogle(
     name: str = "mogle",
     step_loss: Callable[..., Tensor] = step_loss,
 ) -> tuple[MoGLE, MaskLoRA]:
-    """Network (in any of the paper's variants) and LoRA, averaged over the last steps.
+    """Train the network (any of the paper's variants) and the LoRA; return both, averaged over the last steps.
 
-    The network first learns to draw the grey references from the masks, without the transformer. The image of
-    so small a base looks away from tokens that mean nothing to it faster than they could learn to mean something.
+    The network first learns to draw the grey references from the masks, without the transformer. In so small a
+    base, the image learns to ignore meaningless tokens faster than these tokens could acquire a meaning.
 
-    drawing_steps: of that beginning; with a tenth of a thousand the image still learnt to look away.
-    step_loss: the training step's, or it compiled.
+    drawing_steps: the length of that first phase; after 100 steps the image still learnt to ignore the tokens.
+    step_loss: the loss of the training step, plain or compiled.
     """
     device = flux.img_in.weight.device
     torch.manual_seed(seed)
@@ -101,7 +101,7 @@ def train_mogle(
 
 
 def drawing_loss(network: MoGLE, faces: MaskedFaces, batch: int = 64) -> Callable[[torch.Generator, int], Tensor]:
-    """The loss of drawing the references: mean squares between the mask tokens and theirs."""
+    """The loss of drawing the references: the mean squared difference between mask tokens and reference tokens."""
     device = faces.blanks.black.device
 
     def loss_of(rng: torch.Generator, _step: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""A good start for the toy's VAE: its encoder as the principal components of 8 x 8 patches, exactly.
+"""Initialises the toy's VAE: its encoder computes the principal components of 8 x 8 patches exactly.
 
-TAESD's strided convolutions can carry every pixel of a patch down to a quarter of the size, and the last one
-can project them. ReLUs stand in the way of signed components only, so each travels as a pair, +c and -c.
-Training starts from there, and from a decoder that repeats each patch's mean colour.
+TAESD's strided convolutions can carry every pixel of a patch down to a quarter of the size, and the last one can
+project them. ReLUs would cut signed components, so each component is carried as a pair, +c and -c. Training starts
+from there, and from a decoder that repeats each patch's mean colour.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from torch import Tensor
 from ...model.flux_latents import LATENT_CHANNELS
 from ..vae import Block, ToyVAE
 
-RAW_DEVIATION = 0.5  # of the raw latents: well inside the decoder's soft clamp at 3
+RAW_DEVIATION = 0.5  # of the raw latents, well inside the decoder's soft clamp at 3
 
 
 @torch.no_grad()
 def start_from_patches(vae: ToyVAE, crops: Tensor) -> None:
-    """Set the VAE's weights by pictures and masks (N, 3, H, W), H and W multiples of 8."""
+    """Set the VAE's weights from pictures and masks (N, 3, H, W); H and W are multiples of 8."""
     projection, mean = components(crops)
     for module in (*vae.taesd_encoder, *vae.taesd_decoder):
         if isinstance(module, Block):
@@ -35,10 +35,10 @@ def start_from_patches(vae: ToyVAE, crops: Tensor) -> None:
 
 
 def components(crops: Tensor) -> tuple[Tensor, Tensor]:
-    """The 16 projections (16, 192) and the mean (192,) of patches, in `_patches`'s order.
+    """The 16 projections (16, 192) and the mean (192,) of patches, in the order of `_patches`.
 
-    Components are scaled by the root of their deviation: full whitening would make the finest detail as
-    loud as the colour of the hair.
+    Components are scaled by the root of their deviation. Full whitening would weight the finest detail as much
+    as the colour of the hair.
     """
     patches = _patches(crops)
     mean = patches.mean(dim=0)

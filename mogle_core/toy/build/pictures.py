@@ -1,4 +1,4 @@
-"""Label maps as pictures for training, and pictures worn as a generator's might be."""
+"""Turns label maps into pictures for training, and degrades pictures as a generator might."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...masks.decouple import colours, region
 
 
 def masks_as_pictures(ids: Tensor, full: bool, draw: torch.Generator) -> Tensor:
-    """Ids (H, W) as the full mask's picture, or one present class white on black: (3, H, W) in 0..1."""
+    """Ids (H, W) as the full mask's picture, or one class that is present, white on black: (3, H, W) in 0..1."""
     if full:
         return colours(ids[None])[0].movedim(-1, 0)
     present = torch.unique(ids)
@@ -18,7 +18,7 @@ def masks_as_pictures(ids: Tensor, full: bool, draw: torch.Generator) -> Tensor:
     return region(ids[None], chosen).expand(3, -1, -1)
 
 
-def worn(pictures: Tensor, draw: torch.Generator) -> Tensor:
+def degraded(pictures: Tensor, draw: torch.Generator) -> Tensor:
     """Pictures (N, 3, H, W) in 0..1, each with its own blur, noise and change of brightness."""
     count = len(pictures)
     amount = torch.rand(count, 4, generator=draw).to(pictures)[:, :, None, None, None]

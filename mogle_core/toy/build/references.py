@@ -1,8 +1,8 @@
 """Reference pictures for the base model's training: the same face in grey.
 
-FLUX.1 has seen so much that it makes sense of further image tokens at an image's own places. The toy's base
-has to learn it: many of its steps show it, as clean tokens of a third stream, the structure of the picture
-that it is to make. It never sees a mask.
+FLUX.1 has seen so much that it can use further image tokens at the places of an image's own tokens. The toy's
+base has to learn this. Many of its steps therefore show it the structure of the target picture, as clean tokens
+of a third stream. It never sees a mask.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def greys(pictures: Tensor, draw: torch.Generator) -> Tensor:
-    """Pictures (N, 3, H, W) in 0..1 in grey, each with a curve, contrast and brightness of its own."""
+    """Pictures (N, 3, H, W) in 0..1 in grey; each gets a random tone curve, contrast and brightness."""
     chances = torch.rand(len(pictures), 3, generator=draw).to(pictures)[..., None, None, None]
     curve, contrast, bright = chances.unbind(1)
     grey = pictures.mean(dim=1, keepdim=True) ** (2.5 ** (2 * curve - 1))

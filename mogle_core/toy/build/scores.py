@@ -1,4 +1,4 @@
-"""The build's last stages: the finished world's scores, and the paper's Tables 3 to 5 in small."""
+"""The build's last stages: scores of the finished world, and a small version of the paper's Tables 3 to 5."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ ABLATIONS: Mapping[str, MoGLEConfig] = {
 """The paper's rows: experts (Table 3), gates (Table 4), components (Table 5)."""
 
 
-def pictures_of(world: World, held: FaceSet) -> dict[str, Tensor]:
+def pictures_of(world: World, faces: FaceSet) -> dict[str, Tensor]:
     """The held-out faces in four ways, (N, H, W, 3) uint8 each: drawn, through the VAE, and generated."""
     return {
-        "drawn": torch.from_numpy(held.pictures),
-        "through the VAE": torch.from_numpy(through_vae(world.vae, held).pictures),
-        "mask and text": remake(world, held),
-        "text alone": remake(world, held, masked=False),
+        "drawn": torch.from_numpy(faces.pictures),
+        "through the VAE": torch.from_numpy(through_vae(world.vae, faces).pictures),
+        "mask and text": remake(world, faces),
+        "text alone": remake(world, faces, masked=False),
     }
 
 
-def score_world(world: World, held: FaceSet, path: Path) -> dict[str, dict[str, float]]:
+def score_world(world: World, faces: FaceSet, path: Path) -> dict[str, dict[str, float]]:
     """All scores of the toy world on held-out faces; written to `path` as JSON."""
-    scores = {name: score_pictures(world, made, held) for name, made in pictures_of(world, held).items()}
-    scores["repainted"] = {"ratio": local_change(world, held.first(50))}
+    scores = {name: score_pictures(world, pictures, faces) for name, pictures in pictures_of(world, faces).items()}
+    scores["repainted"] = {"ratio": local_change(world, faces.first(50))}
     write_whole(path, json.dumps(scores, indent=1))
     return scores
 
 
-def score_ablation(world: World, held: FaceSet, name: str, path: Path) -> None:
-    """One row of the table, added to the file."""
+def score_ablation(world: World, faces: FaceSet, name: str, path: Path) -> None:
+    """Measure one row of the table and add it to the file."""
     rows = json.loads(path.read_text()) if path.exists() else {}
-    rows[name] = measure(world, held)
+    rows[name] = measure(world, faces)
     _LOG.info("%s: %s", name, rows[name])
     write_whole(path, json.dumps(rows, indent=1))

@@ -43,7 +43,7 @@ BASE_STEPS, DRAWING_STEPS, MOGLE_STEPS, ABLATION_STEPS = 4500, 1000, 4500, 300
 
 
 class Workshop:
-    """One build's settings, and the files that its stages share."""
+    """The settings of one build, and the files that its stages share."""
 
     def __init__(
         self, out: Path, work: Path, seed: int, device: str | None, budget: float, compiled: bool = False
@@ -90,7 +90,7 @@ class Workshop:
         return self._filled(Painter(ToyText(collect_vocabulary(self.faces.captions)), Flux(TOY_FLUX)), "base")
 
     def world(self, name: str = "mogle", config: MoGLEConfig | None = None) -> World:
-        """The world as it is in the work folder, with the network and LoRA of this name."""
+        """The world in the work folder, with the network and LoRA of this name."""
         painter = self.painter()
         lora = fresh_lora(painter.flux, RANK, torch.Generator())
         mixture = self._filled(nn.ModuleDict({"network": MoGLE(config), "lora": lora}), name)
@@ -104,14 +104,14 @@ class Workshop:
 
 
 def draw_stage(shop: Workshop) -> None:
-    """The training faces, and the held-out ones."""
+    """Draw the training faces and the held-out ones."""
     for name, first, count in (("faces", 0, shop.count(FACES)), ("held", HELD_OUT, shop.count(HELD))):
         if not shop.path(name).exists():
             write_faces(shop.path(name), draw_faces(range(first, first + count), workers=os.cpu_count() or 1))
 
 
 def vae_stage(shop: Workshop) -> None:
-    """Encoder and decoder together; then, on latents that no longer move, the decoder alone on faces."""
+    """Train encoder and decoder together, then the decoder alone on faces, with the latents fixed."""
     if shop.path("vae").exists():
         return
     train = partial(train_vae, shop.faces, folder=shop.work, seed=shop.seed, device=shop.device)
@@ -130,7 +130,7 @@ def judge_stage(shop: Workshop) -> None:
 
 
 def latents_stage(shop: Workshop) -> None:
-    """The faces' latents, those of their references, and those of the first faces' masks."""
+    """Encode the faces, their references, and the masks of the first faces."""
     if not shop.path("pictures_latents").exists():
         shop.keep("pictures_latents", {"x0": encode_pictures(shop.vae(), shop.faces)})
     if not shop.path("references_latents").exists():
@@ -161,7 +161,7 @@ def masked(shop: Workshop) -> MaskedFaces:
 
 
 def mogle_stage(shop: Workshop) -> None:
-    """Network and LoRA; then all files of the world."""
+    """Train network and LoRA, then write all files of the world."""
     if not shop.path("mogle").exists():
         painter, plan = shop.painter(), shop.plan(MOGLE_STEPS, 3e-3, ema=0.99)
         steps, loss = shop.count(DRAWING_STEPS), shop.maybe_compiled(step_loss)
@@ -177,7 +177,7 @@ def score_stage(shop: Workshop) -> None:
 
 
 def ablation_stage(shop: Workshop) -> None:
-    """Tables 3 to 5 in small: every variant trained alike, for a fifteenth of the steps, and scored."""
+    """A small version of Tables 3 to 5: train every variant alike, for a fifteenth of the steps, and score it."""
     flux, faces, plan = shop.painter().flux, masked(shop), shop.plan(ABLATION_STEPS, 3e-3, ema=0.99)
     steps, loss = shop.count(DRAWING_STEPS), shop.maybe_compiled(step_loss)
     train = partial(train_mogle, flux, faces, plan, steps, shop.work, shop.seed, step_loss=loss)

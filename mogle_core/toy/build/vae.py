@@ -1,4 +1,4 @@
-"""Training the toy's VAE on drawn faces and on the masks that it will have to carry."""
+"""Trains the toy's VAE on drawn faces and on the masks that it will have to encode."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def train_vae(
 ) -> ToyVAE:
     """L1 on pixels and on their differences; latents are kept near mean 0 and deviation 1 and get a little noise.
 
-    noise: of the noisiest latents that the decoder sees, which have a deviation of about 0.36; a generator's are
-    never quite right.
+    noise: the most noise that is added to the decoder's latents, which have a deviation of about 0.36. A
+    generator's latents are never exact.
     """
     torch.manual_seed(seed)
     vae = ToyVAE().to(device)
@@ -57,7 +57,7 @@ def train_vae(
     average = fit(vae, loss_of, plan, folder, name, seed)
     vae.load_state_dict(average, strict=False)
     if not frozen_encoder:
-        vae.half().float()  # the precision of its file: whatever is learnt on its latents must meet them again
+        vae.half().float()  # the precision of its file, so that later models train on exactly these latents
         some = torch.from_numpy(faces.pictures[:64]).to(device) / 255
         with torch.no_grad():
             vae.normalise(vae.encode_images(some))
@@ -66,12 +66,12 @@ def train_vae(
 
 
 def _crops(faces: FaceSet, count: int, crop: int, draw: torch.Generator, faces_only: bool = False) -> Tensor:
-    """Random windows (count, 3, crop, crop): of five, three of pictures, one of a full and one of a local mask."""
+    """Random windows (count, 3, crop, crop): three in five of pictures, one of a full mask, one of a local mask."""
     height, width = faces.ids.shape[1:]
     windows = []
     for number in range(count):
         which = int(torch.randint(len(faces), (), generator=draw))
-        # The mean of two even draws: eyes and mouth, where the detail is, are near the middle.
+        # The mean of two uniform draws prefers the middle, where eyes and mouth have the detail.
         where = torch.rand(2, 2, generator=draw).mean(dim=1)
         top, left = (int(share * (side - crop + 1)) for share, side in zip(where, (height, width), strict=True))
         window = np.s_[which, top : top + crop, left : left + crop]
@@ -85,7 +85,7 @@ def _crops(faces: FaceSet, count: int, crop: int, draw: torch.Generator, faces_o
 def _distance(decoded: Tensor, crops: Tensor) -> Tensor:
     error = decoded - crops
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-    tints = F.avg_pool2d(error, 8).abs().mean()  # a colour that is off everywhere costs little per pixel
+    tints = F.avg_pool2d(error, 8).abs().mean()  # a uniform shift in colour costs little per pixel
     return error.abs().mean() + 0.5 * edges + tints + error.square().mean()
 
 

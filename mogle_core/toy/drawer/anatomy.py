@@ -1,4 +1,4 @@
-"""The measures of one face: what the label map shows and no caption tells."""
+"""The measures of one face, which the label map shows and no caption mentions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .geometry import HeadFrame
 
 @dataclass(frozen=True)
 class Features:
-    """Face, eyes, brows, nose and mouth, in face units; `gaze` is -1..1 across and down the eye."""
+    """Face, eyes, brows, nose and mouth, in face units; `gaze` runs from -1 to 1 across and down the eye."""
 
     jaw: float
     chin: float
@@ -80,7 +80,7 @@ def _head(rng: np.random.Generator, face: Attributes) -> HeadFrame:
     turn = {"frontal": 0.0, "turned left": -1.0, "turned right": 1.0}[face.pose]
     degrees = rng.uniform(11, 22) * turn if turn else rng.uniform(-6, 6)
     return HeadFrame(
-        # A turned head keeps its features, not its outline, near the middle, as aligned portraits do.
+        # In aligned portraits of a turned head, the features stay near the middle, not the outline.
         x=0.5 + rng.uniform(-0.012, 0.012) - 0.0022 * degrees,
         y=0.465 + rng.uniform(-0.012, 0.012),
         scale=rng.uniform(0.205, 0.224),

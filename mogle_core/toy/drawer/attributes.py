@@ -36,7 +36,7 @@ EYE_COLOURS = _colours(brown=(104, 62, 34), blue=(70, 128, 190), green=(84, 140,
 """The colour of the iris."""
 
 LIPSTICK_COLOURS = _colours(red=(196, 34, 48), pink=(226, 88, 128), plum=(126, 38, 84), orange=(228, 98, 58))
-"""The colour of both lips where lipstick is worn; bare lips take theirs from the skin."""
+"""The colour of both lips with lipstick; without it their colour follows the skin."""
 
 GLASSES_COLOURS = _colours(black=(36, 34, 40), brown=(116, 66, 36), red=(186, 42, 48), golden=(206, 160, 74))
 """The colour of the frame."""
@@ -68,7 +68,7 @@ BACKGROUND_COLOURS = _colours(
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is said of a face. Colour words are keys of the mappings above; None is "not worn".
+    """What a caption says of a face. Colour words are keys of the mappings above; None is "not worn".
 
     `pose` is "frontal", "turned left" or "turned right", in the picture's directions.
     """

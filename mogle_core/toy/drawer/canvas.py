@@ -47,12 +47,12 @@ _SHADOW, _LIGHT = rgb((46, 20, 52)), rgb((255, 246, 226))
 
 
 def darker(colour: Colour, share: float) -> Colour:
-    """Towards a warm dark violet, in proportion: shadows of a painting are never grey."""
+    """The colour mixed with a warm dark violet, since a painting's shadows are never grey."""
     return mix(colour, colour * mix(_SHADOW, rgb((255, 255, 255)), 0.25), share)
 
 
 def lighter(colour: Colour, share: float) -> Colour:
-    """Towards a warm white."""
+    """The colour mixed with a warm white."""
     return mix(colour, _LIGHT, share)
 
 
@@ -175,7 +175,7 @@ class Canvas:
 
 def _soft(mask: NDArray[np.uint8], sigma: float) -> NDArray[np.float32]:
     """0..255 to 0..1 (h, w), blurred where `sigma` (pixels) is worth it."""
-    # Two box filters of width k have the variance 2 (k^2 - 1) / 12: a Gaussian, nearly, and much faster.
+    # Two box filters of width k have the variance 2 (k^2 - 1) / 12. That is nearly a Gaussian, and much faster.
     width = 2 * round((math.sqrt(6 * sigma**2 + 1) - 1) / 2) + 1
     for _ in range(2 if width > 1 else 0):
         mask = np.asarray(cv2.blur(mask, (width, width)), dtype=np.uint8)

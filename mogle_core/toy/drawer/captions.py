@@ -26,11 +26,11 @@ def _looks(face: Attributes) -> list[str]:
 
 def _worn(face: Attributes) -> list[str]:
     """What is worn on the head and neck; empty if nothing is."""
-    worn = [f"{face.lipstick} lipstick"] if face.lipstick else []
-    worn += [f"{face.glasses} eyeglasses"] if face.glasses else []
-    worn += [f"a {face.hat_colour} {face.hat}"] if face.hat else []
-    worn += ["earrings"] if face.earrings else []
-    return worn + (["a necklace"] if face.necklace else [])
+    items = [f"{face.lipstick} lipstick"] if face.lipstick else []
+    items += [f"{face.glasses} eyeglasses"] if face.glasses else []
+    items += [f"a {face.hat_colour} {face.hat}"] if face.hat else []
+    items += ["earrings"] if face.earrings else []
+    return items + (["a necklace"] if face.necklace else [])
 
 
 def _garment(face: Attributes) -> str:
@@ -86,10 +86,10 @@ def write_caption(face: Attributes, rng: np.random.Generator) -> str:
 
 
 def without_hair(caption: str, face: Attributes) -> str:
-    """The face's caption with nothing said of its hair.
+    """The face's caption without its words on hair.
 
     Raises:
-        ValueError: the caption does not speak of this face's hair.
+        ValueError: the caption does not mention this face's hair.
     """
     hair = _hair(face)
     for clause in (f" with {hair}", f"{hair}, ", f"{hair} and "):

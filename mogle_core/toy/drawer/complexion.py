@@ -24,7 +24,7 @@ def _warm_shade(skin: Colour, share: float) -> Colour:
 
 
 def _gloss(skin: Colour) -> float:
-    """How strongly highlights may show: a dark skin takes a fainter one, or it looks wet."""
+    """How strong highlights may be. Dark skin needs fainter ones, or it looks wet."""
     return 0.3 + 0.45 * float(skin.mean())
 
 

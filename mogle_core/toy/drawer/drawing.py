@@ -219,8 +219,8 @@ def _hair(outlines: tuple[Curve, ...], kind: str) -> list[Part]:
 
 @dataclass(frozen=True)
 class Portrait:
-    """All that a portrait shows: what is said of it, its measures, its shapes (later over
-    earlier), and the curves along which its hair flows."""
+    """All of a portrait: its attributes, its measures, its shapes (later ones cover earlier ones), and the
+    curves along which its hair flows."""
 
     face: Attributes
     anatomy: Anatomy
@@ -233,7 +233,7 @@ class Portrait:
 
 
 def compose(face: Attributes, anatomy: Anatomy) -> Portrait:
-    """Every shape in CelebAMask-HQ's painting order, but for hair and neck, which lie in several layers."""
+    """Every shape in CelebAMask-HQ's painting order, except hair and neck, which have several layers."""
     length = face.hair_length
     parts = [*_hair((hair_shapes.back(anatomy, length),), "back hair"), _neck(anatomy)]
     parts += _clothing(anatomy, face.clothing) + (_necklace(anatomy) if face.necklace else [])

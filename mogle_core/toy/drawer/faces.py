@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Face:
-    """One drawn portrait: CelebAMask-HQ ids (H, W), RGB (H, W, 3) in 0..255, and what is said of it."""
+    """One drawn portrait: CelebAMask-HQ ids (H, W), RGB (H, W, 3) in 0..255, and its attributes and caption."""
 
     ids: NDArray[np.uint8]
     picture: NDArray[np.uint8]

@@ -21,7 +21,7 @@ from .faces import Attributes, Face, draw_face
 _LOG = logging.getLogger(__name__)
 
 HELD_OUT = 10_000_000
-"""Seeds from here on are for scores; training sets count up from below."""
+"""Seeds from here on are for scores; training sets use the seeds below, from 0 up."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FaceSet:
 
 
 def draw_faces(seeds: Iterable[int], size: int = 128, workers: int = 1) -> FaceSet:
-    """Draw the faces of these seeds; `workers` processes share the work, the result is the same."""
+    """Draw the faces of these seeds. Any number of `workers` (processes) gives the same result."""
     seeds = list(seeds)
     jobs = [(seed, size) for seed in seeds]
     if workers <= 1:
@@ -73,7 +73,7 @@ def _collect(faces: list[Face]) -> FaceSet:
 
 
 def write_faces(path: Path, faces: FaceSet) -> None:
-    """One .safetensors: the arrays as tensors, the words as JSON in the metadata."""
+    """Write one .safetensors: the arrays are tensors, captions and attributes are JSON in the metadata."""
     words = {
         "captions": json.dumps(faces.captions),
         "attributes": json.dumps([asdict(attributes) for attributes in faces.attributes]),

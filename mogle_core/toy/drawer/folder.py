@@ -1,4 +1,4 @@
-"""`mogle toy faces`: drawn faces as a plain data set of pictures, masks and captions, to train the toy on."""
+"""`mogle toy faces`: writes drawn faces as a plain data set of pictures, masks and captions, to train the toy on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .faces import draw_face
 def write_folder(out: Path, count: int, size: int = 128, seed: int = 0) -> None:
     """Write out/images/00000.png, out/masks/00000.png (ids in the palette) and out/captions.json.
 
-    seed: the first face's; the others' follow it.
+    seed: the seed of the first face; the others use the next ones.
 
     Raises:
-        ValueError: `out` holds something else, or a count or size that makes no faces.
+        ValueError: `out` holds other files, or count or size is too small.
     """
     if count < 1:
         raise ValueError(f"{count} faces were asked for; --count starts at 1.")

@@ -127,7 +127,7 @@ def _panels(canvas: Canvas, hat: Stencil, outline: Curve, colour: Colour) -> Non
 
 
 def paint_lens(canvas: Canvas, part: Part, portrait: Portrait) -> None:
-    """The frame is a ring of a tenth of the lens; the glass lets nearly everything through."""
+    """The frame is a ring, a tenth of the lens wide. The glass is almost transparent."""
     colour = rgb(GLASSES_COLOURS[portrait.face.glasses or "black"])
     middle = part.outline.mean(0)
     for face in portrait.outlines("face"):

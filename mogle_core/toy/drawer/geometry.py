@@ -23,7 +23,7 @@ Points: TypeAlias = Sequence[tuple[float, float]] | Curve
 
 @lru_cache(maxsize=8)
 def _catmull_rom(steps: int) -> Floats:
-    """The weights (steps, 4) of four neighbouring knots on the way from the second to the third."""
+    """The weights (steps, 4) of four neighbouring knots for points between the second and the third."""
     t = (np.arange(steps) / steps)[:, None]
     powers = np.concatenate([np.ones_like(t), t, t**2, t**3], axis=1)
     basis = 0.5 * np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]])
@@ -61,9 +61,9 @@ def normals(curve: Curve) -> Curve:
 def ribbon(centre: Points, half_widths: float | Sequence[float]) -> Curve:
     """The outline of a brush stroke along `centre`; widths are spread evenly over its points."""
     c = np.asarray(centre, dtype=float)
-    given = np.atleast_1d(np.asarray(half_widths, dtype=float))
-    at = np.arange(len(c)) * ((len(given) - 1) / (len(c) - 1))
-    side = normals(c) * np.interp(at, np.arange(len(given)), given)[:, None]
+    widths = np.atleast_1d(np.asarray(half_widths, dtype=float))
+    at = np.arange(len(c)) * ((len(widths) - 1) / (len(c) - 1))
+    side = normals(c) * np.interp(at, np.arange(len(widths)), widths)[:, None]
     return np.concatenate([c + side, (c - side)[::-1]])
 
 

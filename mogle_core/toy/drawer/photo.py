@@ -1,8 +1,9 @@
-"""The example photo: a drawn face as a snapshot shows it, off the middle, tilted, with room around it.
+"""The example photo: a drawn face as in a snapshot, off-centre, tilted, with space around it.
 
     python -m mogle_core.toy.drawer.photo mogle_core/toy/example_photo.png
 
-What Align Face is for: the toy's pictures, like those that Face-MoGLE was trained on, are upright squares.
+It shows what Align Face is for: the toy's pictures are upright squares, as are those that Face-MoGLE was
+trained on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Paints a portrait: background, hair, and every part by its own painter, light from the upper left."""
+"""Paints a portrait: background, hair, and every part by its painter. The light comes from the upper left."""
 
 from __future__ import annotations
 
@@ -101,9 +101,9 @@ _PAINTERS: Mapping[str, Painter] = MappingProxyType(
 
 
 def paint(portrait: Portrait, size: int = 128, supersampling: int = 2) -> NDArray[np.uint8]:
-    """The shaded picture, RGB (size, size, 3) in 0..255; the portrait alone decides it.
+    """The shaded picture, RGB (size, size, 3) in 0..255. It depends on the portrait alone.
 
-    Colours come from what is said of the face, places from its shapes.
+    Colours come from the attributes of the face, places from its shapes.
     """
     canvas = Canvas(size * supersampling)
     _background(canvas, portrait)

@@ -35,14 +35,14 @@ export const STARTERS = Object.freeze([
 
 
 def title_of(face: Attributes) -> str:
-    """A face in a few words, by what shows in a mask."""
-    worn = (face.hat, "glasses" if face.glasses else None, "earrings" if face.earrings else None)
-    words = [f"{face.hair_length} {face.hair_texture} hair", *filter(None, worn)]
+    """A title for a face, of what a mask can show."""
+    items = (face.hat, "glasses" if face.glasses else None, "earrings" if face.earrings else None)
+    words = [f"{face.hair_length} {face.hair_texture} hair", *filter(None, items)]
     return ", ".join(words if face.pose == "frontal" else [*words, face.pose])
 
 
 def without_specks(ids: NDArray[np.uint8], least: int = 64) -> NDArray[np.uint8]:
-    """Ids (H, W) in which regions of fewer pixels than `least` have become what is mostly around them.
+    """Ids (H, W) in which regions of fewer pixels than `least` take the most frequent class around them.
 
     Where shapes meet, the drawer leaves single pixels; a painter would wonder about them.
     """
@@ -50,8 +50,8 @@ def without_specks(ids: NDArray[np.uint8], least: int = 64) -> NDArray[np.uint8]
 
     cleaned: NDArray[np.uint8] = ids.copy()
     for class_id in np.unique(ids):
-        own = (ids == class_id).astype(np.uint8)
-        count, parts, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
+        region = (ids == class_id).astype(np.uint8)
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(region, connectivity=4)
         for part in range(1, count):
             if stats[part, cv2.CC_STAT_AREA] < least:
                 speck = (parts == part).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The official repository's training configuration, `config/Face-MoGLE.yaml`, in our sections."""
+"""Converts the official repository's training configuration, `config/Face-MoGLE.yaml`, to our sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OPTIMISERS = {"Prodigy": "prodigy", "AdamW": "adamw"}
 _DTYPES = {"bfloat16": "bf16", "float32": "float32"}
 _TARGETS = ("x_embedder", "norm1", "to_k", "to_q", "to_v", "to_out", "ff", "proj_mlp", "proj_out", "norm")
 
-# Keys that mean the same there and here.
+# keys with the same meaning there and here
 _SAME: Mapping[str, Place] = {
     "train.save_interval": ("loop", "checkpoint_every"),
     "train.sample_interval": ("validation", "every"),
@@ -35,7 +35,7 @@ _SAME: Mapping[str, Place] = {
     "train.optimizer.params.betas": ("optimiser", "betas"),
 }
 
-# Values that are what happens here anyway; any other cannot be had.
+# values that are fixed here; no others are supported
 _FIXED: Mapping[str, Any] = {
     "model.union_cond_attn": True,
     "model.add_cond_attn": False,
@@ -48,19 +48,19 @@ _FIXED: Mapping[str, Any] = {
 
 
 class OfficialError(ValueError):
-    """A YAML file that is not the official configuration."""
+    """The YAML file is not the official configuration."""
 
 
 def read_official(path: Path) -> tuple[dict[str, Any], tuple[Note, ...]]:
-    """Our tables, and a sentence for everything that the file says otherwise or that we cannot do.
+    """Our tables, and a message for each setting that differs here or is not supported.
 
     Raises:
-        OfficialError: no YAML, or not that file's shape.
+        OfficialError: the file is not YAML, or does not have the official structure.
     """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise OfficialError(f"{path}: this is no YAML: {error}") from error
+        raise OfficialError(f"{path}: this is not YAML: {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("train"), dict):
         raise OfficialError(f"{path}: the section `train` is missing; expected the official Face-MoGLE.yaml.")
     tables: dict[str, Any] = {"data": {"layout": "mm-celeba"}}
@@ -110,7 +110,9 @@ def _flux(tables: dict[str, Any], value: Any) -> list[Note]:
     tables.setdefault("model", {}).update(model)
     if Path(folder).is_dir():
         return []
-    return [f"{folder} is no folder on this machine: download the model to one and give it here; nothing is fetched."]
+    return [
+        f"{folder} is not a folder on this machine: download the model to one and give it here; nothing is fetched."
+    ]
 
 
 def _dtype(tables: dict[str, Any], value: Any) -> list[Note]:
@@ -172,7 +174,7 @@ def _sizes(dataset: Mapping[str, Any], notes: list[Note]) -> None:
 
 
 def _batch(tables: dict[str, Any], train: Mapping[str, Any], notes: list[Note]) -> None:
-    """There a batch is one GPU's in one part of a step, here all of a step."""
+    """Convert the batch size. There it counts one GPU's samples in one part of a step, here all samples of a step."""
     if "batch_size" not in train:
         return
     whole = train["batch_size"] * train.get("accumulate_grad_batches", 1)

@@ -1,4 +1,4 @@
-"""Reading a run's configuration: a TOML file, a packaged recipe or the official YAML, and `--set a.b=c` on top."""
+"""Reads a run's configuration: a TOML file, a packaged recipe or the official YAML, with `--set a.b=c` on top."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the file and the key."""
+    """The configuration cannot be used; the message names the file and the key."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def load_config(source: Path | str, sets: Sequence[str] = ()) -> TrainingConfig:
         sets: changes on top, each as `section.key=value`.
 
     Raises:
-        ConfigError: naming the file and the key.
+        ConfigError: names the file and the key.
     """
     path = _path(source)
     tables = _yaml(path) if path.suffix.lower() in (".yaml", ".yml") else _toml(path)
@@ -87,7 +87,7 @@ def load_config(source: Path | str, sets: Sequence[str] = ()) -> TrainingConfig:
 
 
 def config_toml(config: TrainingConfig) -> str:
-    """The resolved configuration as TOML that `load_config` reads back to an equal one."""
+    """The resolved configuration as TOML. `load_config` reads an equal one back."""
     return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
@@ -111,7 +111,7 @@ def _toml(path: Path) -> dict[str, Any]:
     except TextError as error:
         raise ConfigError(str(error)) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: this is no TOML: {error}.") from error
+        raise ConfigError(f"{path}: this is not TOML: {error}.") from error
     return tables
 
 
@@ -146,7 +146,7 @@ def _value(text: str) -> Any:
 
 
 def _sentence(path: Path, found: Mapping[str, Any]) -> str:
-    """One of pydantic's findings as a sentence that names file and key."""
+    """One of pydantic's errors as a sentence that names file and key."""
     where = tuple(str(part) for part in found["loc"])
     key = ".".join(where)
     if found["type"] == "extra_forbidden":

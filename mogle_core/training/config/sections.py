@@ -34,7 +34,7 @@ def _known(word: str, known: tuple[str, ...]) -> None:
 
 
 class Section(BaseModel):
-    """A table of the file: frozen, and closed to keys that it does not know."""
+    """A table of the file. It is frozen and refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
@@ -42,15 +42,15 @@ class Section(BaseModel):
 class Data(Section):
     """The faces, their masks and captions.
 
-    layout: how files pair up (`dataset.layouts`); "auto" looks. root: the data set's folder, or a manifest's
-        .jsonl file. images, masks, captions: instead of the layout's own places; relative ones from root.
-    label_space: of the stored masks. "auto" guesses for each file and is meant for looking, not for training.
-    resolution: pixels of a square's side, multiples of 16; of several, every pair is taken at each.
-    buckets: keep each picture's aspect, at the resolution's area; else all are cropped to squares.
+    layout: how files are paired (`dataset.layouts`); "auto" detects it. root: the data set's folder, or a manifest's
+        .jsonl file. images, masks, captions: replace the layout's places; relative paths start at root.
+    label_space: of the stored masks. "auto" guesses for each file; it is meant for inspection, not for training.
+    resolution: a square's side in pixels, a multiple of 16. With several, every pair is used at each of them.
+    buckets: keep each picture's aspect ratio, at the resolution's area; otherwise all are cropped to squares.
     flip: show half of the samples mirrored, left and right classes swapped.
     pick: which of a picture's captions a sample takes. latents: whether faces' latents are drawn from the
         VAE's distribution, as the paper does, or are its mean; masks' are always the mean.
-    loss_weights: by class name, a factor on the loss of its area; None or 1 leaves it alone.
+    loss_weights: by class name, a factor on the loss of its area; None or 1 does not change it.
     """
 
     layout: Layout = "auto"
@@ -77,7 +77,7 @@ class Data(Section):
         for side in value:
             if side % TOKEN_PIXELS:
                 near = max(TOKEN_PIXELS, round(side / TOKEN_PIXELS) * TOKEN_PIXELS)
-                raise ValueError(f"{side} is no multiple of {TOKEN_PIXELS}; the nearest one is {near}")
+                raise ValueError(f"{side} is not a multiple of {TOKEN_PIXELS}; the nearest one is {near}")
         return value
 
     @field_validator("label_space")
@@ -120,7 +120,7 @@ class Model(Section):
     transformer: BFL's single file, or diffusers' folder. vae: ComfyUI's ae.safetensors, or a folder.
     clip_l, t5xxl: single files or folders. tokenizers: a folder that has both encoders' (diffusers' model, or
         a ComfyUI); None looks near the encoders. t5_tokens: length of the text; the paper's is 512.
-    base_dtype: of the transformer's weights. offload_blocks: how many of its blocks wait in host memory.
+    base_dtype: of the transformer's weights. offload_blocks: how many of its blocks stay in host memory until they run.
     init: a checkpoint of network and LoRA to start from.
     """
 
@@ -142,7 +142,7 @@ class LoRA(Section):
     """The mask stream's LoRA. alpha: None is the rank, a factor of 1. targets: a preset's name.
 
     targets: `official` all of the paper's layers; `attention` q, k, v and the projections of double blocks,
-        q, k, v of single blocks; `query_key` q and k alone, which keep the mask's look from being copied.
+        q, k, v of single blocks; `query_key` q and k alone, so that the mask's look is not copied.
     """
 
     rank: Positive = 4
@@ -151,7 +151,7 @@ class LoRA(Section):
 
 
 class Optimiser(Section):
-    """Learning. lr: None is 1 for Prodigy, which finds its own, and 1e-4 for AdamW. lr_network: None is lr.
+    """The optimiser. lr: None is 1 for Prodigy, which estimates the rate, and 1e-4 for AdamW. lr_network: None is lr.
 
     clip: the largest norm of the gradient; 0 does not clip. warmup: steps. ema: decay of the running average
     of the weights, which is saved with them; 0 computes none.
@@ -201,7 +201,7 @@ class Drop(Section):
 
 
 class Loop(Section):
-    """Steps of the optimiser, of `batch` samples each over all processes and all `accumulate` parts.
+    """The optimiser's steps. `batch` counts the samples of a step over all processes and all `accumulate` parts.
 
     checkpoint_every: steps. keep: the number of checkpoints to keep. trackers: in addition to the JSONL of
     events, which is always written. resume: "never", "auto" (the newest checkpoint if there is one), or the path
@@ -227,7 +227,7 @@ class Loop(Section):
 class Validation(Section):
     """Every `every` steps (0: never), the loss and pictures of `pairs` that training never sees, at fixed seeds.
 
-    steps: of sampling a picture. guidance: the guidance embedding of those pictures.
+    steps: sampling steps for a picture. guidance: the guidance embedding for these pictures.
     """
 
     every: Count = 500
@@ -238,14 +238,14 @@ class Validation(Section):
 
 
 class Output(Section):
-    """A run's files are in folder/name."""
+    """The folder of a run's files is folder/name."""
 
     folder: Path = Path("runs")
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")] = "face_mogle"
 
 
 class TrainingConfig(Section):
-    """A whole run; see the sections. The defaults are the paper's."""
+    """The configuration of a run, by section. The defaults are the paper's."""
 
     data: Data = Data()
     cache: Cache = Cache()

@@ -5,6 +5,6 @@
 3. `rows.py`: `DirectRows` encodes one part: a face, a mask, a text.
 4. `items.py`: finds the pairs of the data set and reads their files.
 
-With a cache, `cache/` has encoded the parts before, and they are read from its files instead of steps 3 and 4.
-Noise, time and dropped conditions are no part of a batch: `draws.py` draws them for each sample by its number.
+With a cache, `cache/` encodes the parts beforehand, and they are read from its files instead of steps 3 and 4.
+A batch does not contain noise, time and dropped conditions: `draws.py` draws them for each sample by its number.
 """

@@ -30,7 +30,7 @@ class DropRates:
 class Times:
     """How t is computed from a normal draw: by default sigmoid(N(0, 1)), as in the official code.
 
-    sampling: `logit_normal`; `uniform`; `flux_shift`, the logit-normal moved as FLUX's sigmas are at this size.
+    sampling: `logit_normal`; `uniform`; `flux_shift`, the logit-normal shifted like FLUX's sigmas at this size.
     strata: t of consecutive samples comes from this many equally likely slices in turn, so that a batch of this
         size has one sample in each slice; 1 draws them independently.
     """
@@ -43,7 +43,7 @@ class Times:
 class Draws:
     """The draws of one batch: t (B,) in 0..1, noise (B, L, 64), and what is dropped.
 
-    drop_text: (B,) bool. drop_masks: (B, 20) bool, the full mask only where all are dropped.
+    drop_text: (B,) bool. drop_masks: (B, 20) bool; the full mask is only dropped together with all others.
     """
 
     t: Tensor
@@ -85,7 +85,7 @@ def draw(
 
 
 def timesteps(normal: Tensor, tokens: int, times: Times, number: int = 0) -> Tensor:
-    """t (B,) in 0..1 of normal draws (B,) for samples counted from `number`."""
+    """t (B,) in 0..1 from normal draws (B,), for samples from `number` on."""
     if times.strata > 1:
         slices = (number + torch.arange(len(normal))) % times.strata
         share = (slices + torch.special.ndtr(normal.double())) / times.strata

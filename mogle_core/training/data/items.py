@@ -1,4 +1,4 @@
-"""The pairs to train on, before they are encoded: how they are found, split and read."""
+"""Finds, splits and reads the training pairs, before they are encoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BY_CONTENT = "content-"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A pair at one resolution. mask_size: width and height of its mask's file, which the frame's box is in."""
+    """A pair at one resolution. mask_size: width and height of the mask's file; the frame's box is in its pixels."""
 
     pair: Pair
     frame: Frame
@@ -37,7 +37,7 @@ class Item:
 
 
 def find_items(data: Data) -> tuple[Item, ...]:
-    """All pairs of the configured data set for training, one after the other at each resolution.
+    """All training pairs of the configured data set, first at one resolution, then at the next.
 
     Raises:
         DatasetError: naming the file or the key that is wrong.
@@ -52,7 +52,7 @@ def find_items(data: Data) -> tuple[Item, ...]:
 
 
 class LaterItems(Sequence[Item]):
-    """The same items, searched for again when the first is asked for, so that millions of them need no memory."""
+    """The same items, found again on first access, so that millions of them do not stay in memory."""
 
     def __init__(self, data: Data, count: int) -> None:
         self._data, self._count = data, count
@@ -89,10 +89,10 @@ def _mask_size(pair: Pair) -> tuple[int, int]:
 
 
 def split_items(count: int, validation: Validation) -> tuple[list[int], list[int]]:
-    """The numbers of the items to train on, and of those held out, which are spread evenly over the set.
+    """The numbers of the training items and of the held-out ones, which are spread evenly over the set.
 
     Raises:
-        DatasetError: nothing would be left to train on.
+        DatasetError: no pairs would be left for training.
     """
     if not validation.every:
         return list(range(count)), []
@@ -120,7 +120,7 @@ def read_face(item: Item, mirrored: bool = False) -> Tensor:
 
 
 def readable_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor:
-    """`read_ids`, after a check that the picture can be read and has the mask's aspect.
+    """`read_ids`, after a check that the picture is readable and has the mask's aspect ratio.
 
     Raises:
         DatasetError: naming the file.
@@ -130,7 +130,7 @@ def readable_ids(item: Item, label_space: str, mirrored: bool = False) -> Tensor
 
 
 def token_weights(ids: Tensor, weights: dict[str, float]) -> Tensor:
-    """The factor on each token's loss, (B, H/16, W/16) float32: the mean over its pixels of label maps (B, H, W)."""
+    """The factor on each token's loss, (B, H/16, W/16) float32: a mean over its pixels in label maps (B, H, W)."""
     factors = torch.tensor([weights.get(name, 1.0) for name in CLASS_NAMES])
     return F.avg_pool2d(factors[ids.long()], TOKEN_PIXELS)
 

@@ -1,4 +1,4 @@
-"""The encoded parts of an item: `DirectRows` encodes them when they are asked for; a cache has `StoredRows`."""
+"""The encoded parts of an item. `DirectRows` encodes them on demand; a cache has `StoredRows`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = Mapping[str, Tensor]
 
 
 class Rows(Protocol):
-    """Encoded faces, masks and texts by the number of the item, its side and its caption."""
+    """Encoded faces, masks and texts, by the item's number, side and caption."""
 
     def captions(self, item: int) -> int:
         """How many captions the item has."""
@@ -33,7 +33,7 @@ class Rows(Protocol):
         ...
 
     def face(self, item: int, mirrored: bool) -> Row:
-        """`mean` (16, h, w), and from a VAE that has one `log_variance`."""
+        """`mean` (16, h, w), and `log_variance` if the VAE has one."""
         ...
 
     def masks(self, item: int, mirrored: bool) -> Tensor:
@@ -54,7 +54,7 @@ class Rows(Protocol):
 
 
 class DirectRows:
-    """Encodes each part when it is asked for; remembers the latest masks and texts."""
+    """Encodes each part on demand; caches the latest masks and texts."""
 
     def __init__(self, config: TrainingConfig, encoders: Encoders, items: Sequence[Item]) -> None:
         self.data, self.encoders, self.items = config.data, encoders, items
@@ -105,7 +105,7 @@ class DirectRows:
 
 
 def latent_rows(kind: str, moments: Moments, dtype: torch.dtype) -> list[Row]:
-    """A row for each picture: the latents' mean, and for faces its log variance, so that latents can be sampled."""
+    """A row for each picture: the latents' mean, and for faces the log-variance, so that latents can be sampled."""
     tensors = {"mean": moments.mean.to(dtype).cpu()}
     if kind == "faces" and moments.log_variance is not None:
         tensors["log_variance"] = moments.log_variance.to(dtype).cpu()

@@ -1,7 +1,7 @@
-"""Batches for the training step, of parts from the cache or of parts that are encoded now.
+"""Makes batches for the training step, from the cache or from parts that are encoded on demand.
 
-Both give the same bits: parts that are encoded now are rounded to the cache's dtype, and everything random
-(mirroring, caption, the latent's noise) depends on the sample's number alone.
+Both give exactly the same batches: parts that are encoded on demand are rounded to the cache's dtype, and everything
+random (mirroring, caption, the latent's noise) depends on the sample's number alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .schedule import Pick, choose
 
 
 class Samples(Protocol):
-    """The pairs that a run learns from, by number.
+    """The training pairs of a run, by number.
 
     grids: rows and columns of every pair's tokens. fingerprint: of the data, the encoders and the dtype.
     """
@@ -39,33 +39,33 @@ class Samples(Protocol):
     def fingerprint(self) -> str: ...
 
     def batch(self, picks: Sequence[Pick], device: torch.device) -> Batch:
-        """The batch of these picks, which are all of one grid, in float32."""
+        """The batch of these picks in float32. All picks have the same grid."""
         ...
 
     def blanks(self, grid: tuple[int, int], device: torch.device) -> Blanks:
-        """What takes the place of dropped conditions at that grid."""
+        """The replacements of dropped conditions at that grid."""
         ...
 
 
 def open_encoders_of(model: Model, device: torch.device | str = "cpu") -> Encoders:
-    """The configured encoders; no weights are read before they are needed."""
+    """Open the configured encoders; their weights are read when they are needed."""
     return open_encoders(model.vae, model.clip_l, model.t5xxl, model.tokenizers, model.t5_tokens, device)
 
 
 def open_samples(config: TrainingConfig, encoders: Encoders | None = None) -> EncodedSamples:
-    """The configured data set, ready for training. What its cache lacks is encoded first.
+    """Open the configured data set for training. Parts that its cache lacks are encoded first.
 
-    Of several processes, let one open the samples before the others, so that only one encodes.
+    With several processes, let one open the samples before the others, so that only one encodes.
 
     Args:
-        encoders: of `config.model` if None.
+        encoders: None opens those of `config.model`.
 
     Raises:
         DatasetError, CacheError, EncodersError: naming the file or the key that is wrong.
     """
     encoders = encoders or open_encoders_of(config.model)
     items = find_items(config.data)
-    split_items(len(items), config.validation)  # raises if nothing is left to train on
+    split_items(len(items), config.validation)  # raises if no pairs are left for training
     if config.cache.where != "none":
         return EncodedSamples(config, encoders, items, open_cache(config, items, encoders))
     read_all(config, items)
@@ -73,10 +73,10 @@ def open_samples(config: TrainingConfig, encoders: Encoders | None = None) -> En
 
 
 class EncodedSamples:
-    """The configured data set as `Samples`: its items are the pairs, one after the other at each resolution."""
+    """The configured data set as `Samples`. Its pairs are the items, first at one resolution, then at the next."""
 
     def __init__(self, config: TrainingConfig, encoders: Encoders, items: Sequence[Item], rows: Rows) -> None:
-        """The items are read here and not kept: there may be millions."""
+        """Read the items without storing them, since there may be millions."""
         self.data, self.seed, self.rows = config.data, config.loop.seed, rows
         shared: dict[tuple[int, int], tuple[int, int]] = {}
         self.grids = [shared.setdefault(item.frame.grid, item.frame.grid) for item in items]
@@ -111,7 +111,7 @@ class EncodedSamples:
         return self._blanks[grid]
 
     def ids(self, pair: int) -> Tensor:
-        """A pair's label map (height, width) uint8, as it is trained on."""
+        """A pair's label map (height, width) uint8, as in training."""
         return self.rows.ids(pair)
 
     def _sample(self, pick: Pick) -> _Sample:

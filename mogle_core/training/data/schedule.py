@@ -1,6 +1,6 @@
-"""Which pairs a step learns from, and what it shows of each: pure functions of the step's and the sample's number.
+"""Chooses the pairs of a step, and the caption and side of each: pure functions of the step's and the sample's number.
 
-So a run can be resumed at any step, and the cache knows beforehand what the run will show.
+So a run can resume at any step, and the cache can be planned before the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a sample shows of its pair: the caption's number (-1: the pair has none), and whether it is mirrored."""
+    """The side and caption of a sample: whether it is mirrored, and the caption's number (-1 if the pair has none)."""
 
     caption: int
     mirrored: bool
@@ -42,11 +42,10 @@ def choose(data: Data, seed: int, sample: int, captions: int) -> Choice:
 
 
 class Schedule:
-    """Batches of one grid each, every pair seen equally often.
+    """Batches of one grid each, in which every pair occurs equally often.
 
-    The pairs of a grid are shuffled anew in each round over them. The grids of the steps are shuffled over cycles
-    of as many steps as there are pairs. In a cycle a grid has as many steps as it has pairs, so each pair is shown
-    `batch` times.
+    Each round over the pairs of a grid is shuffled again. The grids of the steps are shuffled over cycles of as many
+    steps as there are pairs. In a cycle a grid has as many steps as it has pairs, so each pair is shown `batch` times.
 
     Args:
         grids: rows and columns of each pair's tokens, as a sequence or an array (N, 2).
@@ -60,7 +59,7 @@ class Schedule:
             )
         self.batch, self.seed = batch, seed
         _, group = np.unique(np.asarray(grids).reshape(-1, 2), axis=0, return_inverse=True)
-        # Pairs side by side by grid, and where each grid's begin.
+        # The pairs sorted by grid, and the start of each grid's pairs.
         self._members: NDArray[np.int64] = np.argsort(group.ravel(), kind="stable")
         self._sizes: NDArray[np.int64] = np.bincount(group.ravel())
         self._starts: NDArray[np.int64] = np.concatenate(([0], np.cumsum(self._sizes)))
@@ -68,7 +67,7 @@ class Schedule:
         self._cycle = lru_cache(maxsize=2)(self._grids_of_cycle)
 
     def step(self, number: int) -> tuple[Pick, ...]:
-        """The picks of step `number`, counted from 0; all of one grid."""
+        """The picks of step `number`, counted from 0. They all have one grid."""
         grid, turn = self._place(number)
         size = int(self._sizes[grid])
         picks = []
@@ -79,7 +78,7 @@ class Schedule:
         return tuple(picks)
 
     def _place(self, number: int) -> tuple[int, int]:
-        """The step's grid, and how many steps that grid has had before."""
+        """The step's grid, and the number of earlier steps with that grid."""
         if len(self._sizes) == 1:
             return 0, number
         cycle, offset = divmod(number, len(self._members))

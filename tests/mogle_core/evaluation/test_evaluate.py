@@ -161,8 +161,8 @@ def test_the_command_writes_the_report(
     [
         ([], "No network is named"),
         (["--inception", "gone.pt"], "There is no gone.pt: FID and KID need"),
-        (["--clip", "gone"], "is no folder of a CLIP"),
-        (["--dino", "gone"], "is no folder of DINO's ViT"),
+        (["--clip", "gone"], "is not a folder of a CLIP"),
+        (["--dino", "gone"], "is not a folder of DINO's ViT"),
         (["--lpips", "gone.pth"], "LPIPS needs torchvision's alexnet"),
         (["--image-reward", "gone.pt"], "download ImageReward.pt"),
         (["--parser", "gone.safetensors"], "There is no face parser"),

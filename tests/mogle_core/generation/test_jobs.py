@@ -122,7 +122,7 @@ def test_no_source_is_an_error_message(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="give a data set, masks, a table of jobs, or --prompts"):
         read_jobs(None)
     (tmp_path / "broken.jsonl").write_text('{"name": "a"\n')
-    with pytest.raises(DatasetError, match="line 1: this is no JSON"):
+    with pytest.raises(DatasetError, match="line 1: this is not JSON"):
         read_jobs(tmp_path / "broken.jsonl")
 
 

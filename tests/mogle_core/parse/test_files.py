@@ -79,10 +79,10 @@ def test_a_file_that_is_not_a_parser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no face parser model\.safetensors in .*face-parsing\. Put config.json"):
         read_parser(folder)
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2)}, folder / "model.safetensors")
-    with pytest.raises(WeightsError, match=r"face-parsing/model.safetensors is no SegFormer.*double_blocks"):
+    with pytest.raises(WeightsError, match=r"face-parsing/model.safetensors is not a SegFormer.*double_blocks"):
         read_parser(folder)
     (folder / "model.safetensors").write_bytes(b"<html>not found")
-    with pytest.raises(WeightsError, match="truncated or no .safetensors"):
+    with pytest.raises(WeightsError, match="truncated or not a .safetensors"):
         read_parser(folder)
 
 

@@ -126,7 +126,7 @@ def test_a_link_in_the_way_is_replaced_and_what_it_leads_to_is_not(
 
 def test_a_folder_without_comfyui_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["toy", "install", str(tmp_path), "--weights", str(tmp_path)]) == 1
-    assert "is no ComfyUI: it has no folder models" in capsys.readouterr().err
+    assert "is not a ComfyUI: it has no folder models" in capsys.readouterr().err
 
 
 def test_missing_weights_are_reported(comfyui: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def named() -> list[Host]:
     paths = [Path(entry).expanduser().absolute() for entry in entries]
     for path in paths:
         if not is_comfyui(path):
-            raise ValueError(f"{VARIABLE} names {path}, which is no ComfyUI: no comfyui_version.py there.")
+            raise ValueError(f"{VARIABLE} names {path}, which is not a ComfyUI: no comfyui_version.py there.")
     return [Host(path) for path in paths]
 
 

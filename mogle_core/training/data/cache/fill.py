@@ -30,7 +30,7 @@ PICTURES, TEXTS = 8, 8
 """How many are encoded at once. Where memory runs out, a batch is halved until it fits."""
 
 FLUSH_SECONDS = 120.0
-"""What a kill can cost at most."""
+"""The most work that a kill can lose."""
 
 _AHEAD = 16
 
@@ -54,7 +54,7 @@ def fill(
     encode = encode or partial(encoded_here, encoders, dtype)
     try:
         filling.keep_all(encode(_picture_batches(filling, missing, items, data)))
-        encoders.vae.release()  # the text encoders need its room
+        encoders.vae.release()  # the text encoders need its memory
         filling.keep_all(encode(_text_batches(missing, items)))
         encoders.text.release()
     finally:
@@ -137,7 +137,7 @@ def _masks(filling: _Filling, missing: Plan, number: int, side: int, ids: Tensor
 def _read_ahead(
     places: list[tuple[int, int]], missing: Plan, items: Sequence[Item], data: Data
 ) -> Iterator[tuple[tuple[int, int], Tensor | None, Tensor]]:
-    """Pictures and label maps in order, read by threads while others are encoded."""
+    """Yield pictures and label maps in order; threads read ahead while others are encoded."""
 
     def read(place: tuple[int, int]) -> tuple[tuple[int, int], Tensor | None, Tensor]:
         item, mirrored = items[place[0]], bool(place[1])

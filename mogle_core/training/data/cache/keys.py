@@ -1,4 +1,4 @@
-"""Keys by content: what was encoded, by which encoder, in which dtype. 128 bits, as two integers of 64."""
+"""Keys by content: 128 bits, as two integers of 64, of the encoded data, the encoder and the dtype."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ....masks.decouple import Decoupled
 from ..items import Item
 
 Keys = NDArray[np.uint64]
-"""(..., 2); zeros where there is none."""
+"""(..., 2); zeros mean no key."""
 
 KEY_BYTES = 16
 VERSION = "1"
@@ -38,24 +38,24 @@ def stacked(keys: Sequence[bytes]) -> Keys:
 
 
 def face_key(item: Item, mirrored: bool, encoder: str) -> bytes:
-    """Of the picture's file and its cut: the file is not decoded."""
+    """The key of a picture by its file and its crop; the file is not decoded."""
     path = item.pair.face
     content = _file_digest(path, path.stat().st_mtime_ns)
     return key("face", content, item.frame, item.mask_size, mirrored, encoder)
 
 
-@lru_cache(maxsize=64)  # an item's two sides follow each other
+@lru_cache(maxsize=64)  # an item's two sides are requested one after the other
 def _file_digest(path: Path, _changed: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
 def mask_keys(ids: Tensor, encoder: str) -> list[bytes]:
-    """The 20 keys of a label map (1, H, W); all absent classes, of all pictures of a size, share black's."""
+    """The 20 keys of a label map (1, H, W). All absent classes of all pictures of a size share the key of black."""
     return [key("mask", digest, encoder) for digest in Decoupled(ids).keys(0)]
 
 
 def black_key(frame: Frame, encoder: str) -> bytes:
-    """What `mask_keys` gives an absent class."""
+    """The key that `mask_keys` gives to an absent class."""
     return mask_keys(torch.zeros(1, frame.height, frame.width, dtype=torch.uint8), encoder)[0]
 
 

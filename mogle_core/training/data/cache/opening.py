@@ -1,4 +1,4 @@
-"""Opening a cache: what the run needs is planned, what is missing is encoded, and the rest of the run reads it."""
+"""Opens a cache: plans the parts that the run needs, encodes the missing ones, and returns the reader for the run."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _AT_ONCE = 1 << 16
 
 
 def open_cache(config: TrainingConfig, items: Sequence[Item], encoders: Encoders) -> StoredRows:
-    """The encoded parts of all items that the run shows; what the cache lacks is encoded first.
+    """The encoded parts of all items that the run shows. Missing parts are encoded first.
 
     Raises:
-        DatasetError, CacheError: naming the file that is wrong, and what to do.
+        DatasetError, CacheError: names the wrong file, and what to do.
     """
     store = open_store(config)
     plan = filled_plan(config, items, encoders, store)
-    # From here on the files' names are needed only for what is not in the cache.
+    # From here on, file names are only needed for parts that are not in the cache.
     return StoredRows(plan, store, DirectRows(config, encoders, LaterItems(config.data, len(items))))
 
 
@@ -47,7 +47,7 @@ def open_store(config: TrainingConfig) -> Store:
 
 
 def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders, store: Store) -> Plan:
-    """The run's plan, once the store holds everything in it."""
+    """The run's plan, after the store has been filled with everything in it."""
     dtype = DTYPES[config.cache.dtype]
     if isinstance(store, MemoryStore):
         plan = make_plan(config, items, encoders)
@@ -59,7 +59,7 @@ def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoder
     plan = make_plan(config, items, encoders) if kept is None else kept
     with sole_writer(config.cache.folder):
         keep_plan(plan, config, items, encoders)
-        missing = plan.missing(store)  # another process may have been faster
+        missing = plan.missing(store)  # another process may have filled it meanwhile
         check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
         fill(missing, items, encoders, store, config.data, dtype)
     return plan
@@ -87,7 +87,7 @@ def _plan_path(config: TrainingConfig, items: Sequence[Item], encoders: Encoders
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Raises CacheError if the disk would be full before the cache is."""
+    """Raises CacheError if the cache does not fit on the disk."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CacheError(
@@ -97,7 +97,7 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 class StoredRows:
-    """Reads each part from a store, where the plan's key says; what the plan lacks is encoded now."""
+    """Reads each part from a store by the plan's key. Parts that are not in the plan are encoded on demand."""
 
     def __init__(self, plan: Plan, store: Store, direct: DirectRows) -> None:
         self.store, self.direct, self.offsets = store, direct, plan.offsets
@@ -143,7 +143,7 @@ class StoredRows:
 
 
 def _places(keys: Keys, find: Finder) -> NDArray[np.int64]:
-    """The places (...) of keys (..., 2): in a temporary file, so that the system can page them out."""
+    """The places (...) of keys (..., 2), in a temporary file, so that the system can page them out."""
     with TemporaryFile() as file:
         file.truncate(max(8, keys.size // 2 * 8))
         places = np.memmap(file, dtype=np.int64, mode="r+", shape=(keys.size // 2,))

@@ -31,7 +31,7 @@ from .shards import Store, checksum, read_checked
 _AT_ONCE = 1 << 16
 
 _Found = TypeVar("_Found")
-_Side = tuple[bytes, list[bytes], bytes]  # keys of a face, its masks, its loss's weights
+_Side = tuple[bytes, list[bytes], bytes]  # keys of a face, its masks, and the weights of its loss
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Plan:
         return len(self.grids)
 
     def is_in(self, store: Store) -> bool:
-        """Whether the store has everything; a few keys at a time, so that it costs no memory."""
+        """Whether the store has everything; it checks a few keys at a time to save memory."""
         find = store.finder()
         for part in (self.faces, self.masks, self.weights, self.texts, self.blanks, self.empty):
             flat = part.reshape(-1, 2)
@@ -151,7 +151,7 @@ def _weighed(keys: Keys, sizes: NDArray[np.int64]) -> int:
 
 
 def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
-    """Walk the run's schedule; held-out items are needed from both sides and with all captions."""
+    """The needs of the run's schedule. Held-out items need both sides and all captions."""
     captions = np.array([len(item.pair.captions) for item in items], dtype=np.int64)
     offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(captions)))
     sides = np.zeros((len(items), 2 if config.data.flip else 1), dtype=bool)
@@ -172,7 +172,7 @@ def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
 
 
 def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders, workers: int = 4) -> Plan:
-    """Keys of all that the run needs; reads each mask, and each picture's bytes, that it shows.
+    """The keys of all parts that the run needs. This reads every mask, and every picture's bytes, that it shows.
 
     Raises:
         DatasetError: a file that cannot be read.
@@ -224,7 +224,7 @@ def read_all(config: TrainingConfig, items: Sequence[Item]) -> None:
 
 
 def _shown(needs: Needs) -> list[tuple[int, int]]:
-    """Item and side."""
+    """The items and sides that are shown."""
     return list(zip(*map(np.ndarray.tolist, needs.sides.nonzero()), strict=True))
 
 

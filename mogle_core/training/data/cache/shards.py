@@ -39,7 +39,7 @@ _OPEN_FILES = 64
 
 
 class CacheError(ValueError):
-    """A cache that cannot be used; the message names the file and what to do."""
+    """The cache cannot be used; the message names the file and what to do."""
 
 
 class Store(Protocol):
@@ -75,7 +75,7 @@ class MemoryStore:
         return self._rows[place]
 
     def add(self, kind: str, key: bytes, row: Row) -> None:
-        # Copies, so that a batch of which this is a part can be freed.
+        # Copies, so that the batch can be freed.
         self._places[key] = len(self._rows)
         self._rows.append({name: tensor.cpu().clone() for name, tensor in row.items()})
 
@@ -158,10 +158,10 @@ class DiskStore:
         return keys[order], where[order]
 
     def verify(self) -> Iterator[Path]:
-        """Read every file against its checksum; yields each that is right.
+        """Compare every file with its checksum; yield each good file.
 
         Raises:
-            CacheError: the first that is not.
+            CacheError: the first damaged file.
         """
         for path in sorted(self.folder.glob("*.safetensors")):
             read_checked(path)
@@ -212,7 +212,7 @@ def _keys_of(path: Path, file: Any) -> Keys:
 
 
 def checksum(tensors: Row) -> str:
-    """Of the tensors' bytes, by name."""
+    """The checksum of the tensors' bytes, by name."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         digest.update(name.encode())

@@ -140,7 +140,7 @@ def test_a_folders_checksum_is_of_names_and_contents(dino_folder: Path, clip_fol
     assert load_extractor("clip", str(clip_folder)).sha256 != first.sha256
     with pytest.raises(ValueError, match="expected 'clip'"):
         load_extractor("clip", str(dino_folder))
-    with pytest.raises(ValueError, match="no folder of DINO's ViT"):
+    with pytest.raises(ValueError, match="not a folder of DINO's ViT"):
         load_extractor("dino", str(clip_folder))
 
 

@@ -261,12 +261,12 @@ def test_gguf(tmp_path: Path) -> None:
 def test_truncated(share: float, tmp_path: Path) -> None:
     content = GOLDEN.read_bytes()
     (tmp_path / "flux.safetensors").write_bytes(content[: int(share * len(content))])
-    refused(tmp_path / "flux.safetensors", r"flux\.safetensors is truncated or no \.safetensors file")
+    refused(tmp_path / "flux.safetensors", r"flux\.safetensors is truncated or not a .safetensors file")
 
 
 def test_not_safetensors(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / "flux.pt")
-    refused(tmp_path / "flux.pt", r"flux\.pt is truncated or no \.safetensors file")
+    refused(tmp_path / "flux.pt", r"flux\.pt is truncated or not a .safetensors file")
 
 
 def test_flux_2(tmp_path: Path) -> None:

@@ -111,5 +111,5 @@ def test_a_key_of_another_kind_is_named(key: str, value: Any, tmp_path: Path) ->
 def test_broken_yaml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "Face-MoGLE.yaml"
     path.write_text("train: [1,\n")
-    with pytest.raises(OfficialError, match=r"Face-MoGLE\.yaml: this is no YAML"):
+    with pytest.raises(OfficialError, match=r"Face-MoGLE\.yaml: this is not YAML"):
         load_config(path)

@@ -58,7 +58,7 @@ def test_the_rate_follows_the_optimiser(tmp_path: Path) -> None:
         ("[model.network]\ngates = 'static'\n", r"model\.network\.gates is unknown; did you mean gate\?"),
         ("[loop]\nbatch = 'x'\n", r"loop\.batch = 'x': input should be a valid integer"),
         ("[loop]\nbatch = 3\naccumulate = 2\n", "batch 3 does not divide into accumulate 2"),
-        ("[data]\nresolution = 500\n", r"data\.resolution = 500: 500 is no multiple of 16; the nearest one is 496"),
+        ("[data]\nresolution = 500\n", r"data\.resolution = 500: 500 is not a multiple of 16; the nearest one is 496"),
         ("[data]\nresolution = []\n", r"data\.resolution = \[\]: no resolution is given"),
         ("[data]\nlabel_space = 'farll'\n", r"data\.label_space = 'farll'.*did you mean farl\?"),
         ("[data.loss_weights]\nhairs = 2\n", "'hairs' is unknown; did you mean hair"),
@@ -66,7 +66,7 @@ def test_the_rate_follows_the_optimiser(tmp_path: Path) -> None:
         ("[optimiser]\nname = 'sgd'\n", r"optimiser\.name = 'sgd': input should be 'prodigy', 'adamw' or 'adamw8bit'"),
         ("[drop]\ntext = 1.5\n", r"drop\.text = 1\.5: input should be less than or equal to 1"),
         ("[model]\nbase_dtype = 'fp4'\n", r"model\.base_dtype = 'fp4'"),
-        ("[loop\n", "this is no TOML"),
+        ("[loop\n", "this is not TOML"),
     ],
 )
 def test_mistakes_name_file_and_key(text: str, expected: str, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def read_segformer(path: Path, tensors: Mapping[str, Tensor]) -> SegformerParser
     renamed = {canonical(name): tensor for name, tensor in tensors.items()}
     if not any(name.startswith("segformer.") for name in renamed):
         raise WeightsError(
-            f"{_shown(path)} is no SegFormer: its first tensor is {next(iter(tensors), 'missing')!r}. Put "
+            f"{_shown(path)} is not a SegFormer: its first tensor is {next(iter(tensors), 'missing')!r}. Put "
             f"config.json and model.safetensors of {PUBLISHED} there."
         )
     beside = path.parent / "config.json"

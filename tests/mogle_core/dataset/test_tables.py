@@ -53,7 +53,7 @@ WRONG = {
     "long row": ("name,prompt\na,x,1,2\n", "line 2: 4 cells, where the head has 2"),
     "double column": ("name,prompt,name\na,x,b\n", "'name' is given twice"),
     "unnamed column": ("name,,prompt\na,x,b\n", "has no name"),
-    "open quote": ('name,prompt\na,"x\n', "no table"),
+    "open quote": ('name,prompt\na,"x\n', "not a table"),
 }
 
 

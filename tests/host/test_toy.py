@@ -105,7 +105,7 @@ def test_missing_weights_are_an_error_message(comfy, monkeypatch, tmp_path: Path
     module = comfy.module("nodes.toy")
     monkeypatch.setattr(module, "WEIGHTS", tmp_path)
     module.text_encoder.cache_clear()
-    with pytest.raises(ValueError, match=r"no file toy_text.safetensors .* Toy Prompt needs the toy's weights"):
+    with pytest.raises(ValueError, match=r"no file toy_text.safetensors .* Toy Prompt needs the toy's text encoder"):
         comfy.node("MoGLEToyPrompt")(text="a face")
 
 

@@ -122,6 +122,7 @@ def test_another_folder_s_photo_and_a_file_of_the_user_are_never_written_over(ph
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")  # one Ray at a time
 def test_a_cluster_makes_the_same_masks(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray")
     (photos / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")

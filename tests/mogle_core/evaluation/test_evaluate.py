@@ -184,6 +184,7 @@ def test_image_reward_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytes
         load_extractor("image_reward", str(tmp_path / "ImageReward.pt"))
 
 
+@pytest.mark.xdist_group("ray")  # one Ray at a time
 def test_a_cluster_gives_the_same_figures(faces: Path, generated: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     before = torch.get_num_threads()

@@ -19,6 +19,8 @@ from mogle_core.generation.run import Output, generate
 from mogle_core.generation.settings import Settings
 from mogle_core.support.cluster import Cluster
 
+pytestmark = pytest.mark.xdist_group("ray")  # one Ray at a time
+
 HERE = Cluster(workers=2, threads=1)
 
 

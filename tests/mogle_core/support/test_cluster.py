@@ -14,6 +14,8 @@ from support.places import REPOSITORY
 
 from mogle_core.support.cluster import AHEAD, Cluster, ClusterError, Workers
 
+pytestmark = pytest.mark.xdist_group("ray")  # one Ray at a time
+
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:

@@ -56,6 +56,7 @@ def test_it_fills_resumes_and_verifies(run: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")  # one Ray at a time
 def test_a_cluster_makes_the_same_rows(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray")
     before = torch.get_num_threads()

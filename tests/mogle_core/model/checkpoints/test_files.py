@@ -237,7 +237,7 @@ def test_something_else_entirely(name: str, content: bytes, tmp_path: Path) -> N
 
 
 def test_wrong_ending(tmp_path: Path) -> None:
-    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "no .safetensors file")
+    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "not a .safetensors file")
     refused(Path(shutil.copy(LORA, tmp_path / "lora.pt")), "no PyTorch file|no weights at all")
 
 

@@ -43,7 +43,8 @@ def paint_on(comfy: ComfyPage, before: list[torch.Tensor]) -> None:
     editor.done()
     changed = before[1].clone()
     changed[55, 30] = 5
-    assert torch.equal(comfy.ids, changed) and comfy.value != value
+    assert torch.equal(comfy.ids, changed), (comfy.ids != changed).nonzero().tolist()[:9]
+    assert comfy.value != value
 
 
 def test_graph_undo_takes_back_one_visit_and_painting_continues(comfy: ComfyPage, painted) -> None:

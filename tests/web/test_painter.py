@@ -14,6 +14,7 @@ from support.editing import EDITOR
 from torch import Tensor
 
 from mogle_core.masks.decode import decode_image
+from mogle_core.masks.decouple import index_image
 from mogle_core.masks.painting import write_painting
 
 SIDE = 512
@@ -85,7 +86,7 @@ def test_nonsense_is_a_message_and_an_empty_canvas(comfy: ComfyPage) -> None:
 def test_photo_and_mask_come_from_the_inputs(comfy: ComfyPage, tmp_path) -> None:
     ids = torch.zeros(64, 96, dtype=torch.uint8)
     ids[10:50, 20:70] = 13
-    Image.fromarray(ids.numpy()).save(tmp_path / "ids.png")
+    index_image(ids).save(tmp_path / "ids.png")
     Image.fromarray(np.full((64, 96, 3), 200, np.uint8)).save(tmp_path / "photo.png")
     for slot, name in (("image", "photo.png"), ("mask", "ids.png")):
         comfy.page.evaluate(

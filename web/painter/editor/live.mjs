@@ -33,7 +33,9 @@ export class Live {
    * @param {{onSwitch: () => void, onPicture: () => void}} listeners
    */
   constructor(settings, start, page, { onSwitch, onPicture }) {
-    this.settings = { ...settings };
+    // These alone: the editor stores them beside its other preferences.
+    const { liveUnder, liveShare, liveSteps, liveWidth } = settings;
+    this.settings = { liveUnder, liveShare, liveSteps, liveWidth };
     this.start = start;
     this.onSwitch = onSwitch;
     this.onPicture = onPicture;

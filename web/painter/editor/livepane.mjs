@@ -37,7 +37,7 @@ export class LivePane {
     this.picture = make("canvas", { role: "img", "aria-label": t("The newest picture"), width: 1, height: 1 });
     this.ring = make("span", { class: "ring", role: "progressbar", "aria-label": t("Progress of the run") });
     this.state = make("output", { class: "state", role: "status" });
-    this.problem = make("p", { class: "problem", role: "alert" });
+    this.problem = make("p", { class: "live-problem", role: "alert" });
     this.target = make("select", {
       "aria-label": t("The node whose picture is shown"),
       onchange: () => this.#choose(),
@@ -47,7 +47,7 @@ export class LivePane {
       const text = steps ? t("{steps} steps", { steps }) : t("Steps as in the workflow");
       this.steps.append(make("option", { value: String(steps) }, text));
     }
-    this.under = make("input", { type: "checkbox", onchange: () => live.toggleUnder() });
+    this.under = make("input", { type: "checkbox", "aria-label": t("Under the brush"), onchange: () => live.toggleUnder() });
     this.share = make("input", {
       type: "range",
       min: 0,

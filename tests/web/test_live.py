@@ -254,9 +254,11 @@ def test_the_errors_sentence_is_in_the_pane_and_not_on_the_page(comfy: ComfyPage
     stroke(editor, 7)
     problem = editor.frame.get_by_role("alert")
     problem.filter(has_text="not one").wait_for()
-    # Which check comes first, the host's or the node's, depends on the version.
-    assert problem.inner_text().startswith(("Value not in list", "Label space 'not one' is unknown"))
-    assert problem.inner_text().endswith("(Mask Decouple)")
+    if hosts.choose().version >= (0, 33):  # refused before it runs, with the node's title
+        assert problem.inner_text().startswith("Value not in list")
+        assert problem.inner_text().endswith("(Mask Decouple)")
+    else:  # 0.3.64 does not check the choice: the node does, when it runs
+        assert problem.inner_text().startswith("Label space 'not one' is unknown")
     comfy.do_js(f"{kind}.value = given", space)
     before = editor.js("editor.pictures")
     stroke(editor, 8)

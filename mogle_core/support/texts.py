@@ -32,9 +32,14 @@ def read_text(path: Path) -> str:
     """A file's text without a byte order mark: UTF-8, UTF-16 and UTF-32, else Windows' Latin-1 with a warning.
 
     Raises:
-        TextError: it is not text in any of these.
+        TextError: it is not text in any of these, or cannot be read although it is there.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TextError(f"{path} cannot be read ({error.strerror}): give a file of text.") from error
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _decoded(path, content[len(mark) :], encoding)

@@ -63,3 +63,8 @@ def test_json_that_would_lose_something_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("name", "near"), [("promt", "prompt"), ("Seeds", "seed"), ("nmae", "name"), ("zzz", "")])
 def test_the_nearest_name_is_offered(name: str, near: str) -> None:
     assert meant(name, ("name", "prompt", "mask", "seed")) == (f"; was {near} meant?" if near else "")
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TextError, match="cannot be read"):
+        read_text(tmp_path)

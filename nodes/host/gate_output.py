@@ -18,7 +18,7 @@ Prompt = Mapping[str, Any]
 def asks_for_gates(prompt: Prompt | None, node_id: str | None) -> bool:
     """Whether a Gated Condition's `gates` are connected, by what its hidden inputs say.
 
-    Of a node that another one made while it ran the prompt knows nothing: that one records.
+    Nodes created by expansion are not in the prompt, so they always record.
     """
     return not prompt or node_id not in prompt or _leads_on(prompt, node_id)
 

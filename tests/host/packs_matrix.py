@@ -83,7 +83,7 @@ class Bench:
 
 
 def load(pack: Path) -> str:
-    """Has ComfyUI load a pack; what it said if it could not."""
+    """Loads a pack into ComfyUI. Returns the error message if that fails."""
     from aiohttp import web
     from server import PromptServer
 

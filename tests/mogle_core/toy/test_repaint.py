@@ -14,7 +14,7 @@ FACES = [torch.from_numpy(draw_face(seed).ids) for seed in range(20)]
 
 
 def repainted(wanted: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(before, after) of the faces that are repainted in this way. There is at least one of each."""
+    """Label maps (before, after) of the faces to which this repaint applies. At least one face qualifies."""
     pairs = [(ids, *repaint_hair(ids)) for ids in FACES]
     found = [(before, after) for before, after, what in pairs if what == wanted]
     assert found

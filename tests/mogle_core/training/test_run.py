@@ -117,7 +117,7 @@ def test_a_run_resumes_and_never_overwrites_another(run: Path, faces: Path, caps
 def test_with_room_for_one_more_checkpoint_a_run_ends_with_its_newest_state(
     room: float, run: Path, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A disk for 2.4 checkpoints, of which a run would keep 3; and one for 1.4, which the second does not fit on."""
+    """The run keeps 3 checkpoints. One disk has room for 2.4 of them, the other for 1.4."""
     size = checkpoints.steps_of(run / "checkpoints")[-1].stat().st_size
     with small_disk(tmp_path / "disk", int(room * size)) as disk:
         status = train(faces, disk, optimiser__ema=0.9, loop__checkpoint_every=1)

@@ -1,4 +1,4 @@
-"""The keys of all that a run will read from the cache, known before anything is encoded.
+"""Lists the keys of everything that a run will read from the cache, before anything is encoded.
 
 A run's samples are a function of their numbers, so the plan has only the captions and mirrored sides that the run
 will show: at 4,000 steps of 8, a tenth of MM-CelebA-HQ's captions, which is 125 GiB of text instead of 1 TiB.

@@ -194,7 +194,7 @@ def test_in_one_block_a_regions_text_reaches_its_area_only(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["double", "single"])
 def test_a_regions_text_is_blind_to_the_rest(kind: str) -> None:
-    """Global text, tokens outside the area and the text of another region do not change it."""
+    """The global text, tokens outside the area and another region's text do not change a region's text."""
     model, where = flux(), torch.tensor([[True, True, True, False, False, False]]).expand(BATCH, -1)
     scene, _ = block_scene(6, where)
     texts = (RegionText(torch.zeros(1, 4, 1), where), RegionText(torch.zeros(1, 2, 1), ~where))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from server import PromptServer
+from .prompt_marks import Prompt, Request, mark_each_prompt, with_marks
 
 GATED_CONDITION = "MoGLEGatedCondition"
 GATES_OUTPUT = 3
 
 _MARK = "gates_are_connected"
-
-Prompt = Mapping[str, Any]
 
 
 def asks_for_gates(prompt: Prompt | None, node_id: str | None) -> bool:
@@ -29,20 +26,16 @@ def mark_prompts() -> None:
     Not for the node, which sees the prompt itself, but for ComfyUI's cache: with Gate Maps added, sampling must
     run again, but a node's cache key does not say where its outputs lead.
     """
-    server: Any = getattr(PromptServer, "instance", None)
-    if server is not None:
-        server.add_on_prompt_handler(marked)
+    mark_each_prompt(marked)
 
 
-def marked(request: dict[str, Any]) -> dict[str, Any]:
+def marked(request: Request) -> Request:
     """A request to /prompt with the marks."""
-    prompt = request.get("prompt")
-    if not isinstance(prompt, dict):
-        return request
-    for node_id, node in prompt.items():
-        if isinstance(node, dict) and node.get("class_type") == GATED_CONDITION:
-            node.setdefault("inputs", {})[_MARK] = _leads_on(prompt, node_id)
-    return request
+    return with_marks(request, GATED_CONDITION, _mark)
+
+
+def _mark(prompt: Prompt, node_id: str, inputs: dict[str, Any]) -> None:
+    inputs[_MARK] = _leads_on(prompt, node_id)
 
 
 def _leads_on(prompt: Prompt, node_id: str | None) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from server import PromptServer
 
+from .prompt_marks import Prompt, Request, mark_each_prompt, with_marks
+
 MASK_PAINTER = "MoGLEMaskPainter"
 
 _MARK = "outputs_are_used"
-
-Prompt = Mapping[str, Any]
 
 
 def is_used(prompt: Prompt | None, node_id: str | None) -> bool:
@@ -30,22 +29,17 @@ def mark_empty_painters() -> None:
     The mark is for ComfyUI's cache, whose keys do not say where outputs lead: once another node is connected, an
     empty painter must run again and say that it is empty.
     """
-    server: Any = getattr(PromptServer, "instance", None)
-    if server is not None:
-        server.add_on_prompt_handler(marked)
+    mark_each_prompt(marked)
 
 
-def marked(request: dict[str, Any]) -> dict[str, Any]:
+def marked(request: Request) -> Request:
     """A request to /prompt with the marks."""
-    prompt = request.get("prompt")
-    if not isinstance(prompt, dict):
-        return request
-    for node_id, node in prompt.items():
-        if isinstance(node, dict) and node.get("class_type") == MASK_PAINTER:
-            inputs = node.setdefault("inputs", {})
-            if inputs.get("painting", "") == "":
-                inputs[_MARK] = is_used(prompt, node_id)
-    return request
+    return with_marks(request, MASK_PAINTER, _mark)
+
+
+def _mark(prompt: Prompt, node_id: str, inputs: dict[str, Any]) -> None:
+    if inputs.get("painting", "") == "":
+        inputs[_MARK] = is_used(prompt, node_id)
 
 
 def show(node_id: str, output: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ class ComfyFiles:
     weight_dtype: str = "default"
 
 
+T5_TOKENS = 512
+"""As many as `mogle generate` gives T5 by itself, and the official pipeline."""
 TOY_FILES = ComfyFiles(
     "toy_flux.safetensors", "toy_vae.safetensors", "", "", "toy_mogle.safetensors", "toy_mogle.safetensors"
 )
@@ -75,7 +77,9 @@ def _text(text: str, guidance: float, files: ComfyFiles) -> Prompt:
         return {"text": _node("MoGLEToyPrompt", text=text, guidance=guidance)}
     return {
         "clip": _node("DualCLIPLoader", clip_name1=files.clip_l, clip_name2=files.t5xxl, type="flux"),
-        "encoded": _node("CLIPTextEncode", clip=["clip", 0], text=text),
+        # ComfyUI pads a prompt to 256 tokens; FLUX.1-dev and the mask's network were trained on 512.
+        "padded": _node("T5TokenizerOptions", clip=["clip", 0], min_padding=0, min_length=T5_TOKENS),
+        "encoded": _node("CLIPTextEncode", clip=["padded", 0], text=text),
         "text": _node("FluxGuidance", conditioning=["encoded", 0], guidance=guidance),
     }
 

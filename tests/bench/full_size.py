@@ -74,7 +74,7 @@ def host(folder: Path, size: int) -> None:
         return results[name]
 
     run("text")
-    for name in ("clip", "encoded"):
+    for name in ("clip", "padded", "encoded"):
         del results[name]
     unload_all_models()
     gc.collect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mogle_core.generation.run import Output, generate
 from mogle_core.generation.server import ServerBackend
 from mogle_core.generation.settings import Settings
 from mogle_core.masks.decouple import decode_image
+from mogle_core.model.encoders.flux_text import FluxText
 
 
 def noise(prompt: dict[str, Any]) -> np.ndarray:
@@ -105,6 +107,13 @@ def test_without_a_mask_it_is_plain_flux() -> None:
     assert prompt["shift"]["inputs"]["model"] == ["unet", 0]
     assert prompt["text"]["class_type"] == "FluxGuidance"
     assert prompt["text"]["inputs"]["guidance"] == 3.5
+
+
+def test_a_server_gives_t5_as_many_tokens_as_this_program_does_by_itself() -> None:
+    prompt = comfy_prompt(Job("a", "A face.", 3), Settings(), ComfyFiles(), None)
+    tokens = inspect.signature(FluxText).parameters["tokens"].default
+    assert prompt["encoded"]["inputs"]["clip"] == ["padded", 0]
+    assert prompt["padded"]["inputs"]["min_length"] == tokens == 512
 
 
 def test_every_link_leads_to_a_node() -> None:

@@ -23,6 +23,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "mask stream": {},
     "strength 0.7": {"strength": 0.7},
     "refresh_every 4": {"refresh_every": 4},
+    "keys once a run": {"refresh_every": 0},
+    "keys once a run, in 8 bits": {"refresh_every": 0, "key_storage": "fp8"},
+    "keys once a run, in host memory": {"refresh_every": 0, "key_storage": "host memory"},
 }
 
 

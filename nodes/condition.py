@@ -128,6 +128,16 @@ class GatedCondition(io.ComfyNode):
                     "effect while every step computes the mask stream.",
                     **host.newer_input_fields(advanced=True),
                 ),
+                inputs.strength_of_blocks(
+                    "double_strength",
+                    "A factor on strength in FLUX's double blocks, which come first. 0 hides the mask from the image "
+                    "in these blocks.",
+                ),
+                inputs.strength_of_blocks(
+                    "single_strength",
+                    "A factor on strength in FLUX's single blocks, which come after the double ones. 0 hides the mask "
+                    "from the image in these blocks.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the mask stream."),
@@ -163,6 +173,8 @@ class GatedCondition(io.ComfyNode):
         refresh_schedule: str = SCHEDULES[0],
         mask_tokens: str = MASK_TOKENS[0],
         key_storage: str = KEY_FORMS[0],
+        double_strength: float = 1.0,
+        single_strength: float = 1.0,
     ) -> io.NodeOutput:
         if mogle is None or mask_latents is None:
             raise ValueError(MISSING)
@@ -185,8 +197,10 @@ class GatedCondition(io.ComfyNode):
             keys=keys,
             mask_tokens=mask_tokens,
             schedule=_schedule(strength_schedule),
+            double_strength=double_strength,
+            single_strength=single_strength,
         )
-        if strength == 0:
+        if strength == 0 or double_strength == single_strength == 0:
             # As if neither this node nor one before it were there: the last one holds for everything.
             unmasked = host.empty_conditioning(positive) if negative is None else host.without_mask(negative)
             return io.NodeOutput(host.detach(model), host.without_mask(positive), unmasked, gates)

@@ -92,7 +92,7 @@ class Meeting:
         mask_q = mask_q[:, :, :0] if self.silent or self.heads is None else rotate(mask_q, stream.given.rotary)
         k, v = torch.cat((k, mask_k.to(k)), dim=2), torch.cat((v, mask_v.to(v)), dim=2)
         q = torch.cat((q, mask_q.to(q)), dim=2)
-        sights = stream.extend_mask(mask, q, others)
+        sights = stream.extend_mask(self.name, mask, q, others)
         if isinstance(sights, ByStream):
             out = by_stream(plain, q, k, v, sights)
         else:

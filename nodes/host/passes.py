@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -70,7 +69,7 @@ def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskConditio
         tokens=tokens() if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
         grid=mask_grid(settings.mask_tokens, step.grid),
         lora=lora,
-        options=dataclasses.replace(settings.options, strength=settings.strength),
+        options=settings.stream_options(),
         texts=active_texts(run, step),
         modulations=modulations() if hooked else run.modulations.get(step.batch, modulations),
         separate_calls=settings.separate_calls,

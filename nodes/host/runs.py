@@ -72,6 +72,7 @@ class MaskSettings:
     record: stores what the gate does, anew with each run; None stores nothing.
     refresh, mask_tokens: exactness given away for speed; by default none. keys: how kept keys are stored.
     schedule: factors on the strength, spread over the run's steps; empty leaves it the same at every step.
+    double_strength, single_strength: factors on the strength in FLUX's double blocks and in its single blocks.
     """
 
     strength: float = 1.0
@@ -87,6 +88,17 @@ class MaskSettings:
     keys: KeyForm = field(default_factory=KeyForm)
     mask_tokens: str = "full"
     schedule: tuple[float, ...] = ()
+    double_strength: float = 1.0
+    single_strength: float = 1.0
+
+    def stream_options(self) -> StreamOptions:
+        """The checkpoint's options with these strengths."""
+        return replace(
+            self.options,
+            strength=self.strength,
+            double_strength=self.double_strength,
+            single_strength=self.single_strength,
+        )
 
     def at(self, step: Step, run: Run) -> MaskSettings:
         """These settings at one step: the schedule's factor is in the strength."""

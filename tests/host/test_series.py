@@ -92,6 +92,29 @@ def test_a_schedule_below_zero_is_a_sentence(base, gated, latents) -> None:
         gated(base, POSITIVE, latents(1), strength_schedule=[1.0, -1.0])
 
 
+def test_strength_by_blocks_at_its_default_changes_no_byte(base, gated, latents) -> None:
+    for strength in (1.0, 0.7):
+        model, positive, _, _ = gated(base, POSITIVE, latents(1), strength=strength)
+        same, _, _, _ = gated(base, POSITIVE, latents(1), strength=strength, double_strength=1.0, single_strength=1.0)
+        assert torch.equal(run(same, positive), run(model, positive))
+
+
+def test_strength_by_blocks_is_a_factor_in_each_kind(base, gated, latents) -> None:
+    """Both together are the strength; one of them is neither of the two; both at 0 are plain FLUX to the byte."""
+
+    def picture(**strengths: float) -> torch.Tensor:
+        model, positive, _, _ = gated(base, POSITIVE, latents(1), **strengths)
+        return run(model, positive)
+
+    whole, half = picture(), picture(strength=0.5)
+    assert torch.equal(picture(double_strength=0.5, single_strength=0.5), half)
+    for kind in ("double_strength", "single_strength"):
+        part = picture(**{kind: 0.5})
+        assert not torch.allclose(part, whole, atol=1e-4) and not torch.allclose(part, half, atol=1e-4)
+        assert not torch.allclose(picture(**{kind: 0.0}), part, atol=1e-4)
+    assert torch.equal(picture(double_strength=0.0, single_strength=0.0), run(base, POSITIVE))
+
+
 def test_missing_sockets_are_a_sentence(base, comfy) -> None:
     with pytest.raises(ValueError, match="connect mogle to Load MoGLE and mask_latents to MoGLE Encode"):
         comfy.node("MoGLEGatedCondition")(model=base, positive=POSITIVE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class StreamOptions:
     add_condition_attention: in double blocks the mask's gated attention is also added to the image.
     latent_lora: the LoRA also acts on the image (and, in single blocks, the text) tokens.
     strength: log(strength) is added to the attention logits between mask and non-mask, both ways.
+    double_strength, single_strength: factors on the strength in the blocks of one kind.
     """
 
     union_attention: bool = True
@@ -36,6 +37,14 @@ class StreamOptions:
     add_condition_attention: bool = False
     latent_lora: bool = False
     strength: float = 1.0
+    double_strength: float = 1.0
+    single_strength: float = 1.0
+
+    def within(self, block: str) -> StreamOptions:
+        """The options in a block, by its name (`double_blocks.<n>`), with its kind's factor in the strength."""
+        factor = self.double_strength if block.startswith("double_blocks") else self.single_strength
+        strength = self.strength if factor == 1 else self.strength * factor
+        return replace(self, strength=strength, double_strength=1.0, single_strength=1.0)
 
 
 @dataclass(frozen=True)

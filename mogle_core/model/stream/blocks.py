@@ -149,7 +149,7 @@ def attended(
     if stream is None:
         return attend(q, k, v, rotary, attn_mask)
     k, v = stream.keys(name, k, v, others)
-    sights = of_queries(q, stream.extend_mask(attn_mask, q, others))
+    sights = of_queries(q, stream.extend_mask(name, attn_mask, q, others))
     return attend(q, k, v, stream.extend_rotary(rotary), sights)
 
 

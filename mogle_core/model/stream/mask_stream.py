@@ -70,7 +70,7 @@ class MaskStream:
     _handed_out: Tensor | None = None
     # The host passes the same embedding and mask to every block, so they are extended once.
     _rotary: tuple[Tensor, Tensor] | None = None
-    _sights: dict[int, tuple[Tensor | None, Tensor | ByStream | None]] = field(default_factory=dict)
+    _sights: dict[tuple[int, float], tuple[Tensor | None, Tensor | ByStream | None]] = field(default_factory=dict)
 
     @property
     def running(self) -> MaskStream | None:
@@ -116,14 +116,16 @@ class MaskStream:
             self._rotary = (rotary, extended)
         return self._rotary[1]
 
-    def extend_mask(self, mask: Tensor | None, like: Tensor, others: int) -> Tensor | ByStream | None:
-        """The host's attention mask, extended by the mask tokens and these options; None if none is needed."""
-        if others not in self._sights or self._sights[others][0] is not mask:
+    def extend_mask(self, block: str, mask: Tensor | None, like: Tensor, others: int) -> Tensor | ByStream | None:
+        """The host's attention mask in one block, with the mask tokens and these options; None if none is needed."""
+        options = self.given.options.within(block)
+        key = (others, options.strength)
+        if key not in self._sights or self._sights[key][0] is not mask:
             given, count = self.given, self.given.rotary.shape[2]
             with self.outliving():
-                sights = who_sees_whom(mask, others, count, given.options, like, given.texts, self.text)
-            self._sights[others] = (mask, sights)
-        return self._sights[others][1]
+                sights = who_sees_whom(mask, others, count, options, like, given.texts, self.text)
+            self._sights[key] = (mask, sights)
+        return self._sights[key][1]
 
     def keys(self, block: str, k: Tensor, v: Tensor, others: int) -> tuple[Tensor, Tensor]:
         """A block's keys and values (B, heads, S, D), including the mask's from this pass or an earlier one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -211,10 +212,21 @@ def test_rotary_and_masks_are_extended_once(model: Flux) -> None:
     assert mask.extend_rotary(None) is None
 
     like, given = scene.img, torch.zeros(IMAGE, IMAGE)
-    first = mask.extend_mask(None, like, IMAGE)
-    assert mask.extend_mask(None, like, IMAGE) is first
-    assert mask.extend_mask(given, like, IMAGE) is not first
-    assert mask.extend_mask(None, like, IMAGE + TEXT).dense(like).shape == (IMAGE + TEXT + MASK,) * 2
+    first = mask.extend_mask(DOUBLE, None, like, IMAGE)
+    assert mask.extend_mask(DOUBLE, None, like, IMAGE) is first
+    assert mask.extend_mask(DOUBLE, given, like, IMAGE) is not first
+    assert mask.extend_mask(DOUBLE, None, like, IMAGE + TEXT).dense(like).shape == (IMAGE + TEXT + MASK,) * 2
+
+
+def test_each_kind_of_block_has_its_strength(model: Flux) -> None:
+    """The product of the two, and a mask for each kind; at 1 the one mask of both, or none."""
+    like = Scene().img
+    mask = Scene(options=StreamOptions(strength=0.5, single_strength=0.5)).stream(model)
+    kinds = [mask.extend_mask(name, None, like, IMAGE).dense(like)[0, -1] for name in (DOUBLE, SINGLE)]
+    assert [round(math.exp(level), 5) for level in kinds] == [0.5, 0.25]
+    mask = Scene(options=StreamOptions(double_strength=2.0)).stream(model)
+    assert mask.extend_mask(DOUBLE, None, like, IMAGE) is not None
+    assert mask.extend_mask(SINGLE, None, like, IMAGE) is None
 
 
 # --- Single pieces.

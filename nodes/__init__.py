@@ -14,6 +14,7 @@ from .masks import Encode, MaskDecouple
 from .paint import MaskPainter
 from .parse import AlignFace, MaskScore, ParseFace, UnalignFace
 from .prompt import RegionPrompting
+from .stored import LoadMasks, SaveMasks
 from .toy import ToyPrompt
 
 NODES: list[type[io.ComfyNode]] = [
@@ -21,6 +22,8 @@ NODES: list[type[io.ComfyNode]] = [
     MaskPainter,
     MaskDecouple,
     Encode,
+    SaveMasks,
+    LoadMasks,
     GatedCondition,
     LoRAApply,
     RegionControl,

@@ -19,6 +19,8 @@ TOYS = (
     *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
 )
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
+# Load Masks needs a file that Save Masks wrote before: no template that runs as it is installed can have it.
+IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks"}
 NOTES = ("MarkdownNote", "Note")
 ANY = "*"  # an input that takes every type
 TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`
@@ -144,7 +146,7 @@ def test_there_are_examples_and_nothing_else() -> None:
 
 def test_every_node_of_the_pack_is_in_an_example() -> None:
     shown = {node["type"] for path in EXAMPLES for node in read(path)["nodes"]}
-    assert own_node_ids() <= shown
+    assert own_node_ids() - shown == IN_NO_EXAMPLE
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -29,6 +29,15 @@ from .files import (
 )
 from .gate_output import asks_for_gates, mark_prompts
 from .interfaces import warn_of_unknown_interfaces
+from .mask_files import (
+    MASKS_ENDING,
+    MASKS_PREFIX,
+    load_masks,
+    masks_choices,
+    masks_complaint,
+    masks_state,
+    save_masks,
+)
 from .painter_output import is_used, mark_empty_painters, show
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint, parser_state
 from .region_texts import text_of, with_region_prompts
@@ -37,6 +46,8 @@ from .runs import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields
 
 __all__ = [
+    "MASKS_ENDING",
+    "MASKS_PREFIX",
     "MOGLE_FOLDER",
     "VAE",
     "Conditioning",
@@ -57,10 +68,14 @@ __all__ = [
     "file_state",
     "identity",
     "is_used",
+    "load_masks",
     "load_mogle",
     "mark_empty_painters",
     "mark_prompts",
     "mask_encoder",
+    "masks_choices",
+    "masks_complaint",
+    "masks_state",
     "newer_fields",
     "newer_input_fields",
     "parse",
@@ -69,6 +84,7 @@ __all__ = [
     "parser_state",
     "pixel_size",
     "register_models_folders",
+    "save_masks",
     "show",
     "text_of",
     "warn_of_unknown_interfaces",

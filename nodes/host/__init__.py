@@ -38,7 +38,7 @@ from .mask_files import (
     masks_state,
     save_masks,
 )
-from .painter_output import is_used, mark_empty_painters, show
+from .painter_output import MAP_OUTPUTS, SKETCH_OUTPUT, is_used, mark_empty_painters, show
 from .parsers import detected_landmarks, parse, parser_choices, parser_complaint, parser_state
 from .region_texts import text_of, with_region_prompts
 from .routes import add_routes
@@ -46,9 +46,11 @@ from .runs import MaskSettings
 from .versions import ModelPatcher, newer_fields, newer_input_fields
 
 __all__ = [
+    "MAP_OUTPUTS",
     "MASKS_ENDING",
     "MASKS_PREFIX",
     "MOGLE_FOLDER",
+    "SKETCH_OUTPUT",
     "VAE",
     "Conditioning",
     "Latent",

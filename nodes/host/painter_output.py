@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
 
 from server import PromptServer
@@ -10,13 +12,17 @@ from .prompt_marks import Prompt, Request, mark_each_prompt, with_marks
 
 MASK_PAINTER = "MoGLEMaskPainter"
 
-_MARK = "outputs_are_used"
+MAP_OUTPUTS, SKETCH_OUTPUT = (0, 1), 2
+"""Places of mask and preview, and of sketch."""
+
+_MAP_MARK, _SKETCH_MARK = "outputs_are_used", "sketch_is_used"
+_WITHOUT_MAP = re.compile(r"\s*(mogle2:\d+x\d+::.*)?", re.DOTALL)
 
 
-def is_used(prompt: Prompt | None, node_id: str | None) -> bool:
-    """Whether another node takes something from this one, by its hidden inputs. False if they say nothing."""
+def is_used(prompt: Prompt | None, node_id: str | None, outputs: Collection[int]) -> bool:
+    """Whether another node takes one of these outputs, by the node's hidden inputs. False if they say nothing."""
     return any(
-        isinstance(value, list) and len(value) == 2 and value[0] == node_id
+        isinstance(value, list) and len(value) == 2 and value[0] == node_id and value[1] in outputs
         for node in (prompt or {}).values()
         if isinstance(node, dict)
         for value in node.get("inputs", {}).values()
@@ -24,9 +30,9 @@ def is_used(prompt: Prompt | None, node_id: str | None) -> bool:
 
 
 def mark_empty_painters() -> None:
-    """From now on each queued prompt says at an empty Mask Painter whether its outputs are used.
+    """From now on each queued prompt says at a Mask Painter without a painted map which of its outputs are used.
 
-    The mark is for ComfyUI's cache, whose keys do not say where outputs lead: once another node is connected, an
+    The marks are for ComfyUI's cache, whose keys do not say where outputs lead: once another node is connected, an
     empty painter must run again and say that it is empty.
     """
     mark_each_prompt(marked)
@@ -38,8 +44,12 @@ def marked(request: Request) -> Request:
 
 
 def _mark(prompt: Prompt, node_id: str, inputs: dict[str, Any]) -> None:
-    if inputs.get("painting", "") == "":
-        inputs[_MARK] = is_used(prompt, node_id)
+    painting = inputs.get("painting", "")
+    if not isinstance(painting, str) or not _WITHOUT_MAP.fullmatch(painting):
+        return
+    inputs[_MAP_MARK] = is_used(prompt, node_id, MAP_OUTPUTS)
+    if not painting.strip():
+        inputs[_SKETCH_MARK] = is_used(prompt, node_id, [SKETCH_OUTPUT])
 
 
 def show(node_id: str, output: dict[str, Any]) -> None:

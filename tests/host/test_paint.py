@@ -26,7 +26,7 @@ def paint(comfy: Any) -> Any:
 
 
 def test_the_output_is_the_painting_in_palette_colours(paint: Any) -> None:
-    mask, preview = paint(painting=write_painting(ids(0)))
+    mask, preview, _ = paint(painting=write_painting(ids(0)))
     assert torch.equal(mask, colours(ids(0)[None])) and torch.equal(preview, mask)
 
 
@@ -42,7 +42,7 @@ def test_a_mask_keeps_its_size_and_its_batch(paint: Any) -> None:
 
 
 def test_the_preview_is_half_photo(paint: Any) -> None:
-    mask, preview = paint(painting=write_painting(ids(0)), image=torch.full((1, 100, 70, 3), 0.5))
+    mask, preview, _ = paint(painting=write_painting(ids(0)), image=torch.full((1, 100, 70, 3), 0.5))
     assert torch.allclose(preview, (mask + 0.5) / 2, atol=1e-6)
 
 
@@ -84,15 +84,24 @@ def test_only_an_empty_painter_is_marked_for_the_cache(comfy: Any) -> None:
         prompt = {str(number): copy.deepcopy(node) for number, node in enumerate(nodes, 1)}
         return marked({"prompt": prompt})["prompt"]["1"]["inputs"]
 
-    assert inputs(painter) == {"painting": "", "outputs_are_used": False}
-    assert inputs(painter, other) == {"painting": "", "outputs_are_used": True}
+    unused = {"painting": "", "outputs_are_used": False, "sketch_is_used": False}
+    assert inputs(painter) == unused
+    assert inputs(painter, other) == {**unused, "outputs_are_used": True}
+    sketch = {**other, "inputs": {"images": ["1", 2]}}
+    assert inputs(painter, sketch) == {**unused, "sketch_is_used": True}
+    drawing = write_painting(None, pencil(0))
+    drawn = {**painter, "inputs": {"painting": drawing}}
+    assert inputs(drawn, sketch) == {"painting": drawing, "outputs_are_used": False}
     assert inputs({**painter, "inputs": {"painting": "mogle1:"}}, other) == {"painting": "mogle1:"}
 
 
 def test_the_page_receives_photo_and_mask(comfy: Any) -> None:
-    for_page = comfy.module("nodes.paint")._for_page(torch.rand(2, 40, 40, 3), torch.stack([ids(4, 40, 40)]))
-    ((photo,), (painting,)) = for_page["mogle_photo"], for_page["mogle_mask"]
-    assert photo["type"] == "temp" and painting.startswith("mogle1:32x32:")  # 40 lies between 32 and 48
+    for_page = comfy.module("nodes.paint")._for_page(
+        torch.rand(2, 40, 40, 3), torch.stack([ids(4, 40, 40)]), torch.rand(1, 9, 9, 3)
+    )
+    ((photo,), (painting,), (sketch,)) = for_page.values()
+    assert photo["type"] == sketch["type"] == "temp" and photo != sketch
+    assert painting.startswith("mogle1:32x32:")  # 40 lies between 32 and 48
 
 
 @pytest.mark.parametrize("text", ["nonsense", "mogle1:16x16:AAAA"])
@@ -110,3 +119,39 @@ def test_a_mask_file_is_read_as_everywhere(comfy: Any) -> None:
     with pytest.raises(comfy.module("mogle_core.masks.decouple").MaskError, match="not a whole picture in PNG"):
         read(b"junk", "auto")
     assert issubclass(MaskError, ValueError)
+
+
+def pencil(seed: int) -> torch.Tensor:
+    return torch.randint(256, (32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_sketch_is_the_pencil_drawing_white_on_black(paint: Any) -> None:
+    mask, preview, sketch = paint(painting=write_painting(ids(0), pencil(1)))
+    assert torch.equal(mask, colours(ids(0)[None])) and torch.equal(preview, mask)
+    assert sketch.shape == (1, 32, 48, 3) and torch.equal(sketch[0, ..., 1], pencil(1) / 255)
+
+
+def test_a_sketch_is_the_output_until_something_is_drawn(paint: Any) -> None:
+    given = torch.rand(2, 64, 96, 3)
+    assert torch.equal(paint(painting=write_painting(None, pencil(1)), sketch=given)[2][0, ..., 0], pencil(1) / 255)
+    assert paint(painting=write_painting(ids(0)), sketch=given)[2].shape == (2, 32, 48, 3)
+    same_size = torch.rand(1, 32, 48, 3)
+    assert torch.allclose(paint(painting=write_painting(ids(0)), sketch=same_size)[2], same_size, atol=1e-6)
+    assert not paint(painting=write_painting(ids(0)))[2].any()
+
+
+def test_a_pencil_drawing_without_a_map_runs_and_its_mask_is_missing(server: Server) -> None:
+    prompt = {"painter": {"class_type": "MoGLEMaskPainter", "inputs": {"painting": write_painting(None, pencil(1))}}}
+    for place in (2, 0, 2):
+        prompt["shown"] = {"class_type": "PreviewImage", "inputs": {"images": ["painter", place]}}
+        if place == 2:
+            assert server.run(prompt)["shown"]["images"]
+            continue
+        with pytest.raises(PromptFailedError) as failure:
+            server.run(prompt)
+        assert failure.value.sentence.startswith("Nothing is painted and no mask is connected.")
+    prompt["painter"]["inputs"]["painting"] = ""
+    with pytest.raises(PromptFailedError) as failure:
+        server.run(prompt)
+    assert failure.value.node_type == "MoGLEMaskPainter"
+    assert failure.value.sentence.startswith("Nothing is drawn and no sketch is connected.")

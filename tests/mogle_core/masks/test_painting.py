@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mogle_core.masks.decode import MaskError
-from mogle_core.masks.painting import MAX_SIDE, on_grid, read_painting, write_painting
+from mogle_core.masks.painting import MAX_SIDE, on_grid, read_painting, read_planes, sketch_of, write_painting
 from mogle_core.toy.drawer.faces import draw_face
 
 FACE = torch.from_numpy(draw_face(0, 512).ids)
@@ -40,6 +40,52 @@ def test_what_is_written_is_read_back(ids: Tensor) -> None:
     assert torch.equal(read_painting(f" {text}\n"), ids)
 
 
+@given(paintings(), st.booleans())
+def test_a_pencil_drawing_is_read_back_with_and_without_a_map(pencil: Tensor, has_map: bool) -> None:
+    ids = pencil.flip(0) if has_map else None
+    text = write_painting(ids, pencil * 13)
+    assert text.startswith(f"mogle2:{pencil.shape[1]}x{pencil.shape[0]}:")
+    read = read_planes(text)
+    assert read is not None and read.pencil is not None and torch.equal(read.pencil, pencil * 13)
+    map_alone = read_painting(text)
+    assert (read.ids is None and map_alone is None) if ids is None else torch.equal(map_alone, ids)
+    assert torch.equal(sketch_of(read.pencil)[0, ..., 2], pencil * 13 / 255)
+
+
+def test_without_a_pencil_drawing_the_version_stays_1() -> None:
+    assert write_painting(FACE).startswith("mogle1:512x512:") and write_painting(None) == ""
+    read = read_planes(write_painting(FACE))
+    assert read is not None and read.pencil is None
+
+
+@pytest.mark.parametrize(("version", "sentence"), [(3, "has version 3;.*Update"), (12, "has version 12;")])
+def test_a_newer_version_says_what_to_update(version: int, sentence: str) -> None:
+    with pytest.raises(MaskError, match=sentence):
+        read_planes(f"mogle{version}:16x16:AAAA:AAAA")
+
+
+def test_each_plane_of_version_2_is_checked() -> None:
+    good, short = (text_of(bytes(size)).rpartition(":")[2] for size in (256, 255))
+    wrong_id = text_of(bytes([19]) * 256).rpartition(":")[2]
+    assert read_planes(f"mogle2:16x16:{good}:{wrong_id}") is not None  # 19 is a grey level like any other
+    for ids, pencil, sentence in (
+        (short, good, "256 pixels"),
+        (good, short, "256 pixels"),
+        (wrong_id, good, "id 19;"),
+        (good, "AAAA", "damaged"),
+        ("", "AAAA", "damaged"),
+    ):
+        with pytest.raises(MaskError, match=sentence):
+            read_planes(f"mogle2:16x16:{ids}:{pencil}")
+    with pytest.raises(MaskError, match="multiples of 16"):
+        read_planes(f"mogle2:17x16::{good}")
+
+
+def test_both_planes_have_one_size() -> None:
+    with pytest.raises(MaskError, match="pencil drawing is"):
+        write_painting(FACE, FACE[:256])
+
+
 def test_a_face_is_a_few_kilobytes() -> None:
     assert len(write_painting(FACE)) < 8000
 
@@ -60,6 +106,11 @@ def test_what_is_no_text_is_refused(value: object) -> None:
     [
         "a face",
         "mogle2:16x16:AAAA",
+        "mogle2:16x16::",
+        "mogle2:16x16:AAAA:",
+        "mogle2:16x16:AAAA:AAAA:AAAA",
+        "mogle1:16x16:AAAA:AAAA",
+        "mogle1:16x16::AAAA",
         "mogle1:16:AAAA",
         "mogle1:16x16:",
         "mogle1:-16x16:AAAA",

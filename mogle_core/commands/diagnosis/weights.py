@@ -202,6 +202,8 @@ def describe(checkpoint: Checkpoint) -> str:
         parts.append(f"LoRA (rank {rank}, {len(lora.rows)} layers of a transformer {lora.width} wide)")
     stated = "" if "mogle.gate_timestep" in checkpoint.metadata else " (assumed: the file does not say)"
     described = f"{' and '.join(parts)}; gate timestep {checkpoint.recipe.gate_timestep}{stated}."
+    if checkpoint.recipe.stream == "static":
+        described += " The mask stream is static: one set of keys serves all steps, prompts and seeds."
     if checkpoint.lora is not None and (style := style_of(checkpoint.metadata)) is not None:
         described += f" Its metadata describes an ordinary LoRA ({style}), which belongs in ComfyUI's Load LoRA."
     return described

@@ -37,9 +37,15 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
     A warning names everything that the official format cannot store.
 
     Raises:
-        WeightsError: a source cannot be read, or two sources hold the same part.
+        WeightsError: a source cannot be read, two sources hold the same part, or the format cannot store how the
+            network has to be used.
     """
     whole = merge([read(source) for source in sources], sources)
+    if whole.recipe.pooled is not None and form != "combined":
+        raise WeightsError(
+            "This checkpoint's mask stream takes the empty prompt's pooled vector, which only a combined file can "
+            "store: convert it to combined."
+        )
     for sentence in lost_notes(whole, form):
         logger.warning("%s", sentence)
     if form == "combined":

@@ -24,7 +24,7 @@ from ..stream.lora import parse as parse_lora
 from ..stream.lora import write as write_lora
 from ..stream.lora_names import is_lora_key, shown
 from .lora_metadata import scaling_of
-from .recipe import Recipe, config_metadata, read_config
+from .recipe import POOLED, STREAM, Recipe, check_static, config_metadata, read_config
 from .tensors import read_tensors
 
 NETWORK_PREFIX = "mogle."
@@ -72,9 +72,10 @@ def read(path: Path | str) -> Checkpoint:
         raise WeightsError(
             f"{path.name} mixes LoRA tensors with others that are not MoGLE's (first: {shown(next(iter(rest)))})."
         )
+    pooled = _pooled(path, network_tensors.pop(POOLED, None)) if combined else None
     network = _network(path, network_tensors, metadata) if combined or not lora_tensors else None
     lora = _lora(path, lora_tensors, metadata) if lora_tensors else None
-    return Checkpoint(network, lora, Recipe.from_metadata(metadata), metadata)
+    return Checkpoint(network, lora, _recipe(path, metadata, pooled, network), metadata)
 
 
 def read_network(path: Path | str) -> NetworkCheckpoint:
@@ -120,12 +121,14 @@ def combined(
     tensors: dict[str, Tensor] = {}
     # Notes on this file's contents replace those of the file that it was made from.
     variant = config_metadata(MoGLEConfig())
-    inherited = {name: note for name, note in (metadata or {}).items() if name not in variant}
+    inherited = {name: note for name, note in (metadata or {}).items() if name not in (*variant, STREAM)}
     notes = {**inherited, "format": "pt", **recipe.metadata()}
     if network is not None:
         official = to_official(dict(network.named_parameters()), network.config)
         tensors.update({f"{NETWORK_PREFIX}{name}": tensor for name, tensor in official.items()})
         notes.update(config_metadata(network.config))
+    if recipe.pooled is not None:
+        tensors[f"{NETWORK_PREFIX}{POOLED}"] = recipe.pooled
     if lora is not None:
         tensors.update(written := write_lora(lora))
         ranks = {part.rank for name in lora.rows for part in lora.parts(name)}
@@ -176,6 +179,28 @@ def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, s
         raise WeightsError(f"{path.name}: {error}") from error
     network.load_state_dict(from_official(values, config), assign=True)
     return network.requires_grad_(False).train(False)
+
+
+def _recipe(path: Path, metadata: Mapping[str, str], pooled: Tensor | None, network: MoGLE | None) -> Recipe:
+    try:
+        recipe = Recipe.from_metadata(metadata, pooled)
+        check_static(recipe, MoGLEConfig() if network is None else network.config)
+    except WeightsError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    return recipe
+
+
+def _pooled(path: Path, tensor: Tensor | None) -> Tensor | None:
+    """The pooled vector of the empty prompt, (P,) float32."""
+    if tensor is None:
+        return None
+    name = f"{NETWORK_PREFIX}{POOLED}"
+    if tensor.ndim != 1 or not tensor.numel():
+        raise WeightsError(f"{path.name}: {name} is {tuple(tensor.shape)}, expected one vector (P,).")
+    try:
+        return finite_float(name, tensor).float()
+    except LoRAError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
 
 
 def _lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MaskLoRA:

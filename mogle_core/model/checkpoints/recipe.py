@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor
 
 from ...masks.labels import CLASS_NAMES
+from ...support.errors import WeightsError
 from ..mixture.gate_time import GateTimestep
 from ..mixture.network import MoGLEConfig
 from ..stream.attention import StreamOptions
+
+Stream = Literal["exact", "static"]
+
+STREAM = "mogle.stream"
+POOLED = "static.pooled"
+"""The tensor's name in a file, after the network's prefix. Readers that do not know it refuse the file."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +29,21 @@ class Recipe:
         sigma in 0..1, as in the official training.
     label_space, resolution: of the masks and pictures that it was trained on.
     options: how mask tokens attended in training.
+    pooled: (P,), the pooled vector of the empty prompt, in the place of each prompt's in the mask stream's vector,
+        with guidance 1; None takes the prompt's own, as the paper does.
+    stream: `static` if the mask stream depends on the mask alone, so that its keys hold for every step and prompt.
     """
 
     gate_timestep: GateTimestep = "sampling"
     label_space: str = "celebamask"
     resolution: int = 512
     options: StreamOptions = StreamOptions()
+    pooled: Tensor | None = field(default=None, compare=False)
+    stream: Stream = "exact"
 
     def metadata(self) -> dict[str, str]:
-        return {
+        static = {} if self.stream == "exact" else {STREAM: self.stream}
+        return static | {
             "mogle.gate_timestep": self.gate_timestep,
             "mogle.label_space": self.label_space,
             "mogle.class_names": ",".join(CLASS_NAMES),
@@ -40,8 +55,14 @@ class Recipe:
         }
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str]) -> Recipe:
-        """Read a file's metadata. The defaults are those of the published checkpoint, whose files have none."""
+    def from_metadata(cls, metadata: Mapping[str, str], pooled: Tensor | None = None) -> Recipe:
+        """Read a file's metadata. The defaults are those of the published checkpoint, whose files have none.
+
+        pooled: the file's `mogle.static.pooled`.
+
+        Raises:
+            WeightsError: a kind of stream that this version does not know.
+        """
 
         def flag(name: str, default: bool) -> bool:
             return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
@@ -58,6 +79,38 @@ class Recipe:
                 add_condition_attention=flag("add_cond_attn", False),
                 latent_lora=flag("latent_lora", False),
             ),
+            pooled=pooled,
+            stream=_stream(metadata),
+        )
+
+
+def _stream(metadata: Mapping[str, str]) -> Stream:
+    kind = metadata.get(STREAM, "exact")
+    if kind not in ("exact", "static"):
+        raise WeightsError(
+            f"The file's {STREAM} is {kind[:40]!r}, and this version knows exact and static: update ComfyUI-MoGLE, or "
+            "use another checkpoint."
+        )
+    return kind  # type: ignore[return-value]
+
+
+def is_static(config: MoGLEConfig, options: StreamOptions, pooled: Tensor | None) -> bool:
+    """Whether the mask stream of such weights depends on the mask alone.
+
+    Then its tokens see only each other, the gate sees neither noise nor time, and the vector does not see the text.
+    """
+    alone = options.independent_condition or not options.union_attention
+    apart = not options.add_condition_attention and not options.latent_lora
+    return pooled is not None and alone and apart and config.gate in ("static", "none")
+
+
+def check_static(recipe: Recipe, config: MoGLEConfig) -> None:
+    """Raises WeightsError for a file that says it is static where its contents are not."""
+    if recipe.stream == "static" and not is_static(config, recipe.options, recipe.pooled):
+        raise WeightsError(
+            f"The file's {STREAM} is static, so it needs the tensor mogle.{POOLED}, independent_condition, a gate that "
+            f"is static or none (this one is {config.gate}), and neither add_cond_attn nor latent_lora: it was "
+            "changed or damaged after its training. Use the file as the trainer wrote it."
         )
 
 

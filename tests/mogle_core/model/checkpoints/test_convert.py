@@ -9,10 +9,12 @@ import torch
 from support.full_disk import room_for
 from torch import nn
 
-from mogle_core.model.checkpoints.convert import convert
+from mogle_core.model.checkpoints.convert import Form, convert
 from mogle_core.model.checkpoints.files import Recipe, read, save
-from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.lora import LoRAPart, MaskLoRA
+from mogle_core.support.errors import WeightsError
 from mogle_core.support.whole_files import DiskFullError
 
 
@@ -53,3 +55,16 @@ def test_the_official_pair_is_whole_or_absent(form: str, room: int, combined: Pa
     with room_for(room), pytest.raises(DiskFullError):
         convert([combined], out, form)
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["official", "safetensors"])
+def test_a_static_stream_exists_in_a_combined_file_alone(form: Form, combined: Path, tmp_path: Path) -> None:
+    options = StreamOptions(independent_condition=True)
+    recipe = Recipe("training", options=options, pooled=torch.arange(3.0), stream="static")
+    save(static := tmp_path / "static.safetensors", MoGLE(MoGLEConfig(gate="static")), read(combined).lora, recipe)
+    with pytest.raises(WeightsError, match="only a combined file can store: convert it to combined"):
+        convert([static], tmp_path / "out", form)
+    assert not (tmp_path / "out").exists()
+    (written,) = convert([static], tmp_path / "again.safetensors", "combined")
+    found = read(written).recipe
+    assert found.stream == "static" and found.pooled is not None and torch.equal(found.pooled, torch.arange(3.0))

@@ -16,6 +16,7 @@ from ..model.flux_latents import pack
 from ..model.mixture.mask_latents import LatentCache, encode
 from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import noise_of, sample
+from ..model.stream.static_keys import StaticKeys
 from ..toy.places import TOY
 from .backend import BackendError, Order
 from .backoff import in_batches
@@ -44,6 +45,7 @@ class LocalBackend:
         self.disk = Disk(sources, torch.device(device))
         self.texts = TextStore(self.disk.text, self.disk.dtype)
         self.latents = LatentCache()
+        self.keys = StaticKeys(most=1)  # the next picture often has the same mask, and a set can take gigabytes
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
@@ -92,6 +94,7 @@ class LocalBackend:
                 mask_guidance=settings.mask_guidance,
                 refresh=settings.refresh,
             ),
+            store=self.keys,
         )
         return [self._picture(latent) for latent in latents]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypedDict
-from weakref import WeakKeyDictionary
 
 import comfy.latent_formats
 import comfy.model_management
@@ -23,6 +21,7 @@ from ...mogle_core.model.mixture.mask_latents import MaskLatents
 from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.stream.lora import MaskLoRA
 from ...mogle_core.parse.files import FOLDER as PARSING_FOLDER
+from ...mogle_core.support.identity import identity as identity_of
 from .versions import ModelPatcher, patcher
 
 MOGLE_FOLDER = "mogle"
@@ -47,10 +46,6 @@ class Latent(TypedDict, total=False):
 
     samples: Tensor
     batch_index: list[int]
-
-
-_identities: WeakKeyDictionary[torch.nn.Module, int] = WeakKeyDictionary()
-_next_identity = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -158,7 +153,4 @@ def mask_encoder(vae: VAE) -> Callable[[Tensor], Tensor]:
 
 def identity(vae: VAE) -> int:
     """A number for the VAE's weights that is never given again, not even after it was freed."""
-    model = vae.first_stage_model
-    if model not in _identities:
-        _identities[model] = next(_next_identity)
-    return _identities[model]
+    return identity_of(vae.first_stage_model)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ...support.identity import identity
 from ..checkpoints.recipe import Recipe
+from ..flux.attention import attend
 from ..flux.model import Flux
 from ..flux_latents import DOWNSCALE, LATENT_CHANNELS, pack, unpack
 from ..mixture.network import MoGLE
 from ..mixture.regions import strengths
 from ..stream.condition import MaskCondition
-from ..stream.kept_keys import Reuse
+from ..stream.kept_keys import Kept, Reuse
 from ..stream.lora import LowRank, MaskLoRA
-from ..stream.mask_tokens import Grid, check_texts
+from ..stream.mask_tokens import Grid, check_texts, mask_positions
 from ..stream.region_text import RegionText
+from ..stream.static_keys import GUIDANCE, StaticKeys, compute_keys, digest
 from ..stream.transformer import blocks_of
 from .gated_mask import GatedMask
 from .options import SamplingOptions
@@ -74,6 +77,7 @@ def sample(
     texts: tuple[RegionText, ...] = (),
     empty: Text | None = None,
     record: Record | None = None,
+    store: StaticKeys | None = None,
 ) -> Tensor:
     """Sample latents from noise (B, 16, h, w), by Euler steps on FLUX's shifted sigmas.
 
@@ -82,6 +86,7 @@ def sample(
         texts: prompts of single regions. empty: the empty prompt's text, for classifier-free guidance; it gets the
             same mask and no region prompts.
         record: called after every step.
+        store: keeps the keys of a static stream beyond this run; None keeps them for this run.
 
     Raises:
         ValueError: masks without a network, or cfg without `empty`.
@@ -95,8 +100,8 @@ def sample(
     grid = (height // 2, width // 2)
     sigmas = flux_sigmas(options.steps, grid[0] * grid[1])
     levels = sigmas.tolist()  # before they are on the device, so that steps do not wait for it
-    stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options)
-    reuse = _reuse(models, options)
+    stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options, store)
+    reuse = None if stream is not None and stream.static else _reuse(models, options)
     dtype = models.flux.img_in.weight.dtype
     guidances = noise.new_full((len(noise),), options.guidance)
     prompt = _conditioning(models.flux, text, noise, guidances, stream, texts)
@@ -111,7 +116,9 @@ def sample(
 
     def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
         """The velocity in the noise's dtype, because a latent that is rounded at every step would drift."""
-        if mask is not None:
+        if mask is not None and mask.reuse is not None:
+            mask = replace(mask, texts=given.texts)
+        elif mask is not None:
             known, place = (
                 (None, None) if reuse is None else reuse.at(given, step, options.steps, mask.tokens, options.keys.new)
             )
@@ -123,7 +130,7 @@ def sample(
     for tokens in euler(velocity, pack(noise), sigmas.to(noise)):
         latents = unpack(tokens, height, width)
         if record is not None:
-            gates = None if stream is None else stream.gates
+            gates = None if stream is None else stream.gates_of(len(noise))
             record(Moment(step, levels[step], latents, gates))
         step += 1
     return latents
@@ -157,18 +164,28 @@ def _conditioning(
     context, pooled = (part.to(noise.device, flux.img_in.weight.dtype) for part in text)
     modulations = None
     if stream is not None:
-        modulations = flux.modulate_mask(pooled, guidance, stream.lora, stream.options.mask_guidance)
+        modulations = stream.modulations or flux.modulate_mask(
+            pooled, guidance, stream.lora, stream.options.mask_guidance
+        )
     return _Conditioning(context, pooled, texts, modulations)
 
 
 class _Stream:
-    """The mask stream of one sampling run: experts run once, the gate runs at each step."""
+    """The mask stream of one sampling run: experts run once, the gate runs at each step.
 
-    def __init__(self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions) -> None:
+    static: whether its keys hold for the whole run. modulations: of a vector that is blind to the prompt.
+    """
+
+    def __init__(
+        self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions, store: StaticKeys | None
+    ) -> None:
         """masks: (B, 20, L, 64). picture: its grid."""
         assert models.network is not None and models.lora is not None  # checked by `sample`
-        self.gate_timestep, self.options = models.recipe.gate_timestep, options
+        self.flux, self.gate_timestep, self.options = models.flux, models.recipe.gate_timestep, options
         self.attention = replace(models.recipe.options, strength=options.strength)
+        self.static, self.store = models.recipe.stream == "static", store or StaticKeys()
+        if self.static and bool((masks == masks[:1]).all()):
+            masks = masks[:1]  # one set of keys serves all pictures
         self.mask = GatedMask.of(models.network, masks, picture, options.mask_tokens)
         tokens = picture[0] * picture[1]
         self.windows = [
@@ -176,15 +193,57 @@ class _Stream:
         ]
         self.lora: dict[str, LowRank] = models.lora.low_rank()
         self.gates: Tensor | None = None
+        self.modulations = blind_modulations(models.flux, models.recipe.pooled, self.lora)
+        self.source = self._source(models, masks) if self.static else ()
 
     def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
         """The condition at the noisy tokens (B, L, 64) and sigma (B,); `level` is sigma as a number."""
+        factors = self.factors(level)
+        mask = MaskCondition(noisy[:, :0], self.mask.grid, self.lora, self.attention, modulations=self.modulations)
+        if self.static:
+            strengths = None if factors is None else tuple(factors.tolist())
+            return replace(mask, reuse=self.store.get((*self.source, strengths), lambda: self._keys(mask, factors)))
         self.gates = self.mask.gate(noisy, sigma, self.gate_timestep)
-        tokens = self.mask.blend(self.gates, self.factors(level))
-        return MaskCondition(tokens, self.mask.grid, self.lora, self.attention)
+        return replace(mask, tokens=self.mask.blend(self.gates, factors))
 
     def factors(self, sigma: float) -> Tensor | None:
         """The regions' strengths at this step, (20,); None if all are 1."""
         active = tuple(last <= sigma <= first for last, first in self.windows)
         factors = strengths(self.options.regions, active)
         return None if factors is None else factors.to(self.mask.outputs)
+
+    def gates_of(self, batch: int) -> Tensor | None:
+        """The gate's weights of this step, for each picture of the batch."""
+        if self.static:
+            self.gates = self._gates()
+        return None if self.gates is None else self.gates.expand(batch, -1, -1)
+
+    def _gates(self) -> Tensor | None:
+        """The weights of a gate that sees the mask alone."""
+        seen = self.mask.full_mask
+        noise = seen.new_zeros(len(seen), self.mask.picture[0] * self.mask.picture[1], seen.shape[-1])
+        return self.mask.gate(noise, seen.new_zeros(len(seen)), self.gate_timestep)
+
+    def _keys(self, mask: MaskCondition, factors: Tensor | None) -> Kept:
+        kept = self.options.keys.new()
+        whole = replace(mask, tokens=self.mask.blend(self._gates(), factors))
+        rows, columns = self.mask.picture
+        ids = mask_positions(rows, columns, len(self.flux.params.axes_dim), whole.tokens.device)
+        compute_keys(self.flux, whole, ids, self.mask.picture, self.flux.rotary, lambda _: attend, kept)
+        return kept
+
+    def _source(self, models: Models, masks: Tensor) -> tuple[Hashable, ...]:
+        """What the keys of a static stream depend on, but for the regions' strengths."""
+        assert models.network is not None and models.lora is not None and models.recipe.pooled is not None
+        scales = tuple((name, rows) for name, rows in models.lora.rows.items())
+        weights = (masks, models.recipe.pooled, *models.network.parameters(), *models.lora.parameters())
+        form = (self.mask.picture, self.mask.grid, self.options.keys, masks.dtype, str(masks.device))
+        return identity(models.flux), str(models.network.config), scales, digest(weights), form
+
+
+def blind_modulations(flux: Flux, pooled: Tensor | None, lora: Mapping[str, LowRank]) -> dict[str, Tensor] | None:
+    """The mask's modulations (1, 1, 6H or 3H) for a vector with this pooled text (P,) and guidance 1, or None."""
+    if pooled is None:
+        return None
+    given = pooled[None].to(flux.img_in.weight)
+    return flux.modulate_mask(given, given.new_full((1,), GUIDANCE), lora)

@@ -131,7 +131,8 @@ class MaskStream:
         """A block's keys and values (B, heads, S, D), including the mask's from this pass or an earlier one."""
         self.blocks += 1
         if self.given.reuse is not None:
-            mask_k, mask_v = self.given.reuse[block]
+            # Keys of one mask serve a batch of pictures with it.
+            mask_k, mask_v = (part.expand(len(k), -1, -1, -1) for part in self.given.reuse[block])
             return torch.cat((k, mask_k), dim=2), torch.cat((v, mask_v), dim=2)
         if self.given.keep is not None:
             with self.outliving():

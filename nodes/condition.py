@@ -199,6 +199,8 @@ class GatedCondition(io.ComfyNode):
             schedule=_schedule(strength_schedule),
             double_strength=double_strength,
             single_strength=single_strength,
+            pooled=mogle.recipe.pooled,
+            static=mogle.recipe.stream == "static",
         )
         if strength == 0 or double_strength == single_strength == 0:
             # As if neither this node nor one before it were there: the last one holds for everything.

@@ -10,9 +10,9 @@ from comfy.patcher_extension import WrappersMP
 from ...mogle_core.model.checkpoints.files import read_lora
 from ...mogle_core.model.stream.lora import FusedLoRA, MaskLoRA
 from .files import LoadedMoGLE
-from .models import check_lora, layer_names, plain_transformer, refuse_other_models
-from .passes import FILES_LORA, LORA, NETWORK
-from .runs import MaskSettings
+from .models import check_lora, check_pooled, layer_names, plain_transformer, refuse_other_models
+from .passes import FILES_LORA, LORA
+from .runs import NETWORK, MaskSettings
 from .sampling import apply_model, diffusion_model, outer_sample, prepare_sampling
 from .versions import ModelPatcher, compute_dtype, patcher
 
@@ -33,6 +33,8 @@ def attach(model: ModelPatcher, mogle: LoadedMoGLE, settings: MaskSettings) -> M
             "This checkpoint was trained with `latent_lora`, so its LoRA also acts on the image. ComfyUI embeds the "
             "image before any node can reach it, and the result would be wrong: choose another file in Load MoGLE."
         )
+    if settings.pooled is not None:
+        check_pooled(plain_transformer(model), settings.pooled)
     patched = model.clone()
     patched.set_additional_models(NETWORK, [mogle.patcher])
     patched.remove_additional_models(FILES_LORA)  # of a Gated Condition before this one, with another file

@@ -17,7 +17,7 @@ from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.kept_keys import Kept, Reuse, kept_bytes, nearest
 from ...mogle_core.model.stream.mask_tokens import Grid, mask_grid
 from ...mogle_core.model.stream.transformer import blocks_of
-from .key_memory import LentKeys
+from .key_memory import LentKeys, bytes_there
 from .runs import MaskSettings, Run, Step
 from .versions import compute_dtype
 
@@ -72,11 +72,13 @@ def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: 
     grid = token_grid(height, width)
     count = mask_count(settings, grid)
     columns: int = math.ceil(width * count / math.prod(grid))
-    if not settings.refresh.exact:
+    if settings.static or not settings.refresh.exact:
         column: float = model.model.memory_required([batch, channels, height, 1])
         blocks = len(blocks_of(model.model.diffusion_model))
-        kept = settings.keys.device_bytes(_bytes(model.model, batch, count), _itemsize(model.model), blocks)
-        columns += math.ceil(masked * kept / column)
+        kept = settings.keys.device_bytes(key_bytes(model.model, batch, count), itemsize(model.model), blocks)
+        # A static stream's keys of earlier runs have their room already, and serve this run or make way for its own.
+        there = bytes_there(model.load_device) if settings.static else 0
+        columns += math.ceil(max(0, masked * kept - there) / column)
     return columns
 
 
@@ -89,6 +91,14 @@ def tokens_of(settings: MaskSettings, step: Step, kind: str) -> Tokens:
 
 def log_savings(run: Run) -> None:
     """Log what a time window or reused keys saved; nothing if every step computed the whole mask stream."""
+    if run.shape is not None and any(tokens.kept for tokens in run.passes) and len(list(run.sources.values())):
+        logger.info(
+            "The checkpoint's mask stream is static: its keys were computed %d times in this run and used in %d of %d "
+            "passes.",
+            run.made,
+            sum(tokens.kept > 0 for tokens in run.passes),
+            len(run.passes),
+        )
     whole = next((tokens for tokens in run.passes if tokens.mask), None)
     if run.shape is None or whole is None or all(tokens.mask for tokens in run.passes):
         return
@@ -107,8 +117,8 @@ def log_savings(run: Run) -> None:
 def _new_keys(settings: MaskSettings, run: Run, step: Step) -> Kept:
     """An empty set for this step's keys: in host memory where the device has no room for it."""
     form, device = settings.keys, step.x.device
-    total = _bytes(step.model, len(step.x), mask_count(settings, step.grid))
-    stored = form.stored_bytes(total, _itemsize(step.model))
+    total = key_bytes(step.model, len(step.x), mask_count(settings, step.grid))
+    stored = form.stored_bytes(total, itemsize(step.model))
     if not form.host and device.type != "cpu" and stored > comfy.model_management.get_free_memory(device):
         form = dataclasses.replace(form, host=True)
     place = torch.device("cpu") if form.host else device
@@ -126,13 +136,13 @@ def _new_keys(settings: MaskSettings, run: Run, step: Step) -> Kept:
     return form.new()
 
 
-def _bytes(model: Any, batch: int, tokens: int) -> int:
+def key_bytes(model: Any, batch: int, tokens: int) -> int:
     """One conditioning's kept keys in the model's dtype."""
     transformer = model.diffusion_model
     width = transformer.params.hidden_size
-    return kept_bytes(len(blocks_of(transformer)), batch, tokens, width, _itemsize(model))
+    return kept_bytes(len(blocks_of(transformer)), batch, tokens, width, itemsize(model))
 
 
-def _itemsize(model: Any) -> int:
+def itemsize(model: Any) -> int:
     size: int = comfy.model_management.dtype_size(compute_dtype(model))
     return size

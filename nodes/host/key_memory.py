@@ -6,20 +6,28 @@ it drops them, and the next step that needs them makes them again, as a refreshe
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import comfy.model_management
 import comfy.model_patcher
 import torch
 
-from ...mogle_core.model.stream.kept_keys import Reuse
+from ...mogle_core.model.stream.kept_keys import Kept
 from ...mogle_core.model.stream.key_forms import device_bytes
+from ...mogle_core.model.stream.static_keys import StaticKeys
+
+
+class Store(Protocol):
+    """What holds sets of keys: a run's `Reuse`, or the `StaticKeys` that outlive runs."""
+
+    def sets(self) -> list[Kept]: ...
+    def drop(self) -> None: ...
 
 
 class KeysModule(torch.nn.Module):
-    """What ComfyUI takes for a model: a run's keys on one device."""
+    """What ComfyUI takes for a model: a store's keys on one device."""
 
-    def __init__(self, reuse: Reuse) -> None:
+    def __init__(self, reuse: Store) -> None:
         super().__init__()
         self.reuse = reuse
 
@@ -58,10 +66,13 @@ class KeysPatcher(comfy.model_patcher.ModelPatcher):
         return self.model
 
 
-class LentKeys:
-    """A run's keys on one device, known to ComfyUI from when they are made until it takes them, or the run ends."""
+S = TypeVar("S", bound=Store)
 
-    def __init__(self, reuse: Reuse, device: torch.device) -> None:
+
+class LentKeys(Generic[S]):
+    """A store's keys on one device, known to ComfyUI from when they are made until it takes them, or the run ends."""
+
+    def __init__(self, reuse: S, device: torch.device) -> None:
         self.reuse = reuse
         self.patcher = KeysPatcher(KeysModule(reuse), load_device=device, offload_device=torch.device("cpu"))
 
@@ -81,3 +92,19 @@ class LentKeys:
     def _place(self) -> int | None:
         models = comfy.model_management.current_loaded_models
         return next((place for place, loaded in enumerate(models) if loaded.model is self.patcher), None)
+
+
+_static: dict[torch.device, LentKeys[StaticKeys]] = {}
+"""The keys of static streams, which outlive runs: by device, and for all models, because they name theirs."""
+
+
+def static_store(device: torch.device) -> LentKeys[StaticKeys]:
+    """The device's store of static streams' keys."""
+    if device not in _static:
+        _static[device] = LentKeys(StaticKeys(), device)
+    return _static[device]
+
+
+def bytes_there(device: torch.device) -> int:
+    """The bytes of static streams' keys that are on the device now."""
+    return _static[device].patcher.model_size() if device in _static else 0

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_base
 import torch
 from comfy.ldm.flux.model import Flux
+from torch import Tensor
 
 from ...mogle_core.model.stream.lora import MaskLoRA
 from .functions import describe, innermost
@@ -71,6 +72,16 @@ def in_place_of_flux(transformer: Any, options: Mapping[str, Any]) -> str:
             return describe(forward)
     replaced = options.get("patches_replace", {}).get("dit", {}).values()
     return describe(innermost(next(iter(replaced)))) if replaced else "another extension"
+
+
+def check_pooled(transformer: Any, pooled: Tensor) -> None:
+    """Raises ValueError for a checkpoint's pooled vector (P,) of another length than the transformer's."""
+    width = transformer.params.vec_in_dim
+    if len(pooled) != width:
+        raise ValueError(
+            f"The checkpoint's pooled vector has {len(pooled)} numbers; this model takes {width}. Choose another file "
+            "in Load MoGLE, or connect the model that it was trained on."
+        )
 
 
 def check_lora(transformer: Any, lora: MaskLoRA, present: set[str] | None = None) -> None:

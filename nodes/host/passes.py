@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -20,15 +21,16 @@ from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
 from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations
 from ...mogle_core.model.stream.modulation import mask_vector
+from ...mogle_core.model.stream.static_keys import GUIDANCE
 from .blocks import Visits
 from .foreign_blocks import Key, foreign_blocks
 from .kept_keys import kept_keys
 from .region_texts import active_texts
-from .runs import MaskSettings, Run, Step
+from .runs import NETWORK, MaskSettings, Run, Step
+from .static_keys import static_keys
 from .versions import compute_dtype
 
-# The names of network and LoRA among a model's additional models.
-NETWORK = "mogle"
+# The names of the LoRA among a model's additional models.
 LORA = "mogle_lora"
 FILES_LORA = "mogle_lora_of_file"  # from a combined file, for as long as no LoRA Apply brings another
 
@@ -64,18 +66,22 @@ def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskConditio
     # A hook may change the weights from step to step.
     hooked = getattr(step.model.current_patcher, "current_hooks", None) is not None
     tokens = cache(lambda: mask_tokens(settings, run, step))
-    reuse, keep = kept_keys(settings, run, step, tokens)
-    return MaskCondition(
-        tokens=tokens() if reuse is None else step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
+    mask = MaskCondition(
+        tokens=step.x.new_empty(len(step.x), 0, TOKEN_WIDTH),
         grid=mask_grid(settings.mask_tokens, step.grid),
         lora=lora,
         options=settings.stream_options(),
         texts=active_texts(run, step),
         modulations=modulations() if hooked else run.modulations.get(step.batch, modulations),
         separate_calls=settings.separate_calls,
-        keep=keep,
-        reuse=reuse,
     )
+    reuse = static_keys(settings, run, step, mask, tokens) if settings.static else None
+    keep = None
+    if reuse is None:
+        reuse, keep = kept_keys(settings, run, step, tokens)
+    elif settings.record is not None:
+        tokens()  # notes the gate's weights
+    return dataclasses.replace(mask, tokens=tokens() if reuse is None else mask.tokens, keep=keep, reuse=reuse)
 
 
 def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
@@ -126,11 +132,14 @@ def _modulations(settings: MaskSettings, step: Step, lora: Mapping[str, LowRank]
     transformer, params = step.model.diffusion_model, step.model.diffusion_model.params
     like = torch.empty(0, dtype=compute_dtype(step.model), device=step.x.device)
     pooled, guidance = step.conds.get("y"), step.conds.get("guidance")
+    if settings.pooled is not None:
+        pooled, guidance = settings.pooled[None], torch.full((1,), GUIDANCE)
     if pooled is None:
         pooled = like.new_zeros(len(step.x), params.vec_in_dim)
     pooled = pooled[:, : params.vec_in_dim].to(like)
     guidance = guidance.to(like) if params.guidance_embed and guidance is not None else None
-    vec = mask_vector(transformer, pooled, guidance, timestep_embedding, settings.guidance)
+    own = settings.guidance if settings.pooled is None else None
+    vec = mask_vector(transformer, pooled, guidance, timestep_embedding, own)
     return mask_modulations(transformer, vec, lora)
 
 

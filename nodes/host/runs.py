@@ -18,7 +18,7 @@ from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region
 from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.attention import StreamOptions
-from ...mogle_core.model.stream.kept_keys import nearest
+from ...mogle_core.model.stream.kept_keys import Reuse, nearest
 from ...mogle_core.model.stream.key_forms import KeyForm
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import Grid
@@ -28,6 +28,9 @@ from .foreign_blocks import Key
 from .key_memory import LentKeys
 
 logger = logging.getLogger(__name__)
+
+NETWORK = "mogle"
+"""The network's name among a model's additional models."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -73,6 +76,8 @@ class MaskSettings:
     refresh, mask_tokens: exactness given away for speed; by default none. keys: how kept keys are stored.
     schedule: factors on the strength, spread over the run's steps; empty leaves it the same at every step.
     double_strength, single_strength: factors on the strength in FLUX's double blocks and in its single blocks.
+    pooled: (P,), in the place of the prompt's in the mask's vector, with guidance 1; None takes the prompt's.
+    static: the checkpoint's mask stream depends on the mask alone.
     """
 
     strength: float = 1.0
@@ -90,6 +95,8 @@ class MaskSettings:
     schedule: tuple[float, ...] = ()
     double_strength: float = 1.0
     single_strength: float = 1.0
+    pooled: Tensor | None = field(default=None, compare=False)
+    static: bool = False
 
     def stream_options(self) -> StreamOptions:
         """The checkpoint's options with these strengths."""
@@ -116,6 +123,13 @@ def spread(values: tuple[float, ...], number: int, steps: int) -> float:
     low = int(place)
     high = min(low + 1, len(values) - 1)
     return values[low] + (place - low) * (values[high] - values[low])
+
+
+class Source(NamedTuple):
+    """What a static stream's keys depend on, and of how many pictures they are: 1 if all have the same mask."""
+
+    key: Hashable
+    pictures: int
 
 
 class Batch(NamedTuple):
@@ -147,6 +161,7 @@ class Run:
 
     levels: the run's sigmas. keys: the mask's keys of earlier steps. measured: the batches whose keys were.
     masked: whether any conditioning carried a mask. seen: whether any block did.
+    sources: what the keys of a static stream depend on. made: how often this run computed such keys.
     swallowed_by: what stands in FLUX's place, from when it was handed a mask until a block saw one.
     foreign: the blocks that another extension put in the place of FLUX's. shape: the transformer's sizes.
     """
@@ -159,8 +174,10 @@ class Run:
     region_factors: Once[tuple[tuple[bool, ...], torch.device], Tensor | None] = field(default_factory=Once)
     foreign: dict[Key, str] | None = None
     levels: list[float] | None = None
-    keys: Once[torch.device, LentKeys] = field(default_factory=Once)
+    keys: Once[torch.device, LentKeys[Reuse]] = field(default_factory=Once)
     measured: set[Batch] = field(default_factory=set)
+    sources: Once[tuple[Batch, tuple[float, ...] | None], Source] = field(default_factory=Once)
+    made: int = 0
     warned: set[str] = field(default_factory=set)
     masked: bool = False
     swallowed_by: str = ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, toy")
+    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, static, toy")
     command.add_argument(
         "--set", action="append", default=[], metavar="a.b=c", help="change one value; may be given several times"
     )

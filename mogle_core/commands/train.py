@@ -10,7 +10,7 @@ from ..support.arguments import number
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, toy")
+    command.add_argument("config", help="a .toml file, the official .yaml, or a recipe: paper, 24gb, 16gb, static, toy")
     command.add_argument(
         "--set",
         action="append",

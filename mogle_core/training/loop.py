@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..model.checkpoints.recipe import Recipe, is_static
 from ..model.flux.model import Flux
 from ..support.versions import versions
 from ..support.whole_files import DiskFullError
@@ -111,7 +112,23 @@ class Trainer:
 
     def computed(self, batch: Batch, draws: object, blanks: Blanks) -> Tensor:
         with torch.autocast(batch.x0.device.type, torch.bfloat16, enabled=self.config.model.base_dtype != "float32"):
-            return self.loss_of(self.flux, self.trainables.network, self.trainables.lora, batch, draws, blanks)
+            stream, trained = self.config.model.stream, (self.trainables.network, self.trainables.lora)
+            return self.loss_of(self.flux, *trained, batch, draws, blanks, stream.options(), stream.blind_vector)
+
+    def recipe(self) -> Recipe:
+        """How to use what is trained."""
+        stream, data = self.config.model.stream, self.config.data
+        pooled = None
+        if stream.blind_vector:
+            pooled = self.samples.blanks(self.samples.grids[0], torch.device("cpu")).pooled.float()
+        static = is_static(self.trainables.network.config, stream.options(), pooled)
+        return Recipe(
+            gate_timestep="training",
+            resolution=max(data.resolution),
+            options=stream.options(),
+            pooled=pooled,
+            stream="static" if static else "exact",
+        )
 
     def _learn(self, norm: Tensor) -> None:
         settings, loop = self.config.optimiser, self.config.loop

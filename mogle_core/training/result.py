@@ -21,13 +21,19 @@ from .step import GUIDANCE
 
 
 def write_result(
-    path: Path, network: MoGLE, lora: MaskLoRA, config: TrainingConfig, step: int, fingerprint: str
+    path: Path,
+    network: MoGLE,
+    lora: MaskLoRA,
+    config: TrainingConfig,
+    step: int,
+    fingerprint: str,
+    recipe: Recipe | None = None,
 ) -> Path:
     """Write the combined format, which the nodes load and `mogle convert` can split.
 
-    step: the number of finished steps. fingerprint: of the data.
+    step: the number of finished steps. fingerprint: of the data. recipe: None is the paper's.
     """
-    recipe = Recipe(gate_timestep="training", label_space="celebamask", resolution=max(config.data.resolution))
+    recipe = recipe or Recipe(gate_timestep="training", resolution=max(config.data.resolution))
     tensors, metadata = combined(network, lora, recipe, notes(config, step, fingerprint))
     write_safetensors(path, tensors, {**metadata, "modelspec.hash_sha256": tensor_hash(tensors)})
     return path

@@ -33,7 +33,7 @@ from .loop import Due, Trainer, fit
 from .processes import Processes, join_processes, stoppable
 from .reports import Reports, Silence, check_trackers
 from .result import write_result
-from .start import fresh_lora, fresh_network
+from .start import blinded, fresh_lora, fresh_network
 from .trainables import Trainables
 from .validation import Models, contact_sheet, measure, write_sheet
 
@@ -142,6 +142,9 @@ def _initial(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
         found = read(config.model.init)
         network, pairs = found.network, found.lora
         logger.info("Starting from %s; its own network and LoRA count, not [lora].", config.model.init)
+    if network is not None and config.model.network.gate == "static" and network.config.gate == "matrix":
+        network = blinded(network)
+        logger.info("Its gate starts with the mean of the noise and the times that it saw.")
     if network is None:
         network = fresh_network(config.model.network.config(), seed)
     if pairs is None:
@@ -186,7 +189,7 @@ def _leave_result(trainer: Trainer, fingerprint: str, folder: Folder) -> None:
     network, lora = leaving(trainer)
     while True:
         try:
-            write_result(folder.result, network, lora, trainer.config, trainer.step, fingerprint)
+            write_result(folder.result, network, lora, trainer.config, trainer.step, fingerprint, trainer.recipe())
             return
         except DiskFullError as error:
             if checkpoints.make_room(folder.checkpoints):
@@ -223,7 +226,8 @@ def _validation(
 
     def validate(step: int) -> None:
         if trainer.processes.first:
-            now = Models(trainer.flux, *leaving(trainer), trainer.config.model.base_dtype != "float32")
+            autocast = trainer.config.model.base_dtype != "float32"
+            now = Models(trainer.flux, *leaving(trainer), autocast, trainer.recipe())
             values = measure(now, trainer.samples, held, settings.seed, device)
             arguments = (settings.seed, settings.steps, settings.guidance, device, encoders.vae.decode, show)
             sheet = contact_sheet(now, trainer.samples, held, *arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -11,7 +12,10 @@ from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE, MoGLEConfig
 from ..model.stream.layer_names import MASK_STREAM_LAYERS, layer_of, to_diffusers
 from ..model.stream.lora import LoRAPart, MaskLoRA
-from .data.draws import generator
+from .data.draws import Times, generator, timesteps
+
+TIMES = 255
+"""Over how many times a gate is averaged."""
 
 Targets = Literal["official", "attention", "query_key"]
 
@@ -29,6 +33,23 @@ def fresh_network(config: MoGLEConfig | None, seed: int) -> MoGLE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(seed, "network", 0).initial_seed())
         return MoGLE(config)
+
+
+@torch.no_grad()
+def blinded(network: MoGLE) -> MoGLE:
+    """The network with a gate that sees neither noise nor time: it sees their mean over training's draws instead.
+
+    The noisy picture's mean is taken as 0, and times are spread as training draws them.
+    """
+    gate = network.gating
+    assert gate is not None and not gate.static
+    blind = MoGLE(replace(network.config, gate="static")).requires_grad_(False).train(network.training)
+    times = timesteps(torch.special.ndtri(torch.linspace(0, 1, TIMES + 2)[1:-1]), 1, Times())
+    seen = gate.noise_proj.bias + gate.timestep_embedding(times.to(gate.noise_proj.bias)).mean(dim=0)
+    kept = {name: tensor.clone() for name, tensor in network.state_dict().items() if name in blind.state_dict()}
+    kept["gating.gate.0.bias"] += gate.gate[0].weight @ seen
+    blind.load_state_dict(kept)
+    return blind
 
 
 def fresh_lora(

@@ -58,13 +58,17 @@ def step_loss(
     draws: Draws,
     blanks: Blanks,
     options: StreamOptions | None = None,
+    blind: bool = False,
 ) -> Tensor:
     """The batch's loss. Gradients reach `network` and `lora`, for any dtype of the frozen `flux`.
 
     The gate gets t in 0..1, so the checkpoint's recipe must say `gate_timestep="training"`.
+
+    Args:
+        blind: the mask's vector has the empty prompt's pooled text in the place of each sample's.
     """
     batch = dropped(batch, draws, blanks)
-    velocity = masked_velocity(flux, network, lora, batch, draws, options)
+    velocity = masked_velocity(flux, network, lora, batch, draws, options, blanks.pooled if blind else None)
     return flow_loss(velocity, batch.x0, draws, batch.loss_weights)
 
 
@@ -75,11 +79,16 @@ def masked_velocity(
     batch: Batch,
     draws: Draws,
     options: StreamOptions | None = None,
+    pooled: Tensor | None = None,
 ) -> Tensor:
-    """The velocity (B, L, 64) at the batch's noise, with its masks."""
-    noisy = noised(batch.x0, draws)
+    """The velocity (B, L, 64) at the batch's noise, with its masks.
+
+    pooled: (P,), in the mask's vector in the place of each sample's; None takes the sample's.
+    """
+    noisy, low_rank = noised(batch.x0, draws), lora.low_rank()
     tokens = network(batch.masks, noisy, draws.t)
-    mask = MaskCondition(tokens, batch.grid, lora.low_rank(), options or StreamOptions())
+    modulations = None if pooled is None else flux.modulate_blind_mask(pooled, low_rank)
+    mask = MaskCondition(tokens, batch.grid, low_rank, options or StreamOptions(), modulations=modulations)
     return predict(flux, noisy, draws.t, batch.context, batch.pooled, batch.grid, mask)
 
 

@@ -58,7 +58,9 @@ def measure(
         for part, number in enumerate(numbers):
             draws = draw_samples(seed, STREAM, [number], batch.x0.shape[1], _KEPT, Times(strata=BINS)).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=models.autocast):
-                velocity = masked_velocity(models.flux, models.network, models.lora, batch, draws)
+                given = (models.flux, models.network, models.lora, batch, draws)
+                pooled = None if models.recipe.pooled is None else models.recipe.pooled.to(device)
+                velocity = masked_velocity(*given, models.recipe.options, pooled)
                 weights = models.network.gate_weights(batch.masks[:, 0], noised(batch.x0, draws), draws.t)
             losses[part] += flow_loss(velocity, batch.x0, draws).cpu() / len(pairs)
             if weights is not None:

@@ -20,8 +20,7 @@ from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
 from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations
-from ...mogle_core.model.stream.modulation import mask_vector
-from ...mogle_core.model.stream.static_keys import GUIDANCE
+from ...mogle_core.model.stream.modulation import BLIND_GUIDANCE, mask_vector
 from .blocks import Visits
 from .foreign_blocks import Key, foreign_blocks
 from .kept_keys import kept_keys
@@ -133,7 +132,7 @@ def _modulations(settings: MaskSettings, step: Step, lora: Mapping[str, LowRank]
     like = torch.empty(0, dtype=compute_dtype(step.model), device=step.x.device)
     pooled, guidance = step.conds.get("y"), step.conds.get("guidance")
     if settings.pooled is not None:
-        pooled, guidance = settings.pooled[None], torch.full((1,), GUIDANCE)
+        pooled, guidance = settings.pooled[None], torch.full((1,), BLIND_GUIDANCE)
     if pooled is None:
         pooled = like.new_zeros(len(step.x), params.vec_in_dim)
     pooled = pooled[:, : params.vec_in_dim].to(like)

@@ -12,7 +12,7 @@ from ..stream.condition import MaskCondition
 from ..stream.lora import LowRank, adapted
 from ..stream.mask_stream import MaskStream, open_stream
 from ..stream.mask_tokens import Grid, mask_modulations, mask_positions
-from ..stream.modulation import SINUSOID_WIDTH, mask_vector, modulation_vector
+from ..stream.modulation import BLIND_GUIDANCE, SINUSOID_WIDTH, mask_vector, modulation_vector
 from ..stream.region_text import join_context
 from .attention import rope
 from .layers import DoubleStreamBlock, LastLayer, MLPEmbedder, SingleStreamBlock, timestep_embedding
@@ -58,6 +58,13 @@ class Flux(nn.Module):
         pooled: (B, P). guidance: the image's (B,), or None. mask_guidance: replaces it, unless None.
         """
         return mask_modulations(self, mask_vector(self, pooled, guidance, timestep_embedding, mask_guidance), lora)
+
+    def modulate_blind_mask(self, pooled: Tensor, lora: Mapping[str, LowRank] | None = None) -> dict[str, Tensor]:
+        """All blocks' modulations of the mask tokens (1, 1, 6H or 3H) for a vector that is blind to the prompt.
+
+        pooled: (P,), the empty prompt's.
+        """
+        return self.modulate_mask(pooled[None], pooled.new_full((1,), BLIND_GUIDANCE), lora)
 
     def open_stream(
         self,

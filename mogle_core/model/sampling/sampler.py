@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from ..stream.kept_keys import Kept, Reuse
 from ..stream.lora import LowRank, MaskLoRA
 from ..stream.mask_tokens import Grid, check_texts, mask_positions
 from ..stream.region_text import RegionText
-from ..stream.static_keys import GUIDANCE, StaticKeys, compute_keys, digest
+from ..stream.static_keys import StaticKeys, compute_keys, digest
 from ..stream.transformer import blocks_of
 from .gated_mask import GatedMask
 from .options import SamplingOptions
@@ -193,7 +193,8 @@ class _Stream:
         ]
         self.lora: dict[str, LowRank] = models.lora.low_rank()
         self.gates: Tensor | None = None
-        self.modulations = blind_modulations(models.flux, models.recipe.pooled, self.lora)
+        pooled = models.recipe.pooled
+        self.modulations = None if pooled is None else self._blind(pooled)
         self.source = self._source(models, masks) if self.static else ()
 
     def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
@@ -205,6 +206,9 @@ class _Stream:
             return replace(mask, reuse=self.store.get((*self.source, strengths), lambda: self._keys(mask, factors)))
         self.gates = self.mask.gate(noisy, sigma, self.gate_timestep)
         return replace(mask, tokens=self.mask.blend(self.gates, factors))
+
+    def _blind(self, pooled: Tensor) -> dict[str, Tensor]:
+        return self.flux.modulate_blind_mask(pooled.to(self.flux.img_in.weight), self.lora)
 
     def factors(self, sigma: float) -> Tensor | None:
         """The regions' strengths at this step, (20,); None if all are 1."""
@@ -239,11 +243,3 @@ class _Stream:
         weights = (masks, models.recipe.pooled, *models.network.parameters(), *models.lora.parameters())
         form = (self.mask.picture, self.mask.grid, self.options.keys, masks.dtype, str(masks.device))
         return identity(models.flux), str(models.network.config), scales, digest(weights), form
-
-
-def blind_modulations(flux: Flux, pooled: Tensor | None, lora: Mapping[str, LowRank]) -> dict[str, Tensor] | None:
-    """The mask's modulations (1, 1, 6H or 3H) for a vector with this pooled text (P,) and guidance 1, or None."""
-    if pooled is None:
-        return None
-    given = pooled[None].to(flux.img_in.weight)
-    return flux.modulate_mask(given, given.new_full((1,), GUIDANCE), lora)

@@ -20,6 +20,9 @@ Sinusoid = Callable[[Tensor, int], Tensor]
 
 SINUSOID_WIDTH = 256
 
+BLIND_GUIDANCE = 1.0
+"""The guidance in a vector that is blind to the prompt, which is training's."""
+
 
 def modulation_vector(
     transformer: Transformer, time: Tensor, pooled: Tensor, guidance: Tensor | None, sinusoid: Sinusoid

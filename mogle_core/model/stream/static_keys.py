@@ -22,9 +22,6 @@ from .mask_stream import open_stream
 from .mask_tokens import Grid
 from .transformer import Transformer, blocks_of
 
-GUIDANCE = 1.0
-"""The guidance of a static stream's vector, which is training's."""
-
 SETS = 4
 """How many masks' keys a store holds, the latest used."""
 

@@ -12,6 +12,7 @@ from ...dataset.layouts import Layout
 from ...masks.labels import CLASS_NAMES, LABEL_SPACES
 from ...model.flux_latents import TOKEN_PIXELS
 from ...model.mixture.network import MoGLEConfig
+from ...model.stream.attention import StreamOptions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -114,6 +115,21 @@ class Network(Section):
         return MoGLEConfig(experts=self.experts, has_experts=self.has_experts, gate=self.gate)
 
 
+class Stream(Section):
+    """How the mask stream differs from the paper's; together with a `static` or `none` gate it becomes static.
+
+    independent_condition: mask tokens see each other only. blind_vector: the mask's vector has the empty prompt's
+        pooled text in the place of each prompt's.
+    A static stream depends on the mask alone, so one set of keys serves all steps, prompts and seeds.
+    """
+
+    independent_condition: bool = False
+    blind_vector: bool = False
+
+    def options(self) -> StreamOptions:
+        return StreamOptions(independent_condition=self.independent_condition)
+
+
 class Model(Section):
     """The frozen models: paths of files or folders, or "toy" for the embedded small world.
 
@@ -121,7 +137,8 @@ class Model(Section):
     clip_l, t5xxl: single files or folders. tokenizers: a folder that has both encoders' (diffusers' model, or
         a ComfyUI); None looks near the encoders. t5_tokens: length of the text; the paper's is 512.
     base_dtype: of the transformer's weights. offload_blocks: how many of its blocks stay in host memory until they run.
-    init: a checkpoint of network and LoRA to start from.
+    init: a checkpoint of network and LoRA to start from. If its gate sees noise and time and network.gate is static,
+        the gate starts with the mean of what it saw.
     """
 
     transformer: str = "models/diffusion_models/flux1-dev.safetensors"
@@ -136,6 +153,7 @@ class Model(Section):
     compile: bool = False
     init: Path | None = None
     network: Network = Network()
+    stream: Stream = Stream()
 
 
 class LoRA(Section):

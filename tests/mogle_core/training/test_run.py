@@ -19,8 +19,10 @@ from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.checkpoints.convert import convert
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.support.locks import sole_owner
 from mogle_core.toy.drawer.faces import draw_face
+from mogle_core.toy.encoders import ToyTextEncoder
 from mogle_core.training import checkpoints
 from mogle_core.training.config.reading import TrainingConfig
 from mogle_core.training.data.draws import generator
@@ -182,6 +184,38 @@ def test_a_run_starts_from_a_finished_file(run: Path, faces: Path, tmp_path: Pat
     assert train(faces, tmp_path, model__init=start, optimiser__lr=1e-12, validation__every=0) == 0
     began, ended = (load_file(path) for path in (start, tmp_path / "my_toy_mogle/my_toy_mogle.safetensors"))
     assert all(torch.allclose(began[name], ended[name], atol=1e-6) for name in began)
+
+
+STATIC = {
+    "model.stream.independent_condition": "true",
+    "model.stream.blind_vector": "true",
+    "model.network.gate": '"static"',
+}
+
+
+def test_a_static_run_starts_from_an_exact_file(run: Path, faces: Path, tmp_path: Path) -> None:
+    """Its file says that it is static, and its keys make the picture that every step's computation makes."""
+    start = run / "my_toy_mogle.safetensors"
+    assert train(faces, tmp_path, model__init=start, **STATIC) == 0
+    found = weights.read(tmp_path / "my_toy_mogle/my_toy_mogle.safetensors")
+    assert found.recipe.stream == "static"
+    assert found.recipe.options == StreamOptions(independent_condition=True)
+    assert found.network is not None and found.network.config.gate == "static"
+    assert found.recipe.pooled is not None
+    assert torch.allclose(found.recipe.pooled, ToyTextEncoder().encode([""])[1][0].float(), atol=1e-6)
+    events = [json.loads(line) for line in (tmp_path / "my_toy_mogle/events.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events].count("validation") == 2
+
+
+@pytest.mark.parametrize("key", list(STATIC))
+def test_each_ingredient_of_a_static_stream_trains_by_itself(key: str, faces: Path, tmp_path: Path) -> None:
+    assert train(faces, tmp_path, validation__every=0, loop__steps=1, **{key: STATIC[key]}) == 0
+    found = weights.read(tmp_path / "my_toy_mogle/my_toy_mogle.safetensors")
+    assert found.recipe.stream == "exact"
+    assert found.recipe.options.independent_condition == (key == "model.stream.independent_condition")
+    assert (found.recipe.pooled is not None) == (key == "model.stream.blind_vector")
+    assert found.network is not None
+    assert found.network.config.gate == ("static" if key == "model.network.gate" else "matrix")
 
 
 @pytest.mark.slow

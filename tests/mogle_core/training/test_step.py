@@ -15,7 +15,7 @@ from mogle_core.model.flux import model as flux
 from mogle_core.model.mixture import network
 from mogle_core.model.stream import lora
 from mogle_core.training.data.draws import Draws, DropRates, draw, draw_samples, generator
-from mogle_core.training.start import fresh_lora
+from mogle_core.training.start import blinded, fresh_lora
 from mogle_core.training.step import Batch, Blanks, dropped, step_loss
 
 
@@ -74,6 +74,46 @@ def test_trainables_stay_float32_under_autocast(
     assert loss.dtype == torch.float32
     assert abs(loss / exact - 1) < 0.02
     assert {parameter.grad.dtype for parameter in mogle.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_the_masks_vector_is_blind_to_the_samples_text(
+    blind: bool, transformer: flux.Flux, mogle: network.MoGLE, mask_lora: lora.MaskLoRA
+) -> None:
+    """The image sees its text in either case; what the mask's modulations are made of is noted."""
+    batch, draws, blanks = golden_batch(dict(CASES["training_step"]))
+    seen: list[Tensor] = []
+    original = flux.Flux.modulate_mask
+
+    def noted(model: flux.Flux, pooled: Tensor, *rest: object) -> dict[str, Tensor]:
+        seen.append(pooled)
+        return original(model, pooled, *rest)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flux.Flux, "modulate_mask", noted)
+        loss = step_loss(transformer, mogle, mask_lora, batch, draws, blanks, blind=blind)
+    assert torch.equal(seen[0], blanks.pooled[None] if blind else batch.pooled)
+    loss.backward()
+    modulations = [name for name in mask_lora.rows if name.endswith(("img_mod.lin", "modulation.lin"))]
+    assert modulations
+    assert all(part.up.grad is not None for name in modulations for part in mask_lora.parts(name))
+
+
+def test_a_blinded_gate_gives_the_mean_weights_of_its_first_layer(mogle: network.MoGLE) -> None:
+    """With noise 0, its hidden layer before the ReLU is the old one's mean over training's times."""
+    blind, full_mask = blinded(mogle), torch.randn(2, 5, 64)
+    times = torch.sigmoid(torch.randn(20_000, generator=torch.Generator().manual_seed(0)))
+    old, new = mogle.gating, blind.gating
+    assert old is not None and new is not None
+    with torch.no_grad():
+        seen = full_mask + old.noise_proj.bias + old.timestep_embedding(times).mean(dim=0)
+        hidden = new.gate[0](full_mask)
+        torch.testing.assert_close(hidden, old.gate[0](seen), atol=3e-2, rtol=0)  # two samplings of the times
+        assert not torch.allclose(hidden, old.gate[0](full_mask), atol=0.1)
+    assert blind.config.gate == "static" and blind.config.experts == mogle.config.experts
+    others = [name for name in blind.state_dict() if name != "gating.gate.0.bias"]
+    assert all(torch.equal(blind.state_dict()[name], mogle.state_dict()[name]) for name in others)
+    assert blind.state_dict()["experts.weight_in"].data_ptr() != mogle.state_dict()["experts.weight_in"].data_ptr()
 
 
 def test_dropped_conditions_become_blanks_and_nothing_else_changes() -> None:

@@ -27,7 +27,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert config.model.network.config() == MoGLEConfig()
 
 
-@pytest.mark.parametrize("name", ["paper", "24gb", "16gb", "toy"])
+@pytest.mark.parametrize("name", ["paper", "24gb", "16gb", "static", "toy"])
 def test_recipes_are_packaged_and_read_back_equal(name: str, tmp_path: Path) -> None:
     assert name in recipe_names()
     config = load_config(name)

@@ -25,6 +25,7 @@ from . import checkpoints
 from .checkpoints import State
 from .config.reading import TrainingConfig, config_toml
 from .data.draws import DropRates, Times, draw_samples
+from .data.loading import Loaded, Part, Parts
 from .data.samples import Samples
 from .data.schedule import Pick, Schedule
 from .ema import decay_at, follow, fresh_average
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 LOG_EVERY = 10
 """Steps between two readings of the loss, because reading makes the host wait for the GPU."""
+
+_CPU = torch.device("cpu")
 
 STREAM = "train"
 """The name of training's random stream."""
@@ -71,6 +74,7 @@ class Trainer:
         """
         self.config, self.flux, self.trainables, self.samples = config, flux, trainables, samples
         self.processes = processes or Processes()
+        self.device = self.processes.device
         self.pairs, self.overfit = pairs, overfit
         self.optimiser = make_optimiser(config.optimiser, trainables.vectors)
         self.average = fresh_average(trainables.vectors) if config.optimiser.ema > 0 else {}
@@ -80,14 +84,14 @@ class Trainer:
         self.skipped = torch.zeros((), dtype=torch.long, device=self.processes.device)
         self.rates = _rates(config, overfit)
         self.times = Times(config.timesteps.sampling, config.loop.batch if config.timesteps.stratified else 1)
+        self.data = Parts(self.parts, self.load, self._storable, config.loop.steps, config.loop.workers, self.device)
 
     def take_step(self) -> tuple[Tensor, Tensor]:
         """Take one optimiser step; return this process's share of the loss and the gradient's norm, on the device."""
-        picks = self.picks(self.step)
         self.trainables.zero_grad()
-        loss = torch.zeros((), device=self.processes.device)
-        for part in parts_of(self.processes.share(picks), self.config.loop.accumulate):
-            scaled = self.loss(part) * (len(part) / len(picks))
+        loss = torch.zeros((), device=self.device)
+        for part in self.data.step(self.step):
+            scaled = self.loss(part) * (part.count / self.config.loop.batch)
             scaled.backward()  # type: ignore[no-untyped-call]
             loss += scaled.detach()
         self.processes.add(self.trainables.gradients())
@@ -101,14 +105,24 @@ class Trainer:
         found = [replace(pick, pair=self.pairs[pick.pair]) for pick in self.schedule.step(step)]
         return [replace(pick, sample=pick.pair) for pick in found] if self.overfit else found
 
-    def loss(self, picks: Sequence[Pick]) -> Tensor:
-        """The mean loss of these picks."""
-        device, seed = self.processes.device, self.config.loop.seed
-        batch = self.samples.batch(picks, device)
+    def parts(self, step: int) -> list[Part]:
+        """This process's share of a step, in the parts in which it is computed."""
+        return [tuple(part) for part in parts_of(self.processes.share(self.picks(step)), self.config.loop.accumulate)]
+
+    def load(self, picks: Part) -> Loaded:
+        """These samples and their draws, on the CPU."""
+        batch = self.samples.batch(picks, _CPU)
         numbers, tokens = [pick.sample for pick in picks], batch.x0.shape[1]
-        draws = draw_samples(seed, STREAM, numbers, tokens, self.rates, self.times).to(device)
-        blanks = self.samples.blanks(batch.grid, device)
-        return self.computed(batch, draws, blanks)
+        draws = draw_samples(self.config.loop.seed, STREAM, numbers, tokens, self.rates, self.times)
+        return Loaded(batch, draws, len(picks))
+
+    def loss(self, part: Loaded) -> Tensor:
+        """The mean loss of a part."""
+        return self.computed(part.batch, part.draws, self.samples.blanks(part.batch.grid, self.device))
+
+    def _storable(self, picks: Part) -> bool:
+        stored = getattr(self.samples, "stored", None)
+        return stored is not None and all(stored(pick) for pick in picks)
 
     def computed(self, batch: Batch, draws: object, blanks: Blanks) -> Tensor:
         with torch.autocast(batch.x0.device.type, torch.bfloat16, enabled=self.config.model.base_dtype != "float32"):
@@ -200,6 +214,13 @@ class Due:
 
 def fit(trainer: Trainer, due: Due, watcher: Watcher, stop: StopRequest | None = None) -> bool:
     """Take the remaining steps; False if the run was asked to stop before the last one."""
+    try:
+        return _fit(trainer, due, watcher, stop)
+    finally:
+        trainer.data.close()
+
+
+def _fit(trainer: Trainer, due: Due, watcher: Watcher, stop: StopRequest | None) -> bool:
     loop, meter = trainer.config.loop, _Meter(trainer)
     while trainer.step < loop.steps:
         loss, norm = trainer.take_step()
@@ -258,7 +279,7 @@ class _Meter:
         # The sum of the finite losses, and how many were not finite.
         self.loss = torch.zeros(2, device=self.trainer.processes.device)
         self.norm = torch.zeros((), device=self.trainer.processes.device)
-        self.count, self.since = 0, time.monotonic()
+        self.count, self.since, self.waited = 0, time.monotonic(), self.trainer.data.seconds
 
     def add(self, loss: Tensor, norm: Tensor) -> None:
         self.count += 1
@@ -271,11 +292,14 @@ class _Meter:
         skipped = int(trainer.skipped) - self.skipped
         total, broken = self.loss.tolist()
         finite = self.count - min(self.count, int(broken))
+        seconds, waited = time.monotonic() - self.since, trainer.data.seconds - self.waited
         values = {
             "loss": total / finite if finite else math.nan,
             "norm": float(self.norm),
             "rate": step_size(trainer.optimiser),
-            "seconds_per_step": (time.monotonic() - self.since) / max(1, self.count),
+            "seconds_per_step": seconds / max(1, self.count),
+            "data_seconds_per_step": waited / max(1, self.count),
+            "data_share": waited / max(seconds, 1e-9),
         }
         self._complain(skipped, watcher)
         watcher.measured(trainer.step, values)

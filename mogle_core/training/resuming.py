@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 MAY_CHANGE = (
     "loop.steps", "loop.accumulate", "loop.checkpoint_every", "loop.keep", "loop.trackers", "loop.resume",
+    "loop.workers",
     "optimiser.lr", "optimiser.lr_network", "optimiser.clip", "optimiser.warmup", "optimiser.schedule", "optimiser.ema",
     "model.base_dtype", "model.offload_blocks", "model.gradient_checkpointing", "model.compile",
     "validation.seed", "validation.steps", "validation.guidance", "output",

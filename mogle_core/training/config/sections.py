@@ -224,6 +224,8 @@ class Loop(Section):
     checkpoint_every: steps. keep: the number of checkpoints to keep. trackers: in addition to the JSONL of
     events, which is always written. resume: "never", "auto" (the newest checkpoint if there is one), or the path
     of a checkpoint.
+    workers: processes that load the next steps' samples from the cache, for each training process; 0 loads them in
+    the training process. None takes 4 on Linux, if there is a cache.
     """
 
     steps: Positive = 4000
@@ -234,6 +236,7 @@ class Loop(Section):
     keep: Positive = 3
     trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], BeforeValidator(_tuple)] = ()
     resume: str = "never"
+    workers: Count | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Loop:

@@ -28,6 +28,10 @@ class Rows(Protocol):
         """How many captions the item has."""
         ...
 
+    def stored(self, item: int, mirrored: bool, caption: int) -> bool:
+        """Whether the face, masks and text are read from a cache, so that no encoder is needed."""
+        ...
+
     def ids(self, item: int) -> Tensor:
         """The label map (height, width) uint8, not mirrored."""
         ...
@@ -63,6 +67,9 @@ class DirectRows:
 
     def captions(self, item: int) -> int:
         return len(self.items[item].pair.captions)
+
+    def stored(self, item: int, mirrored: bool, caption: int) -> bool:
+        return False
 
     def ids(self, item: int) -> Tensor:
         return read_ids(self.items[item], self.data.label_space)[0]

@@ -110,6 +110,11 @@ class EncodedSamples:
             self._blanks[grid] = Blanks(*(part.to(device, torch.float32) for part in parts))
         return self._blanks[grid]
 
+    def stored(self, pick: Pick) -> bool:
+        """Whether all parts of the sample are in the cache, so that no encoder is needed."""
+        choice = choose(self.data, self.seed, pick.sample, self.rows.captions(pick.pair))
+        return self.rows.stored(pick.pair, choice.mirrored, choice.caption)
+
     def ids(self, pair: int) -> Tensor:
         """A pair's label map (height, width) uint8, as in training."""
         return self.rows.ids(pair)

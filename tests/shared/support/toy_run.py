@@ -67,6 +67,13 @@ class NoiseSamples:
         return self.drawn[number, tokens]
 
 
+class StoredSamples(NoiseSamples):
+    """Pairs that loading processes may read, as those of a cache."""
+
+    def stored(self, _pick: Pick) -> bool:
+        return True
+
+
 class Listener:
     """A watcher that records what it receives."""
 
@@ -127,7 +134,8 @@ def main(folder: Path, optimiser: str, steps: int, dies: str = "never", resume: 
         the disk. Both by SIGKILL, which a process cannot catch.
     """
     torch.set_num_threads(1)
-    run = trainer(config(optimiser={"name": optimiser}, loop={"steps": steps}), join_processes())
+    settings = config(optimiser={"name": optimiser}, loop={"steps": steps, "workers": 2})
+    run = trainer(settings, join_processes(), StoredSamples())
     if state := checkpoints.newest(folder) if resume == "newest" else checkpoints.read(Path(resume)):
         run.restore(state)
     print("step", run.step, flush=True)

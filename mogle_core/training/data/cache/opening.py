@@ -129,11 +129,19 @@ class StoredRows:
         return self.direct.weights(item, mirrored) if place < 0 else self.store.read(place)["weights"]
 
     def text(self, item: int, caption: int) -> Row:
-        place = int(self._empty[0] if caption < 0 else self._texts[self.offsets[item] + caption])
+        place = self._text(item, caption)
         return self.direct.text(item, caption) if self._absent(place) else self.store.read(place)
 
     def black(self, item: int) -> Tensor:
         return self.store.read(int(self._blanks[item]))["mean"]
+
+    def stored(self, item: int, mirrored: bool, caption: int) -> bool:
+        side = int(mirrored)
+        places = (self._faces[item, side], self._masks[item, side].min(), self._text(item, caption))
+        return min(map(int, places)) >= 0
+
+    def _text(self, item: int, caption: int) -> int:
+        return int(self._empty[0] if caption < 0 else self._texts[self.offsets[item] + caption])
 
     def _absent(self, place: int) -> bool:
         if place < 0 and not self._warned:

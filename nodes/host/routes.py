@@ -1,19 +1,24 @@
-"""The server's one route: it reads a mask file for the painter, with the same code that reads masks everywhere."""
+"""The server's routes for the painter: one reads a mask file, with the same code that reads masks everywhere; the other
+fits a part of one face to another, with the code of Mask Edit."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
+import torch
 from aiohttp import web
 from server import PromptServer
 
 from ...mogle_core.masks.decouple import MaskError, decode_image
-from ...mogle_core.masks.painting import MAX_SIDE, on_grid, write_painting
+from ...mogle_core.masks.edit import transplant
+from ...mogle_core.masks.edit.classes import class_ids
+from ...mogle_core.masks.painting import MAX_SIDE, on_grid, read_painting, write_painting
 from ...mogle_core.support.pictures import PictureError, open_picture
 
 logger = logging.getLogger(__name__)
@@ -59,21 +64,33 @@ _readers = Readers()
 
 def add_routes() -> None:
     """POST /mogle/painting?label_space=auto, a picture file as its body: {"painting", "summary"}, or {"error"} and 4xx.
+    POST /mogle/part, {"painting", "donor", "part", "locked"} as its body: {"painting"}, or {"error"} and 4xx.
 
     Nothing is stored. Without a server, as in tests in process, there is nothing to add it to.
     """
     server: Any = getattr(PromptServer, "instance", None)
     if server is not None:
         server.routes.post("/mogle/painting")(answer)
+        server.routes.post("/mogle/part")(answer_part)
 
 
 async def answer(request: web.Request) -> web.Response:
     """400 for a file that is not a mask, 413 for one that is too long, 429 if too many wait."""
+    return await _answer(request, painting_of, request.query.get("label_space", "auto"))
+
+
+async def answer_part(request: web.Request) -> web.Response:
+    """400 for a part that cannot be fitted, 413 for a request that is too long, 429 if too many wait."""
+    return await _answer(request, with_part)
+
+
+async def _answer(request: web.Request, work: Callable[..., dict[str, str]], *given: str) -> web.Response:
+    """What the work makes of the request's body, as JSON."""
     if (request.content_length or 0) > MOST_BYTES:
         return _refusal(f"The file has more than {MOST_BYTES // 2**20} MiB: save the mask as PNG.", 413)
     try:
-        work = _readers.submit(painting_of, await request.read(), request.query.get("label_space", "auto"))
-        return web.json_response(await asyncio.wrap_future(work))
+        future = _readers.submit(work, await request.read(), *given)
+        return web.json_response(await asyncio.wrap_future(future))
     except MaskError as error:
         return _refusal(str(error), 400)
     except BusyError:
@@ -93,6 +110,20 @@ def painting_of(stored: bytes, label_space: str) -> dict[str, str]:
     except Exception as error:  # a picture that Pillow opens and nothing else can use
         logger.debug("A mask file could not be read.", exc_info=True)
         raise MaskError(f"The mask cannot be read ({type(error).__name__}): save it again as a PNG.") from error
+
+
+def with_part(body: bytes) -> dict[str, str]:
+    """The painting with a part of the donor's face in place of its own. Raises MaskError for whatever is wrong."""
+    try:
+        order = json.loads(body)
+        texts = [order[name] for name in ("painting", "donor", "part", "locked")]
+    except (ValueError, TypeError, KeyError) as error:
+        raise MaskError("The request is not JSON with painting, donor, part and locked: reload the page.") from error
+    painting, donor = (read_painting(text) for text in texts[:2])
+    if painting is None or donor is None:
+        raise MaskError("Nothing is painted, so there is no face to fit a part to: start from a face first.")
+    fitted = transplant(painting.numpy(), donor.numpy(), str(texts[2]), class_ids(str(texts[3])))
+    return {"painting": write_painting(torch.from_numpy(fitted))}
 
 
 def _refusal(sentence: str, status: int) -> web.Response:

@@ -1,9 +1,10 @@
-"""The page's one route: whatever is posted, the answer is a painting, or a sentence with a 4xx; and little waits."""
+"""The page's routes: whatever is posted, the answer is a painting, or a sentence with a 4xx; and little waits."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -170,3 +171,50 @@ def test_eight_large_masks_at_once_leave_the_loop_free(routes: Any) -> None:
     Image.fromarray(np.kron(IDS.numpy(), np.ones((32, 32), np.uint8))).save(file, "PNG")
     answers = posted(routes, *[file.getvalue()] * 8)
     assert {status for status, _ in answers} == {200}
+
+
+def fitted(routes: Any, body: bytes) -> tuple[int, dict[str, str]]:
+    """The answer to a request for a part."""
+
+    async def post() -> tuple[int, dict[str, str]]:
+        app = web.Application()
+        app.router.add_post("/mogle/part", routes.answer_part)
+        async with TestClient(TestServer(app)) as client:
+            answer = await client.post("/mogle/part", data=body)
+            return answer.status, await answer.json()
+
+    return asyncio.run(post())
+
+
+def face(mouth: int) -> torch.Tensor:
+    """Two eyes, and lips of this many pixels."""
+    ids = torch.ones(64, 64, dtype=torch.uint8)
+    ids[20:24, 16:22], ids[20:24, 42:48] = 5, 4
+    ids[44:46, 32 - mouth : 32 + mouth], ids[46:48, 32 - mouth : 32 + mouth] = 11, 12
+    return ids
+
+
+def test_a_part_of_another_face_is_fitted(routes: Any) -> None:
+    order = {"painting": write_painting(face(6)), "donor": write_painting(face(6)), "part": "mouth", "locked": ""}
+    assert fitted(routes, json.dumps(order).encode()) == (200, {"painting": order["painting"]})
+    order |= {"donor": write_painting(face(9)), "locked": "skin"}
+    status, found = fitted(routes, json.dumps(order).encode())
+    assert status == 200 and found["painting"] == order["painting"]  # the skin keeps its pixels
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"part": "wings"}, "no part 'wings'"),
+        ({"donor": ""}, "Nothing is painted"),
+        ({"donor": "mogle1:16x16:AAAA"}, "painting"),
+        ({"painting": 7}, "not text"),
+        ({"locked": "fins"}, "no class 'fins'"),
+        (None, "not JSON"),
+    ],
+)
+def test_a_part_that_cannot_be_fitted_is_a_sentence(routes: Any, change: dict[str, Any] | None, sentence: str) -> None:
+    order = {"painting": write_painting(face(6)), "donor": write_painting(face(6)), "part": "mouth", "locked": ""}
+    body = b"[]" if change is None else json.dumps(order | change).encode()
+    status, found = fitted(routes, body)
+    assert status == 400 and sentence in found["error"]

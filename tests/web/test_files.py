@@ -85,6 +85,44 @@ def test_photo_from_a_file(editor: Editor, tmp_path: Path) -> None:
     editor.do("editor.photo.picture = null;")
 
 
+@pytest.mark.parametrize("by", ["drop", "paste"])
+def test_a_picture_that_is_pasted_or_dropped(editor: Editor, by: str) -> None:
+    """A label map becomes the painting, a photo the photo. Ids that could be anybody's are refused with a reason."""
+
+    def give(picture: Image.Image) -> None:
+        stored = io.BytesIO()
+        picture.save(stored, "PNG")
+        editor.do(
+            """
+            const data = new DataTransfer();
+            data.items.add(new File([Uint8Array.from(given[1])], 'given.png', { type: 'image/png' }));
+            const more = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data };
+            const { DragEvent, ClipboardEvent } = editor.page.document.defaultView;
+            const event = given[0] === 'drop' ? new DragEvent('drop', more) : new ClipboardEvent('paste', more);
+            editor.page.canvas.dispatchEvent(event);
+            if (!event.defaultPrevented) throw new Error('the browser would open the file');
+            """,
+            [by, list(stored.getvalue())],
+        )
+
+    editor.do("editor.photo.picture = null;")
+    ids = np.zeros((48, 64), np.uint8)
+    ids[8:40, 8:56] = 4
+    give(Image.fromarray(np.array(PALETTE, np.uint8)[ids]))
+    editor.frame.get_by_text("The picture is a label map").wait_for()
+    assert torch.equal(editor.ids, torch.from_numpy(ids)) and editor.js("editor.photo.picture") is None
+    noise = np.random.default_rng(0).integers(0, 255, (32, 40, 3), np.uint8)
+    give(Image.fromarray(noise))
+    editor.page.wait_for_function(f"() => {EDITOR}.photo.picture?.width === 40")
+    assert torch.equal(editor.ids, torch.from_numpy(ids))
+    give(Image.fromarray(ids))
+    editor.frame.locator(".message", has_text="the label space").wait_for()
+    assert editor.js("editor.photo.picture.width") == 40
+    editor.keys("Control+z")
+    assert not editor.ids.any()
+    editor.do("editor.photo.picture = null;")
+
+
 def test_export(editor: Editor) -> None:
     editor.box(18, 8, 8, 20, 30)
     editor.keys("c")  # the colours on the screen are not the file's

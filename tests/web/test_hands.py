@@ -8,9 +8,8 @@ from support.editing import EDITOR, SIDE, WINDOW, ZOOM, Editor
 
 
 def test_classes_by_key_list_and_search(editor: Editor) -> None:
-    editor.keys("1", "8")
+    editor.keys("Shift+8")
     assert editor.js("editor.classes.chosen") == 18
-    editor.page.wait_for_timeout(800)
     editor.keys("4", "x")
     assert editor.js("editor.classes.chosen") == 18
     editor.keys(".", ",")

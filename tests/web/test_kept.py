@@ -47,6 +47,28 @@ def paint_on(comfy: ComfyPage, before: list[torch.Tensor]) -> None:
     assert comfy.value != value
 
 
+def test_marks_of_classes_are_kept(comfy: ComfyPage, painted) -> None:
+    """Protection, hiding and solo are the painting's: the next visit has them, a reload, and a copy of the node."""
+    editor = comfy.edit()
+    editor.keys("Shift+3", "Shift+l", "2", "Shift+h", "1", "Shift+s", "Shift+o")
+    editor.done()
+    state = {"locked": [13], "hidden": [2], "only": [1], "solo": 1}
+    for reloads in (False, True):
+        if reloads:
+            comfy.page.wait_for_timeout(1500)  # the frontend writes its draft a little later
+            comfy.reload()
+        editor = comfy.edit()
+        assert editor.js("editor.classes.marks") == state
+        assert editor.js("[...editor.sheet.paintable]") == [int(i == 1) for i in range(19)]
+        editor.done()
+    copied = f"({PAINTER}).clone().properties.mogle_class_marks"
+    assert json.loads(comfy.js(copied)) == state
+    comfy.do_js(f"{PAINTER}.properties.mogle_class_marks = given", '{"locked": [99, "x"], "solo": "hair"}')
+    editor = comfy.edit()
+    assert editor.js("editor.classes.marks") == {"locked": [], "hidden": [], "only": [], "solo": None}
+    editor.done()
+
+
 def test_graph_undo_takes_back_one_visit_and_painting_continues(comfy: ComfyPage, painted) -> None:
     value = comfy.value
     comfy.keys("Control+z")

@@ -153,7 +153,7 @@ def test_paint_only_over_and_protect(editor: Editor) -> None:
     editor.drag((20, 10), (50, 10))
     assert editor.area(1) == 12
     assert "hair" in editor.frame.locator(".restriction").inner_text()
-    editor.keys("Shift+u", "1", "3", "Shift+l", "2")
+    editor.keys("Shift+u", "Shift+3", "Shift+l", "2")
     editor.drag((20, 20), (50, 20))
     assert editor.area(2) == 19
     editor.keys("Shift+u")

@@ -22,18 +22,23 @@ LOCALES = HERE.parents[1] / "locales"
 TYPESCRIPT = "typescript@5.9.3"
 # What the help names besides single actions, each with the browser test that does it.
 HANDS = {
-    "0 … 18": "test_classes_by_key_list_and_search",
+    "0 … 9": "test_each_digit_chooses_a_class_at_once",
+    "Shift+0 … Shift+8": "test_each_digit_chooses_a_class_at_once",
     "Arrow keys": "test_painting_by_keys_alone",
     "Enter": "test_polygon",
     "Esc": "test_escape_discards_unfinished_work",
     "Space or middle button": "test_the_hand_the_space_bar_and_the_middle_button_pan",
     "Alt+click": "test_eyedropper",
+    "Right click": "test_the_classes_at_the_pointer",
+    "Shift+click": "test_a_click_with_shift_draws_a_straight_line",
     "Shift, Alt": "test_rectangle_with_shift_and_alt",
+    "Alt+drag": "test_a_drag_with_alt_copies_a_region",
     "Arrow keys, Ctrl+arrow keys": "test_move_scale_and_rotate",
     "\\": "test_the_picture_lies_under_the_brush_and_is_seen_alone",
     "Two fingers": "test_two_fingers_zoom_and_paint_nothing",
     "Eraser end of the pen": "test_pen_pressure_and_the_pens_other_end",
     "Mouse wheel": "test_the_wheel_zooms_pans_and_sizes_the_brush",
+    "Paste or drop a picture": "test_a_picture_that_is_pasted_or_dropped",
 }
 
 

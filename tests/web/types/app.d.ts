@@ -11,6 +11,7 @@ export interface GraphNode {
   comfyClass?: string;
   inputs?: { name: string; link: number | null }[];
   widgets?: GraphWidget[];
+  properties?: Record<string, unknown>;
   graph?: { isRootGraph?: boolean; setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
   onAdded?: (...given: unknown[]) => void;
   onRemoved?: (...given: unknown[]) => void;
@@ -47,7 +48,8 @@ export interface ComfyApp {
   };
   nodeOutputs?: Record<string, { images?: { filename: string; subfolder?: string; type?: string }[] }>;
   extensionManager?: {
-    workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } };
+    workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker; isTemporary?: boolean } };
+    command?: { execute(id: string): Promise<void> };
     setting?: { get(id: string): unknown; set(id: string, value: unknown): Promise<void> };
   };
   registerExtension(extension: {

@@ -5,7 +5,7 @@ import test from "node:test";
 import { inflateSync } from "node:zlib";
 
 import { ACTIONS } from "../../../web/painter/editor/actions.mjs";
-import { ClassNumber, chord } from "../../../web/painter/editor/keys.mjs";
+import { chord, classOf } from "../../../web/painter/editor/keys.mjs";
 import { advise } from "../../../web/painter/map/advice.mjs";
 import { readPainting } from "../../../web/painter/map/codec.mjs";
 import { blank, regionAt } from "../../../web/painter/map/labelmap.mjs";
@@ -154,16 +154,16 @@ test("keys are named alike on all keyboards", () => {
   assert.equal(key("ArrowLeft", { shiftKey: true }), "Shift+ArrowLeft");
 });
 
-test("two digits are one number if they follow each other", () => {
-  const number = new ClassNumber();
-  assert.deepEqual(
-    [
-      [1, 0],
-      [3, 300],
-      [1, 2000],
-      [9, 2100],
-      [4, 5000],
-    ].map(([digit, now]) => number.add(String(digit), now)),
-    [1, 13, 1, 9, 4],
-  );
+test("each digit key is a class, and ten more with Shift, on every keyboard", () => {
+  const press = (key, code, more = {}) => classOf({ key, code, ...more });
+  assert.equal(press("3", "Digit3"), 3);
+  assert.equal(press("3", "Numpad3"), 3);
+  assert.equal(press("3"), 3); // a keyboard on the screen
+  assert.equal(press("#", "Digit3", { shiftKey: true }), 13); // US
+  assert.equal(press("/", "Digit7", { shiftKey: true }), 17); // German
+  assert.equal(press("3", "Digit3", { shiftKey: true }), 13); // French: the digit is the sign with Shift
+  assert.equal(press('"', "Digit3"), 3);
+  assert.equal(press("(", "Digit9", { shiftKey: true }), null);
+  assert.equal(press("3", "Digit3", { ctrlKey: true }), null);
+  assert.equal(press("b", "KeyB"), null);
 });

@@ -1,5 +1,7 @@
 /** All actions, each with its key and the part of the editor that it changes: for buttons, shortcuts and the help. */
 
+import { STEP } from "./rotation.mjs";
+
 /**
  * The parts of the editor. An action gets one of them.
  * @typedef {object} Parts
@@ -13,9 +15,10 @@
  * @property {import("./photo.mjs").Photo} photo
  * @property {import("./live.mjs").Live} live
  * @property {import("./exports.mjs").Exports} exports
+ * @property {{openAtPointer(): void}} picker  the classes at the pointer
  * @property {{startSearch(): void}} search  of the list of classes
  * @property {{open(): void}} start  the dialog that offers what to start from
- * @property {{help(): void, close(): void}} session
+ * @property {{help(): void, close(): void, store(): void}} session
  */
 
 /**
@@ -83,6 +86,11 @@ export const ACTIONS = Object.freeze([
     tool("move", "Move, scale or rotate a region", "V"),
     tool("hand", "Pan", "H"),
   ]),
+  ...on("pen", "Held region", [
+    { id: "holdAll", title: "Hold the whole class", keys: ["Ctrl+A"], run: (pen) => pen.holdAll() },
+    { id: "letGo", title: "Apply the move and let the region go", keys: ["Ctrl+D"], run: (pen) => pen.letGo() },
+    { id: "removeHeld", title: "Remove the region", keys: ["Delete", "Backspace"], run: (pen) => pen.removeHeld() },
+  ]),
   ...on("brush", "Brush and mirror", [
     { id: "smaller", title: "Smaller brush", keys: ["["], run: (brush) => brush.resize(-1) },
     { id: "larger", title: "Larger brush", keys: ["]"], run: (brush) => brush.resize(1) },
@@ -92,6 +100,13 @@ export const ACTIONS = Object.freeze([
       keys: ["Shift+B"],
       run: (brush) => brush.togglePressure(),
       isOn: (brush) => brush.pressure,
+    },
+    {
+      id: "steady",
+      title: "Stabiliser: off, light, strong",
+      keys: ["S"],
+      run: (brush) => brush.stepSteady(),
+      isOn: (brush) => brush.steady > 0,
     },
   ]),
   ...on("mirror", "Brush and mirror", [
@@ -130,8 +145,16 @@ export const ACTIONS = Object.freeze([
       run: (classes) => classes.choose(classes.previous),
     },
   ]),
+  ...on("picker", "Classes", [
+    {
+      id: "picker",
+      title: "Choose a class at the pointer",
+      keys: ["Shift+C", "ContextMenu"],
+      run: (picker) => picker.openAtPointer(),
+    },
+  ]),
   ...on("search", "Classes", [
-    { id: "search", title: "Search classes", keys: ["/"], run: (search) => search.startSearch() },
+    { id: "search", title: "Search classes", keys: ["/", "Ctrl+F"], run: (search) => search.startSearch() },
   ]),
   ...on("classes", "Classes", [
     mark("lock", "locked", "Protect this class", "Shift+L"),
@@ -150,6 +173,9 @@ export const ACTIONS = Object.freeze([
     { id: "zoomOut", title: "Zoom out", keys: ["-"], run: (scene) => scene.zoom(0.8) },
     { id: "fit", title: "Fit to window", keys: ["F"], run: (scene) => scene.fit() },
     { id: "actual", title: "Actual size", keys: ["Z"], run: (scene) => scene.actual() },
+    { id: "turnLeft", title: "Rotate the view to the left", keys: ["J"], run: (scene) => scene.turn(-STEP) },
+    { id: "turnRight", title: "Rotate the view to the right", keys: ["K"], run: (scene) => scene.turn(STEP) },
+    { id: "straighten", title: "Straighten the view", keys: ["Shift+K"], run: (scene) => scene.straighten() },
   ]),
   ...on("display", "View", [
     {
@@ -165,6 +191,20 @@ export const ACTIONS = Object.freeze([
       keys: ["C"],
       run: (display) => display.toggleDistinct(),
       isOn: (display) => display.distinct,
+    },
+    {
+      id: "names",
+      title: "Class names at the pointer",
+      keys: ["Shift+T"],
+      run: (display) => display.toggleNames(),
+      isOn: (display) => display.names,
+    },
+    {
+      id: "panel",
+      title: "List of classes",
+      keys: ["Y"],
+      run: (display) => display.togglePanel(),
+      isOn: (display) => display.panel,
     },
   ]),
   ...on("photo", "View", [
@@ -221,6 +261,7 @@ export const ACTIONS = Object.freeze([
   ]),
   ...on("session", "Painter", [
     { id: "help", title: "Keys and help", keys: ["?", "F1"], run: (session) => session.help() },
+    { id: "store", title: "Save the workflow", keys: ["Ctrl+S"], run: (session) => session.store() },
     { id: "done", title: "Done", keys: ["Ctrl+Enter"], run: (session) => session.close() },
   ]),
 ]);
@@ -234,16 +275,21 @@ export function actionOf(id) {
 
 /** Keys and gestures that are not a single action, for the help. */
 export const MORE_KEYS = Object.freeze([
-  ["0 … 18", "Choose the class with this number"],
+  ["0 … 9", "Choose the class with this number"],
+  ["Shift+0 … Shift+8", "Choose the classes 10 to 18"],
   ["Arrow keys", "Move the pen by one pixel, with Shift by one token"],
-  ["Enter", "Put the pen down or lift it; close the polygon; apply the move"],
-  ["Esc", "Cancel the current stroke or shape; if there is none, close the editor"],
-  ["Space or middle button", "Hold to pan"],
+  ["Enter", "Put the pen down or lift it; close the polygon; apply the move; leave a number field"],
+  ["Esc", "Leave a field; cancel the current stroke or shape; if there is none, close the editor"],
+  ["Space or middle button", "Hold to pan; with Shift rotate the view"],
   ["Alt+click", "Pick a class while a brush or fill tool is selected"],
+  ["Right click", "Choose a class at the pointer"],
+  ["Shift+click", "A straight line from the end of the last stroke, with the brush or eraser"],
   ["Shift, Alt", "Regular shapes; shapes from their centre. With Move, Shift+click selects the whole class"],
+  ["Alt+drag", "Copy the region, with Move"],
   ["Arrow keys, Ctrl+arrow keys", "Move the selected region; scale and rotate it"],
   ["\\", "Hold to see the Live picture alone"],
-  ["Two fingers", "Pan and zoom"],
+  ["Two fingers", "Pan, zoom and rotate; on a touchpad pan, and pinch to zoom"],
   ["Eraser end of the pen", "Erase with any tool selected"],
   ["Mouse wheel", "Zoom; with Shift pan; with Alt change the brush size"],
+  ["Paste or drop a picture", "A label map becomes the painting, any other picture the photo"],
 ]);

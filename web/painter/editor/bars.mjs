@@ -44,7 +44,7 @@ export class TopBar {
       make("h1", {}, t("Mask Painter")),
       buttons.make("start", "start", t("Start from")),
       group(buttons.make("undo"), buttons.make("redo"), buttons.make("flip")),
-      group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("mirror")),
+      group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("steady"), buttons.make("mirror")),
       this.photoGroup,
       group(buttons.make("grid"), buttons.make("distinct", "eye"), buttons.make("fit")),
       make(
@@ -52,6 +52,7 @@ export class TopBar {
         { class: "group end" },
         buttons.make("saveColours", "save", "PNG"),
         buttons.make("saveIds", "save", t("Ids")),
+        buttons.make("panel"),
         buttons.make("help"),
       ),
       buttons.make("live", "live", t("Live")),

@@ -4,6 +4,7 @@ import { t } from "../map/words.mjs";
 import { actionOf } from "./actions.mjs";
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
+import { keysText } from "./keys.mjs";
 
 export class Buttons {
   /** @param {import("./page.mjs").Page} page @param {import("./actions.mjs").Parts} parts */
@@ -22,7 +23,7 @@ export class Buttons {
       class: text ? "text" : "sign",
       "aria-label": t(action.title),
       "data-action": id,
-      title: `${t(action.title)}   ${action.keys.join(` ${t("or")} `)}`,
+      title: `${t(action.title)}   ${keysText(action.keys, ` ${t("or")} `)}`,
       onclick: (/** @type {MouseEvent} */ event) => {
         action.run(this.parts);
         // A mouse click, not a key: the next keys, such as Space, are for the canvas.

@@ -3,6 +3,7 @@
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
 import { CLASSES, GROUPS, colours, css } from "../map/palette.mjs";
+import { TWINS } from "../map/patterns.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
@@ -151,7 +152,9 @@ export class ClassList {
       choose.tabIndex = isChosen ? 0 : -1;
       root.classList.toggle("chosen", isChosen);
       root.classList.toggle("absent", !pixels[id]);
-      swatch.style.background = css(palette[id]);
+      swatch.style.backgroundColor = css(palette[id]);
+      swatch.classList.toggle("twin", TWINS.includes(id) && !this.display.distinct);
+      swatch.classList.toggle("hatched", classes.has("hidden", id));
       share.textContent = shareText(pixels[id] / sheet.map.ids.length);
       for (const { mark, button } of marks) {
         button.setAttribute("aria-pressed", String(classes.has(mark, id)));

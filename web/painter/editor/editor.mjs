@@ -13,6 +13,7 @@ import { TopBar, toolBar } from "./bars.mjs";
 import { Buttons } from "./buttons.mjs";
 import { ClassList } from "./classlist.mjs";
 import { Display } from "./display.mjs";
+import { Drops } from "./drops.mjs";
 import { Exports } from "./exports.mjs";
 import { showHelp } from "./help.mjs";
 import { Keyboard } from "./keyboard.mjs";
@@ -20,12 +21,15 @@ import { layOut } from "./layout.mjs";
 import { Live } from "./live.mjs";
 import { Page } from "./page.mjs";
 import { Photo } from "./photo.mjs";
+import { Picker } from "./picker.mjs";
 import { Pointers } from "./pointers.mjs";
 import { preferences, remember } from "./preferences.mjs";
+import { Rim } from "./rim.mjs";
 import { Scene } from "./scene.mjs";
 import { StartDialog } from "./start.mjs";
 import { StatusLine } from "./status.mjs";
 import { Steps } from "./steps.mjs";
+import { Tag } from "./tag.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
 /** @typedef {import("../map/history.mjs").History} History */
@@ -40,6 +44,9 @@ import { Steps } from "./steps.mjs";
  * @property {() => Promise<Blob | null>} photo  of the image input
  * @property {(map: LabelMap, history: History) => void} onStep
  * @property {(isDistinct: boolean) => void} onDistinct  when the colours were switched
+ * @property {Partial<import("../tools/classes.mjs").Marks>} marks  of the last visit
+ * @property {(marks: import("../tools/classes.mjs").Marks) => void} onMarks
+ * @property {() => Promise<string>} store  saves the workflow; returns what was done, in a sentence
  * @property {import("./live.mjs").StartLive} live
  * @property {() => Promise<void>} onClose
  */
@@ -65,6 +72,8 @@ export class Editor {
     this.sheet.onStep = () => this.#onStep();
     this.brush = new Brush(settings, refresh);
     this.classes = new Classes(settings.classId, refresh, () => this.#onMark());
+    this.classes.setMarks(commission.marks);
+    this.sheet.paintable.set(this.classes.paintable());
     /** @type {Pen} */
     this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, () => this.scene.view.zoom, say), {
       onPress: () => (this.scene.spot = null),
@@ -76,7 +85,7 @@ export class Editor {
 
     // How it is shown
     this.display = new Display(
-      { grid: settings.grid, distinct: commission.distinct },
+      { ...settings, distinct: commission.distinct },
       { onDistinct: commission.onDistinct, changed: recolour },
     );
     this.photo = new Photo(settings.photoShare, page, { onShare: refresh, onPicture: recolour });
@@ -86,29 +95,40 @@ export class Editor {
     // The window
     const { sheet, pen, brush, mirror, classes, steps, display, photo, live, start } = this;
     const status = new StatusLine(page);
+    const tag = new Tag(page);
     /** @type {Scene} */
-    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, live, status });
+    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, live, status, tag });
+    this.picker = new Picker(page, classes, display, () => pen.at && this.scene.view.toCanvas(pen.at));
+    this.rim = new Rim(page, brush, classes, display, (button) => this.#pickAt(button));
     this.classList = new ClassList(page, classes, sheet, display);
     this.adviceList = new AdviceList(page, this.scene, steps);
     /** @type {import("./actions.mjs").Parts} */
     const parts = {
       ...{ pen, brush, mirror, classes, steps, display, photo, live, start, scene: this.scene, search: this.classList },
+      picker: this.picker,
       exports: new Exports(sheet, page),
-      session: { help: () => showHelp(page), close: () => void this.close() },
+      session: {
+        help: () => showHelp(page),
+        close: () => void this.close(),
+        store: () => void this.#store(),
+      },
     };
     this.buttons = new Buttons(page, parts);
     this.topBar = new TopBar(page, this.buttons, brush, photo);
     layOut(page, {
       top: this.topBar.root,
       tools: toolBar(page, this.buttons),
+      rim: this.rim.root,
+      tag: tag.root,
       live: live.pane.root,
       classes: this.classList.root,
       advice: this.adviceList.root,
       status: status.root,
     });
     this.scene.open();
-    const keyboard = new Keyboard(page, parts, this.classList);
-    this.pointers = new Pointers(page.canvas, pen, brush, this.scene, keyboard);
+    const keyboard = new Keyboard(page, parts, this.classList, refresh);
+    this.pointers = new Pointers(page.canvas, pen, brush, this.scene, keyboard, (place) => this.picker.open(place));
+    this.drops = new Drops(page, photo, steps, commission);
     refresh();
     this.#advise();
   }
@@ -131,9 +151,9 @@ export class Editor {
     this.live.close();
     clearTimeout(this.adviceTimer);
     const { brush, classes, display, photo, live } = this;
-    const { size, pressure } = brush;
-    const { grid } = display;
-    remember({ size, pressure, classId: classes.chosen, grid, photoShare: photo.share, ...live.settings });
+    const { size, pressure, steady } = brush;
+    const { grid, names, panel } = display;
+    remember({ size, pressure, steady, classId: classes.chosen, grid, names, panel, photoShare: photo.share, ...live.settings });
     await this.commission.onClose();
   }
 
@@ -151,8 +171,15 @@ export class Editor {
     this.adviceList.show(advise(this.sheet.map));
   }
 
+  /** Completes the stroke in progress and saves the workflow. */
+  async #store() {
+    this.pen.settle();
+    this.page.say(await this.commission.store());
+  }
+
   /** After a class was protected, hidden, and so on. */
   #onMark() {
+    this.commission.onMarks(this.classes.marks);
     this.sheet.paintable.set(this.classes.paintable());
     this.#recolour();
   }
@@ -163,9 +190,17 @@ export class Editor {
     this.refresh();
   }
 
+  /** Offers the classes beside a button. @param {HTMLElement} button */
+  #pickAt(button) {
+    const { right, top } = button.getBoundingClientRect();
+    this.picker.open({ x: right + 6, y: top });
+  }
+
   refresh() {
     this.buttons.refresh();
     this.topBar.refresh();
+    this.rim.refresh();
+    this.page.root.classList.toggle("narrow-side", !this.display.panel);
     this.classList.refresh();
     this.scene.redraw();
   }

@@ -2,6 +2,8 @@
 
 import { t } from "../map/words.mjs";
 import { ACTIONS, MORE_KEYS } from "./actions.mjs";
+import { keysText } from "./keys.mjs";
+import { scrolling } from "./scrollhint.mjs";
 
 /** @param {import("./page.mjs").Page} page */
 export function showHelp(page) {
@@ -17,8 +19,9 @@ export function showHelp(page) {
     const actions = ACTIONS.filter((one) => one.group === group);
     return table(
       t(group),
-      actions.map(({ keys, title }) => [keys.join(`  ${t("or")}  `), title]),
+      actions.map(({ keys, title }) => [keysText(keys, `  ${t("or")}  `), title]),
     );
   });
-  page.ask("help", t("Keys and help"), make("div", { class: "columns" }, ...tables, table(t("More"), MORE_KEYS)));
+  const content = make("div", { class: "columns" }, ...tables, table(t("More"), MORE_KEYS));
+  page.ask("help", t("Keys and help"), scrolling(make, t("Keys and help"), content));
 }

@@ -1,8 +1,9 @@
-/** The keyboard: shortcuts of actions, class numbers, and the pen by arrows and Enter. */
+/** The keyboard: shortcuts of actions, digits for classes, and the pen by arrows and Enter. */
 
 import { TOKEN } from "../map/labelmap.mjs";
 import { ACTIONS } from "./actions.mjs";
-import { ClassNumber, chord } from "./keys.mjs";
+import { isForField, leavesField } from "./fields.mjs";
+import { chord, classOf } from "./keys.mjs";
 
 /** @typedef {import("./actions.mjs").Parts} Parts */
 /** @typedef {import("./classlist.mjs").ClassList} ClassList */
@@ -16,13 +17,18 @@ const ARROWS = /** @type {Record<string, [number, number]>} */ ({
 });
 
 export class Keyboard {
-  /** @param {Page} page @param {Parts} parts @param {ClassList} classList */
-  constructor(page, parts, classList) {
+  /**
+   * @param {Page} page
+   * @param {Parts} parts
+   * @param {ClassList} classList
+   * @param {() => void} restore  shows the values in force in the fields
+   */
+  constructor(page, parts, classList, restore) {
     this.page = page;
     this.parts = parts;
     this.classList = classList;
-    this.number = new ClassNumber();
-    /** While it is, a pointer pans. */
+    this.restore = restore;
+    /** While it is, a pointer pans; with Shift it turns the view. */
     this.isSpaceDown = false;
     /** The place of the key that shows the Live picture alone, while it is held. */
     this.heldCode = "";
@@ -34,14 +40,23 @@ export class Keyboard {
 
   /** @param {KeyboardEvent} event */
   #down(event) {
-    if (this.page.isAsking() || isForField(event)) return;
+    if (this.page.isAsking()) return;
+    if (this.#leave(event)) return event.preventDefault();
+    if (isForField(event)) return;
     const key = chord(event);
     const action = ACTIONS.find(({ keys }) => keys.includes(key));
     const isOnCanvas = event.target === this.page.canvas || event.target === this.page.document.body;
-    if (!/^\d$/.test(key)) this.number.clear();
-    if (action) action.run(this.parts);
+    const classId = classOf(event);
+    if (classId !== null) this.parts.classes.choose(classId);
+    else if (action) action.run(this.parts);
     else if (!this.#other(event, key, isOnCanvas)) return;
     event.preventDefault();
+  }
+
+  /** Leaves the field that has the focus, if the key does. @param {KeyboardEvent} event */
+  #leave(event) {
+    // The search has keys of its own.
+    return !this.classList.isSearching() && leavesField(event, this.page, this.restore);
   }
 
   /** @param {KeyboardEvent} event */
@@ -64,8 +79,7 @@ export class Keyboard {
 
   /** A key that is not an action's. @param {KeyboardEvent} event @param {string} key @param {boolean} isOnCanvas */
   #other(event, key, isOnCanvas) {
-    if (/^\d$/.test(key)) this.parts.classes.choose(this.number.add(key, event.timeStamp));
-    else if (key === "Escape") this.#escape();
+    if (key === "Escape") this.#escape();
     else if (key === " ") this.isSpaceDown = true;
     else if (key === "\\") this.#hold(event.code || key);
     else return isOnCanvas && this.#pen(key);
@@ -91,17 +105,4 @@ export class Keyboard {
     pen.moveByKey(arrow[0] * step, arrow[1] * step);
     return true;
   }
-}
-
-/** Whether the field or button that has the focus uses the key. @param {KeyboardEvent} event */
-function isForField(event) {
-  const target = /** @type {HTMLElement} */ (event.target);
-  if (event.key === "Escape" || event.ctrlKey || event.metaKey) return false;
-  if (target.tagName === "BUTTON") return event.key === "Enter" || event.key === " ";
-  if (target.tagName === "SELECT") return true;
-  if (target.tagName !== "INPUT") return false;
-  const { type } = /** @type {HTMLInputElement} */ (target);
-  return type === "range"
-    ? event.key in ARROWS || /^(Page|Home|End)/.test(event.key)
-    : type !== "checkbox" || event.key === " ";
 }

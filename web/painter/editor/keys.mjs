@@ -1,9 +1,7 @@
-/** Names of keys, and class numbers of two digits. */
+/** Names of keys, and the classes of the digit keys. */
 
 import { CLASSES } from "../map/palette.mjs";
-
-/** Digits that follow each other within this time are one number. */
-const PAUSE_MS = 700;
+import { t } from "../map/words.mjs";
 
 /**
  * The name of a key press: Ctrl (or Cmd), Alt and Shift in this order, letters in capitals. Signs that need
@@ -23,22 +21,23 @@ export function chord(event) {
   return [...modifiers.filter(Boolean), name].join("+");
 }
 
-/** Reads class numbers digit by digit. */
-export class ClassNumber {
-  constructor() {
-    this.digits = "";
-    this.since = 0;
-  }
+/** The keys of an action as a person reads them. @param {readonly string[]} keys @param {string} or  between them */
+export function keysText(keys, or) {
+  const names = { Delete: t("Delete"), Backspace: t("Backspace"), ContextMenu: t("Menu key") };
+  return keys.map((key) => names[/** @type {keyof typeof names} */ (key)] ?? key).join(or);
+}
 
-  /** @param {string} digit @param {number} now  in ms @returns {number} a class */
-  add(digit, now) {
-    const joined = now - this.since < PAUSE_MS ? this.digits + digit : digit;
-    this.digits = Number(joined) < CLASSES.length ? joined : digit;
-    this.since = now;
-    return Number(this.digits);
-  }
-
-  clear() {
-    this.digits = "";
-  }
+/**
+ * The class that a digit key chooses: 0 to 9 by the digit, 10 to 18 by the key with Shift. Each press chooses a class
+ * at once, whatever was pressed before. The key counts by its place: with Shift every keyboard makes another sign of
+ * it, and some write digits only with Shift.
+ * @param {KeyboardEvent} event
+ * @returns {number | null}
+ */
+export function classOf({ key, code, shiftKey, ctrlKey, metaKey, altKey }) {
+  if (ctrlKey || metaKey || altKey) return null;
+  const place = /^Digit(\d)$/.exec(code ?? "");
+  if (!place) return /^\d$/.test(key) ? Number(key) : null;
+  const id = Number(place[1]) + (shiftKey ? 10 : 0);
+  return id < CLASSES.length ? id : null;
 }

@@ -47,6 +47,10 @@ export class Page {
     return dialog;
   }
 
+  closeDialogs() {
+    for (const dialog of this.document.querySelectorAll("dialog")) dialog.close();
+  }
+
   /** Whether a dialog is open. */
   isAsking() {
     return this.document.querySelector("dialog[open]") !== null;

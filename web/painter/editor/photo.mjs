@@ -46,14 +46,16 @@ export class Photo {
     this.page.pickFile("image/*", (file) => void this.lay(file));
   }
 
-  /** Puts a photo under the painting. @param {Blob} file */
+  /** Puts a photo under the painting. @param {Blob} file @returns {Promise<boolean>} whether it is a picture */
   async lay(file) {
     try {
       this.picture = await createImageBitmap(file);
       this.isOn = true;
       this.onPicture();
+      return true;
     } catch {
       this.page.say(t("The browser cannot show this file as a picture."));
+      return false;
     }
   }
 }

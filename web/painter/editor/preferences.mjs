@@ -5,7 +5,10 @@
  * @property {number} size
  * @property {number} classId
  * @property {boolean} grid
+ * @property {boolean} names  of classes at the pointer
+ * @property {boolean} panel  whether the list of classes is open
  * @property {boolean} pressure
+ * @property {number} steady  the strength of the stabiliser
  * @property {number} photoShare
  * @property {boolean} liveUnder
  * @property {number} liveShare
@@ -17,7 +20,8 @@ const KEY = "mogle.painter";
 
 /** @type {Readonly<Preferences>} */
 const DEFAULTS = Object.freeze({
-  ...{ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5 },
+  ...{ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5, steady: 0 },
+  ...{ names: true, panel: true },
   ...{ liveUnder: false, liveShare: 0.5, liveSteps: 0, liveWidth: 360 },
 });
 
@@ -36,9 +40,10 @@ export function preferences() {
 
 /** @param {Preferences} stored @returns {Preferences} */
 function withinLimits(stored) {
-  const { size, classId, photoShare, liveShare, liveSteps, liveWidth } = stored;
+  const { size, classId, photoShare, steady, liveShare, liveSteps, liveWidth } = stored;
   if (!(size >= 1 && size <= 512)) stored.size = DEFAULTS.size;
   if (!(Number.isInteger(classId) && classId >= 0 && classId < 19)) stored.classId = DEFAULTS.classId;
+  if (![0, 1, 2].includes(steady)) stored.steady = DEFAULTS.steady;
   if (!(photoShare >= 0 && photoShare <= 1)) stored.photoShare = DEFAULTS.photoShare;
   if (!(liveShare >= 0 && liveShare <= 1)) stored.liveShare = DEFAULTS.liveShare;
   if (![0, 4, 8].includes(liveSteps)) stored.liveSteps = DEFAULTS.liveSteps;

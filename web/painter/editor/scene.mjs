@@ -16,6 +16,7 @@ import { View } from "./view.mjs";
  * @property {import("./photo.mjs").Photo} photo
  * @property {import("./live.mjs").Live} live
  * @property {import("./status.mjs").StatusLine} status
+ * @property {import("./tag.mjs").Tag} tag
  */
 
 export class Scene {
@@ -76,6 +77,17 @@ export class Scene {
     this.redraw();
   }
 
+  /** @param {number} by  an angle @param {import("../map/raster.mjs").Point} [at]  the point of the canvas that stays */
+  turn(by, at) {
+    this.isFitted = false;
+    this.view.turn(by, at);
+    this.redraw();
+  }
+
+  straighten() {
+    this.turn(-this.view.angle);
+  }
+
   fit() {
     const { width, height } = this.subjects.sheet;
     this.view.fit(width, height);
@@ -109,17 +121,26 @@ export class Scene {
   }
 
   #draw() {
-    const { sheet, pen, status } = this.subjects;
+    const { sheet, pen, status, tag, display } = this.subjects;
     const { transform } = pen;
     transform.arm = 28 / this.view.zoom;
     this.view.draw(sheet, this.#looks(), {
-      outline: pen.tool?.outline?.() ?? [],
+      outline: this.#outline(),
       handles: transform.handles(),
       brush: this.#brush(),
       mirror: sheet.mirror,
       spot: this.spot,
     });
     status.show(sheet, this.view.zoom, pen.at);
+    const isNamed = display.names && pen.isHovering;
+    tag.show(sheet, isNamed ? pen.at : null, this.view.toCanvas(pen.at ?? { x: 0, y: 0 }));
+  }
+
+  /** What is not painted yet, else what the pointer would do. */
+  #outline() {
+    const { pen } = this.subjects;
+    const outline = pen.tool?.outline?.() ?? [];
+    return outline.length || !pen.at ? outline : (pen.tool?.guide?.(pen.studio, pen.at) ?? []);
   }
 
   /** @returns {import("./view.mjs").Looks} */

@@ -30,14 +30,18 @@ export class Steps {
     return this.sheet.history.canRedo;
   }
 
-  /** Takes back the stroke in progress, else the last step. */
+  /** Takes back the last corner of a polygon, else the stroke in progress, else the last step. */
   undo() {
-    if (this.pen.hasBegun) return this.pen.giveUp();
+    if (this.pen.back()) return;
+    const { hasBegun } = this.pen;
+    this.pen.giveUp();
+    if (hasBegun) return;
     const label = this.sheet.undo();
     this.say(label ? t("Undo: {label}", { label }) : t("Nothing to undo"));
   }
 
   redo() {
+    if (this.pen.forth()) return;
     this.pen.settle();
     const label = this.sheet.redo();
     this.say(label ? t("Redo: {label}", { label }) : t("Nothing to redo"));

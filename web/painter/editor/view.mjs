@@ -1,7 +1,7 @@
 /** Draws the canvas: the sheet at any zoom, the photo under it, the lines over it. */
 
 import { TOKEN } from "../map/labelmap.mjs";
-import { colourTable, paint } from "../map/picture.mjs";
+import { render } from "../map/picture.mjs";
 
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 /** @typedef {import("../map/raster.mjs").Point} Point */
@@ -37,21 +37,26 @@ export class View {
     this.x = 0;
     this.y = 0;
     this.zoom = 1;
+    /** By which the map is turned about its corner, clockwise, in radians. */
+    this.angle = 0;
   }
 
   /** @param {{clientX: number, clientY: number}} pointer @returns {Point} in pixels of the map */
   toMap({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
-    return { x: (clientX - box.left - this.x) / this.zoom, y: (clientY - box.top - this.y) / this.zoom };
+    const [x, y] = turned(clientX - box.left - this.x, clientY - box.top - this.y, -this.angle);
+    return { x: x / this.zoom, y: y / this.zoom };
   }
 
   /** @param {Point} point of the map @returns {Point} on the canvas */
   toCanvas(point) {
-    return { x: this.x + point.x * this.zoom, y: this.y + point.y * this.zoom };
+    const [x, y] = turned(point.x * this.zoom, point.y * this.zoom, this.angle);
+    return { x: this.x + x, y: this.y + y };
   }
 
-  /** @param {number} width @param {number} height  of the map */
+  /** Fits the map into the canvas, straight. @param {number} width @param {number} height  of the map */
   fit(width, height) {
+    this.angle = 0;
     const { clientWidth, clientHeight } = this.canvas;
     this.zoom = Math.max(MIN_ZOOM, Math.min((clientWidth - 48) / width, (clientHeight - 48) / height, MAX_ZOOM));
     this.centre({ x: width / 2, y: height / 2 });
@@ -59,8 +64,9 @@ export class View {
 
   /** @param {Point} point  of the map, moved to the centre of the canvas */
   centre(point) {
-    this.x = this.canvas.clientWidth / 2 - point.x * this.zoom;
-    this.y = this.canvas.clientHeight / 2 - point.y * this.zoom;
+    const { x, y } = this.toCanvas(point);
+    this.x += this.canvas.clientWidth / 2 - x;
+    this.y += this.canvas.clientHeight / 2 - y;
   }
 
   /** @param {number} zoom @param {Point} [at]  the point of the canvas that stays */
@@ -69,6 +75,14 @@ export class View {
     this.x = at.x - ((at.x - this.x) * clamped) / this.zoom;
     this.y = at.y - ((at.y - this.y) * clamped) / this.zoom;
     this.zoom = clamped;
+  }
+
+  /** @param {number} by  an angle @param {Point} [at]  the point of the canvas that stays */
+  turn(by, at = { x: this.canvas.clientWidth / 2, y: this.canvas.clientHeight / 2 }) {
+    const [x, y] = turned(this.x - at.x, this.y - at.y, by);
+    [this.x, this.y, this.angle] = [at.x + x, at.y + y, Math.atan2(Math.sin(this.angle + by), Math.cos(this.angle + by))];
+    // No rest of many turns, so that a straight view has whole pixels again.
+    if (Math.abs(this.angle) < 1e-9) this.angle = 0;
   }
 
   /**
@@ -85,9 +99,9 @@ export class View {
     }
     const box = sheet.undrawn.take();
     if (!box || !this.pixels) return;
-    paint(sheet.map, box, colourTable(looks), new Uint32Array(this.pixels.data.buffer));
+    const drawn = render(sheet.map, box, looks, new Uint32Array(this.pixels.data.buffer));
     const context = /** @type {CanvasRenderingContext2D} */ (this.labels.getContext("2d"));
-    context.putImageData(this.pixels, 0, 0, box.x, box.y, box.width, box.height);
+    context.putImageData(this.pixels, 0, 0, drawn.x, drawn.y, drawn.width, drawn.height);
   }
 
   /**
@@ -103,7 +117,10 @@ export class View {
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-    const place = /** @type {const} */ ([this.x, this.y, sheet.width * this.zoom, sheet.height * this.zoom]);
+    const place = /** @type {const} */ ([0, 0, sheet.width * this.zoom, sheet.height * this.zoom]);
+    context.save();
+    context.translate(this.x, this.y);
+    context.rotate(this.angle);
     context.fillStyle = "#1c1f26";
     context.fillRect(...place);
     if (looks.photo) {
@@ -113,7 +130,7 @@ export class View {
     context.imageSmoothingEnabled = false;
     context.globalAlpha = looks.photo ? 1 - looks.photoShare : 1;
     context.drawImage(this.labels, ...place);
-    context.globalAlpha = 1;
+    context.restore();
     if (looks.grid) this.#grid(sheet);
     this.#marks(sheet, marks);
   }
@@ -133,8 +150,10 @@ export class View {
   /** @param {Point} a @param {Point} b */
   #move(a, b) {
     const [from, to] = [this.toCanvas(a), this.toCanvas(b)];
-    this.context.moveTo(Math.round(from.x) + 0.5, Math.round(from.y) + 0.5);
-    this.context.lineTo(Math.round(to.x) + 0.5, Math.round(to.y) + 0.5);
+    // A straight line is sharp in the middle of a pixel.
+    const sharp = (/** @type {number} */ value) => (this.angle ? value : Math.round(value) + 0.5);
+    this.context.moveTo(sharp(from.x), sharp(from.y));
+    this.context.lineTo(sharp(to.x), sharp(to.y));
   }
 
   /** @param {Sheet} sheet @param {Marks} marks */
@@ -206,4 +225,11 @@ export class View {
     context.stroke();
     context.setLineDash([]);
   }
+}
+
+/** @param {number} x @param {number} y @param {number} angle @returns {[number, number]} */
+function turned(x, y, angle) {
+  if (!angle) return [x, y];
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  return [x * cos - y * sin, x * sin + y * cos];
 }

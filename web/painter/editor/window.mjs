@@ -4,6 +4,7 @@
  */
 
 import { Editor } from "./editor.mjs";
+import { adoptTheme } from "./theme.mjs";
 import { currentLanguage, t } from "../map/words.mjs";
 
 /** Only one editor is open at a time. @type {Promise<void> | null} */
@@ -47,6 +48,8 @@ async function edit(commission) {
     inside.documentElement.lang = currentLanguage();
     inside.title = frame.title;
     await addStyles(inside);
+    adoptTheme(document, inside);
+    frame.style.colorScheme = inside.documentElement.style.colorScheme || "dark";
     await new Promise((resolve) => {
       const onClose = () =>
         commission.onClose().then(

@@ -1,6 +1,7 @@
-/** A label map as a picture: each class in its colour, hidden classes transparent. */
+/** A label map as a picture: each class in its colour, hidden classes hatched, near twins of the palette outlined. */
 
-import { BACKGROUND, colours } from "./palette.mjs";
+import { BACKGROUND, CLASSES, colours } from "./palette.mjs";
+import { hatch, outline, widened } from "./patterns.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
 
@@ -40,6 +41,25 @@ export function paint({ width, ids }, box, table, pixels) {
 }
 
 /**
+ * Draws a box of the map.
+ * @param {LabelMap} map
+ * @param {import("./labelmap.mjs").Box} box
+ * @param {Looks} looks
+ * @param {Uint32Array} pixels  of the whole map
+ * @returns {import("./labelmap.mjs").Box} what was drawn: the box and the outlines around it
+ */
+export function render(map, box, looks, pixels) {
+  const { distinct, hidden, solo } = looks;
+  const table = colourTable(looks);
+  const drawn = distinct ? box : widened(box, map);
+  paint(map, drawn, table, pixels);
+  hatch(map, drawn, hidden, table, pixels);
+  const faint = CLASSES.filter(({ id }) => hidden.has(id) || (solo !== null && solo !== id));
+  if (!distinct) outline(map, drawn, pixels, new Set(faint.map(({ id }) => id)));
+  return drawn;
+}
+
+/**
  * Draws a whole map, and gives the canvas the map's size.
  * @param {HTMLCanvasElement} canvas
  * @param {LabelMap} map
@@ -48,7 +68,7 @@ export function paint({ width, ids }, box, table, pixels) {
 export function show(canvas, map, distinct) {
   [canvas.width, canvas.height] = [map.width, map.height];
   const pixels = new ImageData(map.width, map.height);
-  const table = colourTable({ distinct, hidden: new Set(), solo: null, photo: null });
-  paint(map, { x: 0, y: 0, width: map.width, height: map.height }, table, new Uint32Array(pixels.data.buffer));
+  const looks = { distinct, hidden: new Set(), solo: null, photo: null };
+  render(map, { x: 0, y: 0, width: map.width, height: map.height }, looks, new Uint32Array(pixels.data.buffer));
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);
 }

@@ -10,7 +10,6 @@ import { t } from "../map/words.mjs";
 /** In pixels, with the margin that ComfyUI's older renderer leaves around a widget. */
 export const HEIGHT = 260;
 const MARGIN = 20;
-const [QUIET, WARNING] = ["#9aa3b2", "#ff9a9a"];
 
 /** Inline, because the node is in ComfyUI's page, where the editor's style sheet does not apply. */
 const LOOKS = Object.freeze({
@@ -34,15 +33,23 @@ const LOOKS = Object.freeze({
     cursor: "pointer",
   },
   caption: {
-    font: "11px/1.3 Inter, system-ui, sans-serif",
-    color: QUIET,
+    fontFamily: "inherit",
+    fontSize: "11px",
+    lineHeight: "1.3",
+    // A pair of ComfyUI's colours, so that it can be read in every theme.
+    color: "var(--input-text, #ddd)",
+    background: "var(--comfy-input-bg, #222)",
+    borderRadius: "4px",
+    padding: "1px 6px",
     textAlign: "center",
     minHeight: "15px",
     overflow: "hidden",
     textOverflow: "ellipsis",
   },
   button: {
-    font: "600 12px Inter, system-ui, sans-serif",
+    fontFamily: "inherit",
+    fontSize: "12px",
+    fontWeight: "600",
     color: "#fff",
     background: "#2f6fde",
     border: "0",
@@ -73,17 +80,11 @@ export class Card {
     else [this.picture.width, this.picture.height] = [512, 512];
     const classes = map && counts(map).filter(Boolean).length;
     const size = map && t("{width} × {height}, {classes} classes", { ...map, classes });
-    this.#say(size ? size + source : t("Nothing is painted yet"), QUIET);
+    this.caption.textContent = size ? size + source : t("Nothing is painted yet");
   }
 
   /** @param {string} sentence */
   warn(sentence) {
-    this.#say(sentence, WARNING);
-  }
-
-  /** @param {string} text @param {string} colour */
-  #say(text, colour) {
-    this.caption.textContent = text;
-    this.caption.style.color = colour;
+    this.caption.textContent = `⚠ ${sentence}`;
   }
 }

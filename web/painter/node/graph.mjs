@@ -1,4 +1,6 @@
-/** ComfyUI's graph: its undo steps, and the pictures connected to a node. */
+/** ComfyUI's graph: its undo steps, the pictures connected to a node, and its file. */
+
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
@@ -61,4 +63,19 @@ function viewOf(file) {
 /** @param {{filename: string, subfolder?: string, type?: string}} file */
 export function addressOf({ filename, subfolder = "", type = "output" }) {
   return `/view?${new URLSearchParams({ filename, subfolder, type })}`;
+}
+
+/**
+ * Saves the workflow as ComfyUI's own key does, if it has a file. Without one ComfyUI asks for a name behind the editor.
+ * @param {ComfyApp} app
+ * @returns {Promise<string>} what was done, in a sentence
+ */
+export async function saveWorkflow(app) {
+  const { workflow, command } = app.extensionManager ?? {};
+  const current = workflow?.activeWorkflow;
+  if (!command || current?.isTemporary !== false) {
+    return t("The painting is stored in the workflow, which has no file yet: press Done and save it in ComfyUI.");
+  }
+  await command.execute("Comfy.SaveWorkflow");
+  return t("The workflow is saved.");
 }

@@ -2,8 +2,9 @@
 
 import { Card, HEIGHT } from "./card.mjs";
 import { readPainting, writePainting } from "../map/codec.mjs";
-import { UndoStep, addressOf, connectedPicture } from "./graph.mjs";
+import { UndoStep, addressOf, connectedPicture, saveWorkflow } from "./graph.mjs";
 import { LiveRuns } from "./live.mjs";
+import { readMarks, writeMarks } from "./marks.mjs";
 import { keep, recall } from "./memory.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
@@ -154,6 +155,9 @@ export class PaintingWidget {
           mask: (space) => this.#mask(space),
           read: (file, space) => this.#read(file, space),
           onStep: (now, history) => this.#save(now, history, step),
+          marks: readMarks(this.node),
+          onMarks: (marks) => this.#mark(marks, step),
+          store: () => this.saving.then(() => saveWorkflow(this.app)),
           onDistinct: (isDistinct) => void setSafeColours(this.app, isDistinct),
           live: (wishes, listener) => new LiveRuns(this.app, this.api, this.node, wishes, listener),
           onClose: () => this.saving,
@@ -174,6 +178,12 @@ export class PaintingWidget {
       this.node.graph?.setDirtyCanvas?.(true, true);
     };
     this.saving = this.saving.then(save).catch((error) => console.error("MoGLE painter:", error));
+  }
+
+  /** @param {import("../tools/classes.mjs").Marks} marks @param {UndoStep} step */
+  #mark(marks, step) {
+    writeMarks(this.node, marks);
+    step.record();
   }
 
   async #photo() {

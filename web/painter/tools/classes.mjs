@@ -3,6 +3,7 @@
 import { CLASSES, GROUPS } from "../map/palette.mjs";
 
 /** @typedef {"locked" | "hidden" | "only" | "solo"} Mark */
+/** @typedef {{locked: number[], hidden: number[], only: number[], solo: number | null}} Marks */
 
 export class Classes {
   /**
@@ -48,6 +49,20 @@ export class Classes {
     if (mark === "solo") this.solo = this.solo === id ? null : id;
     else if (!this[mark].delete(id)) this[mark].add(id);
     this.onMark();
+  }
+
+  /** @returns {Marks} */
+  get marks() {
+    const { locked, hidden, only, solo } = this;
+    return { locked: [...locked], hidden: [...hidden], only: [...only], solo };
+  }
+
+  /** Sets the marks of an earlier visit; what is not a class is dropped. @param {Partial<Marks>} marks */
+  setMarks({ locked, hidden, only, solo }) {
+    const isClass = (/** @type {unknown} */ id) => CLASSES.some((one) => one.id === id);
+    const stored = (/** @type {unknown} */ ids) => new Set(Array.isArray(ids) ? ids.filter(isClass) : []);
+    [this.locked, this.hidden, this.only] = [stored(locked), stored(hidden), stored(only)];
+    this.solo = isClass(solo) ? Number(solo) : null;
   }
 
   clearMarks() {

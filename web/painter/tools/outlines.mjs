@@ -31,7 +31,7 @@ export function lassoTool() {
 }
 
 /**
- * A press adds a corner. A press on the first or last corner, or Enter, closes the polygon.
+ * A press adds a corner, and undo takes the last one back. A press on the first or last corner, or Enter, closes the polygon.
  * @returns {Tool}
  */
 export function polygonTool() {
@@ -39,11 +39,13 @@ export function polygonTool() {
   let path = [];
   /** @type {Point | null} */
   let next = null;
+  /** Corners that were taken back, the first of them last. @type {Point[]} */
+  let undone = [];
   /** @param {Studio} studio */
   const finish = (studio) => {
     if (path.length < 3) return false;
     polygon(path, studio.sheet.pen(studio.classId));
-    [path, next] = [[], null];
+    [path, next, undone] = [[], null, []];
     studio.sheet.commit(t("polygon"));
     return true;
   };
@@ -58,13 +60,22 @@ export function polygonTool() {
       const isNear = (/** @type {Point} */ corner) => Math.hypot(corner.x - x, corner.y - y) < studio.reach;
       const closes = path.length > 2 && (isNear(path[0]) || isNear(path[path.length - 1]));
       if (!closes) path.push({ x, y });
-      next = null;
+      [next, undone] = [null, []];
       if (closes) finish(studio);
     },
     cancel() {
-      [path, next] = [[], null];
+      [path, next, undone] = [[], null, []];
     },
     finish,
+    back: () => move(path, undone),
+    forth: () => move(undone, path),
     outline: () => (next ? [...path, next] : path),
   };
+}
+
+/** Moves the last point of one list to the end of another. @param {Point[]} from @param {Point[]} to */
+function move(from, to) {
+  const point = from.pop();
+  if (point) to.push(point);
+  return point !== undefined;
 }

@@ -1,5 +1,9 @@
 /** The pen: which tool it is, where it is, and how a pointer or keys press, drag and lift it. */
 
+import { regionOf } from "../map/labelmap.mjs";
+import { CLASSES } from "../map/palette.mjs";
+import { t } from "../map/words.mjs";
+import { Protection } from "./protection.mjs";
 import { makeTools } from "./toolbox.mjs";
 import { Transform } from "./transform.mjs";
 
@@ -24,6 +28,7 @@ export class Pen {
     this.onTake = onTake;
     this.tools = makeTools();
     this.transform = new Transform();
+    this.protection = new Protection();
     this.toolName = "brush";
     /** A tool that replaces the chosen one for one press. */
     this.borrowed = "";
@@ -43,6 +48,11 @@ export class Pen {
   /** Whether there is a stroke, shape or move that is not a step yet. */
   get hasBegun() {
     return this.isDown || this.transform.region !== null || Boolean(this.tool?.outline?.().length);
+  }
+
+  /** Whether a pointer or the keys have it over the sheet, and it is not down. */
+  get isHovering() {
+    return this.at !== null && !this.isDown;
   }
 
   /** Chooses a tool. @param {string} name */
@@ -68,6 +78,8 @@ export class Pen {
     if (tip === "eraser") this.borrowed = "eraser";
     this.transform.reach = 12 / this.studio.zoom();
     this.isDown = true;
+    this.protection.reset();
+    this.protection.check(this.borrowed || this.toolName, this.studio, touch);
     this.tool?.down(this.studio, touch);
     this.onChange();
   }
@@ -75,6 +87,7 @@ export class Pen {
   /** @param {Touch} touch */
   drag(touch) {
     if (!this.isDown) return;
+    this.protection.check(this.borrowed || this.toolName, this.studio, touch);
     this.tool?.drag(this.studio, touch);
     this.onChange();
   }
@@ -90,6 +103,43 @@ export class Pen {
   giveUp() {
     this.tool?.cancel(this.studio);
     this.#rest();
+  }
+
+  /** Holds all of a class: that of the region that is held, or the chosen one. */
+  holdAll() {
+    const id = this.transform.region?.id ?? this.studio.classId;
+    this.take("move");
+    const region = regionOf(this.studio.sheet.map, id);
+    if (region.area) this.transform.hold(this.studio, region);
+    else this.studio.say(t("There is no {title} on the sheet.", { title: t(CLASSES[id].title) }));
+    this.onChange();
+  }
+
+  /** Applies the move and lets the region go. */
+  letGo() {
+    if (this.transform.finish(this.studio)) this.onChange();
+  }
+
+  /** Removes the region that is held. */
+  removeHeld() {
+    if (this.transform.remove(this.studio)) this.onChange();
+    else this.studio.say(t("Hold a region first: click it with the Move tool."));
+  }
+
+  /** Takes back the last corner of a polygon. @returns {boolean} whether there was one */
+  back() {
+    return this.#isChanged(!this.isDown && this.tool?.back?.() === true);
+  }
+
+  /** Sets the last corner that was taken back again. @returns {boolean} whether there was one */
+  forth() {
+    return this.#isChanged(!this.isDown && this.tool?.forth?.() === true);
+  }
+
+  /** @param {boolean} isChanged */
+  #isChanged(isChanged) {
+    if (isChanged) this.onChange();
+    return isChanged;
   }
 
   #rest() {

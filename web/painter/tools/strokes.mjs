@@ -1,6 +1,7 @@
-/** Brush and eraser: strokes that follow the pointer. */
+/** Brush and eraser: strokes that follow the pointer, and straight lines by Shift and a click. */
 
 import { capsule, snap, taper } from "../map/raster.mjs";
+import { pulled } from "./steady.mjs";
 
 /** @typedef {import("../map/raster.mjs").Point} Point */
 /** @typedef {import("./tool.mjs").Studio} Studio */
@@ -16,6 +17,12 @@ export function stroke(label, idOf) {
   /** @type {Point | null} */
   let last = null;
   let lastSize = 0;
+  /** Where the stabiliser has the brush, and the pressure there. @type {Touch | null} */
+  let tip = null;
+  /** Where the last stroke ended: a press with Shift draws a straight line from there. @type {Point | null} */
+  let end = null;
+  /** The size of the sheet that the end is on. */
+  let ground = "";
   /** @param {Studio} studio @param {Touch} touch */
   const draw = (studio, touch) => {
     const size = studio.pressure ? Math.max(1, studio.size * touch.pressure) : studio.size;
@@ -24,21 +31,43 @@ export function stroke(label, idOf) {
     if (studio.pressure) taper(last ?? point, point, last ? lastSize : size, size, emit);
     else capsule(last ?? point, point, size, emit);
     [last, lastSize] = [{ x: point.x, y: point.y }, size];
+    tip = { ...touch };
   };
+  /** @param {Studio} studio @param {Touch} touch @returns {Point | null} */
+  const from = ({ sheet }, touch) => (touch.shift && ground === sizeOf(sheet) ? end : null);
   return {
     isSized: true,
     down(studio, touch) {
-      last = null;
+      const start = from(studio, touch);
+      last = start && (studio.pressure ? start : snap(start, studio.size));
+      lastSize = studio.pressure ? Math.max(1, studio.size * touch.pressure) : studio.size;
       draw(studio, touch);
     },
-    drag: draw,
-    up(studio) {
-      last = null;
+    drag(studio, touch) {
+      if (!tip || !studio.string) return draw(studio, touch);
+      const { x, y } = pulled(tip, touch, studio.string);
+      if (x !== tip.x || y !== tip.y) draw(studio, { ...touch, x, y });
+    },
+    up(studio, touch) {
+      // The string is pulled in, so that the stroke ends where the pointer does.
+      if (tip && studio.string) draw(studio, { ...touch, pressure: tip.pressure });
+      [end, ground] = [last, sizeOf(studio.sheet)];
+      last = tip = null;
       studio.sheet.commit(label);
     },
     cancel(studio) {
-      last = null;
+      last = tip = null;
       studio.sheet.restore();
     },
+    guide(studio, touch) {
+      if (tip) return studio.string ? [tip, touch] : [];
+      const start = from(studio, touch);
+      return start ? [start, touch] : [];
+    },
   };
+}
+
+/** @param {{width: number, height: number}} sheet */
+function sizeOf({ width, height }) {
+  return `${width}x${height}`;
 }

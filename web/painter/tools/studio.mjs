@@ -1,5 +1,7 @@
 /** What the tools paint with (`Studio` in tool.mjs), made of the sheet, the brush and the classes. */
 
+import { STRINGS } from "./steady.mjs";
+
 /** @typedef {import("./brush.mjs").Brush} Brush */
 /** @typedef {import("./classes.mjs").Classes} Classes */
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
@@ -32,6 +34,11 @@ export class Studio {
 
   get pressure() {
     return this.hasPressure && this.brush.pressure;
+  }
+
+  /** Of the stabiliser, in pixels of the map. */
+  get string() {
+    return STRINGS[this.brush.steady] / this.zoom();
   }
 
   get reach() {

@@ -12,6 +12,7 @@
  * @property {number} classId
  * @property {number} size  of the brush, in pixels
  * @property {boolean} pressure  whether a pen's pressure changes the size
+ * @property {number} [string]  of the stabiliser, in pixels of the map; 0 without
  * @property {number} reach  how near a press must be to a corner to hit it, in pixels of the map
  * @property {(id: number) => void} choose  a class
  * @property {(sentence: string) => void} say
@@ -25,6 +26,10 @@
  * @property {(studio: Studio) => void} cancel  takes back everything since the last step
  * @property {(studio: Studio) => boolean} [finish]  what Enter does; false if there is nothing to finish
  * @property {() => import("../map/raster.mjs").Point[]} [outline]  a path that is not painted yet
+ * @property {(studio: Studio, touch: Touch) => import("../map/raster.mjs").Point[]} [guide]  a line that shows what
+ *   the pointer would do, or nothing
+ * @property {() => boolean} [back]  takes back the last part of what is not painted yet; false if there is none
+ * @property {() => boolean} [forth]  takes back what `back` did; false if it did nothing
  * @property {boolean} [isSized]  whether the size of the brush matters
  */
 

@@ -31,6 +31,7 @@ export class Transform {
       this.finish(studio);
       this.#select(studio, touch);
     }
+    if (touch.alt && (!handle || handle === "move")) this.#copy(studio);
     this.grip = { kind: handle ?? "move", from: touch, pose: this.pose };
   }
 
@@ -40,11 +41,40 @@ export class Transform {
     const [x, y] = [Math.floor(touch.x), Math.floor(touch.y)];
     if (x < 0 || y < 0 || x >= map.width || y >= map.height) return;
     const id = map.ids[y * map.width + x];
-    if (id === BACKGROUND) return studio.say(t("Choose a region. The background cannot be moved."));
-    if (!studio.sheet.paintable[id]) return studio.say(t("{title} is protected.", { title: t(CLASSES[id].title) }));
-    this.region = touch.shift ? regionOf(map, id) : regionAt(map, x, y);
+    if (this.#mayMove(studio, id)) this.hold(studio, touch.shift ? regionOf(map, id) : regionAt(map, x, y));
+  }
+
+  /** Selects a region. @param {Studio} studio @param {Region} region */
+  hold(studio, region) {
+    if (!this.#mayMove(studio, region.id)) return;
+    this.region = region;
     this.pose = AT_REST;
-    this.uncovered = withoutRegion(map, this.region);
+    this.uncovered = withoutRegion(studio.sheet.map, region);
+  }
+
+  /** Says so if not. @param {Studio} studio @param {number} id  a class */
+  #mayMove(studio, id) {
+    if (id === BACKGROUND) studio.say(t("Choose a region. The background cannot be moved."));
+    else if (!studio.sheet.paintable[id]) studio.say(t("{title} is protected.", { title: t(CLASSES[id].title) }));
+    else return true;
+    return false;
+  }
+
+  /** Leaves the region where it is and holds a copy. @param {Studio} studio */
+  #copy(studio) {
+    if (!this.region) return;
+    studio.sheet.commit(t("move"));
+    this.uncovered = studio.sheet.map.ids.slice();
+  }
+
+  /** Removes the region. @param {Studio} studio @returns {boolean} whether there was one */
+  remove(studio) {
+    if (!this.region || !this.uncovered) return false;
+    studio.sheet.restore();
+    studio.sheet.lay(this.uncovered, this.region.box);
+    this.#deselect();
+    studio.sheet.commit(t("delete"));
+    return true;
   }
 
   /** @param {Touch} touch @returns {"turn" | "scale" | "move" | null} */

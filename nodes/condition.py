@@ -182,7 +182,8 @@ class GatedCondition(io.ComfyNode):
         refresh, keys = Refresh(refresh_every, refresh_schedule), KeyForm.of(key_storage)
         refresh.check(mogle.recipe.options)
         check_texts(mask_tokens, region_prompts)
-        gates = GateRecord(masks=mogle.network.config.masks)
+        extra = mogle.network.config.extra
+        gates = GateRecord(masks=mogle.network.config.masks, extra=extra)
         settings = host.MaskSettings(
             strength=strength,
             start_percent=start_percent,
@@ -208,8 +209,8 @@ class GatedCondition(io.ComfyNode):
             return io.NodeOutput(host.detach(model), host.without_mask(positive), unmasked, gates)
         return io.NodeOutput(
             host.attach(model, mogle, settings),
-            host.with_region_prompts(host.with_mask(positive, mask_latents), mask_latents, region_prompts),
-            host.empty_conditioning(positive) if negative is None else host.with_mask(negative, mask_latents),
+            host.with_region_prompts(host.with_mask(positive, mask_latents, extra), mask_latents, region_prompts),
+            host.empty_conditioning(positive) if negative is None else host.with_mask(negative, mask_latents, extra),
             gates,
         )
 

@@ -52,6 +52,25 @@ def blinded(network: MoGLE) -> MoGLE:
     return blind
 
 
+def with_extra(network: MoGLE, extra: tuple[str, ...], seed: int) -> MoGLE:
+    """The network with a fresh expert for each further condition that it lacks; it computes what it did before.
+
+    Raises:
+        ValueError: `extra` lacks a condition that the network has, or has those in another order.
+    """
+    had = network.config.extra
+    if extra[: len(had)] != had:
+        raise ValueError(
+            f"The network was trained with the further conditions {', '.join(had)}, and the configuration names "
+            f"{', '.join(extra) or 'none'}: name the network's first, in their order, and then the new ones."
+        )
+    if extra == had:
+        return network
+    grown = fresh_network(replace(network.config, extra=extra), seed)
+    grown.load_state_dict({**grown.state_dict(), **network.state_dict()})
+    return grown
+
+
 def fresh_lora(
     flux: Flux, rank: int, rng: torch.Generator, alpha: float | None = None, targets: Targets = "official"
 ) -> MaskLoRA:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..masks.labels import NUM_MASKS
 from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE
 from ..model.stream.attention import StreamOptions
@@ -28,7 +29,7 @@ GUIDANCE = 1.0
 class Batch:
     """The samples of one step: x0 (B, L, 64), the pictures' tokens, and their conditions.
 
-    masks: (B, 20, L, 64) tokens of the mask pictures, the full one first.
+    masks: (B, 20 + K, L, 64) tokens of the mask pictures, the full one first, and of the further conditions.
     context, pooled: (B, T, C) and (B, P), the text. grid: rows and columns of tokens.
     loss_weights: (B, L), a factor on each token's loss; None is 1 everywhere.
     """
@@ -93,11 +94,15 @@ def masked_velocity(
 
 
 def dropped(batch: Batch, draws: Draws, blanks: Blanks) -> Batch:
-    """The batch after the conditions that the draws drop are replaced."""
+    """The batch after the conditions that the draws drop are replaced. A further condition is then not given."""
     text = draws.drop_text
+    masks, extra = batch.masks[:, :NUM_MASKS], batch.masks[:, NUM_MASKS:]
+    masks = torch.where(draws.drop_masks[:, :, None, None], blanks.black.to(masks), masks)
+    if draws.drop_extra is not None:
+        extra = torch.where(draws.drop_extra[:, :, None, None], torch.zeros_like(extra), extra)
     return replace(
         batch,
-        masks=torch.where(draws.drop_masks[:, :, None, None], blanks.black.to(batch.masks), batch.masks),
+        masks=masks if extra.shape[1] == 0 else torch.cat((masks, extra), dim=1),
         context=torch.where(text[:, None, None], blanks.context, batch.context),
         pooled=torch.where(text[:, None], blanks.pooled, batch.pooled),
     )

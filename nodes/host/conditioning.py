@@ -21,10 +21,13 @@ PARTS = "mogle_region_parts"
 OURS = (MASK_LATENTS, CONTEXTS, SHARES, PARTS)
 
 
-def with_mask(conditioning: Conditioning, masks: MaskLatents) -> Conditioning:
-    """The conditioning with the mask latents in each entry's `model_conds`, in place of those of a node before."""
+def with_mask(conditioning: Conditioning, masks: MaskLatents, extra: tuple[str, ...] = ()) -> Conditioning:
+    """The conditioning with the mask latents in each entry's `model_conds`, in place of those of a node before.
+
+    extra: the further conditions of the network. Raises MaskError if it lacks one that was given.
+    """
     # Dim 0 is the batch and the last two are the latent's, so that ComfyUI repeats and crops them.
-    latents = MaskCond(masks.latents.flatten(1, 2))
+    latents = MaskCond(masks.for_network(extra).flatten(1, 2))
     return [[text, {**entry, "model_conds": {**_others(entry), MASK_LATENTS: latents}}] for text, entry in conditioning]
 
 
@@ -50,7 +53,7 @@ def empty_conditioning(conditioning: Conditioning) -> Conditioning:
 
 
 class MaskCond(comfy.conds.CONDNoiseShape):
-    """Mask latents (B, 20 * 16, H, W), cropped with the noise where a conditioning has an area.
+    """Mask latents (B, (20 + K) * 16, H, W), cropped with the noise where a conditioning has an area.
 
     A mask that was encoded at the area's own size is the area's mask and is not cropped.
     """

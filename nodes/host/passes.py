@@ -11,8 +11,7 @@ import torch
 from comfy.ldm.flux.layers import timestep_embedding
 from torch import Tensor
 
-from ...mogle_core.masks.labels import NUM_MASKS
-from ...mogle_core.model.flux_latents import TOKEN_WIDTH, pack
+from ...mogle_core.model.flux_latents import LATENT_CHANNELS, TOKEN_WIDTH, pack
 from ...mogle_core.model.mixture.gate_record import GateStep
 from ...mogle_core.model.mixture.network import MoGLE
 from ...mogle_core.model.mixture.regions import Region, strengths
@@ -89,7 +88,7 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
     dtype = next(network.parameters(), step.x).dtype
 
     def experts() -> GatedMask:
-        masks = pack(torch.unflatten(step.latents.to(step.x.device, dtype), 1, (NUM_MASKS, -1)))
+        masks = pack(torch.unflatten(step.latents.to(step.x.device, dtype), 1, (-1, LATENT_CHANNELS)))
         return GatedMask.of(network, masks, step.grid, settings.mask_tokens)
 
     mask = run.masks.get(step.batch, experts)
@@ -98,7 +97,7 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
     if weights is not None and settings.record is not None:
         chunks = tuple(step.options.get("cond_or_uncond", ()))
         settings.record.add(GateStep(step.sigma, weights, mask.grid, chunks))
-    return mask.blend(weights, region_factors(settings.regions, run, step))
+    return mask.blend(weights, region_factors(settings.regions, run, step, network.config.extra))
 
 
 def resident(network: MoGLE, device: torch.device) -> MoGLE:
@@ -116,12 +115,12 @@ def resident(network: MoGLE, device: torch.device) -> MoGLE:
     return copy.requires_grad_(False)
 
 
-def region_factors(regions: tuple[Region, ...], run: Run, step: Step) -> Tensor | None:
-    """Region Control's factors (20,) on the gate's weights now; None if all are 1."""
+def region_factors(regions: tuple[Region, ...], run: Run, step: Step, extra: tuple[str, ...] = ()) -> Tensor | None:
+    """Region Control's factors on the gate's weights now; None if all are 1. extra: the network's."""
     active = tuple(step.within(region.start_percent, region.end_percent) for region in regions)
 
     def factors() -> Tensor | None:
-        values = strengths(regions, active)
+        values = strengths(regions, active, extra)
         return None if values is None else values.to(step.x.device)
 
     return run.region_factors.get((active, step.x.device), factors)

@@ -16,7 +16,7 @@ from ..mixture.network import MoGLE, to_official
 from ..stream.lora import LoRAPart, MaskLoRA
 from ..stream.lora import write as write_lora
 from .files import Checkpoint, read, save
-from .recipe import Recipe
+from .recipe import Recipe, config_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ def convert(sources: Sequence[Path], target: Path, form: Form) -> list[Path]:
             "This checkpoint's mask stream takes the empty prompt's pooled vector, which only a combined file can "
             "store: convert it to combined."
         )
+    if form == "official":
+        _refuse_extra(whole)
     for sentence in lost_notes(whole, form):
         logger.warning("%s", sentence)
     if form == "combined":
@@ -111,6 +113,14 @@ def lost_notes(checkpoint: Checkpoint, form: Form) -> list[str]:
     return sentences
 
 
+def _refuse_extra(whole: Checkpoint) -> None:
+    if whole.network is not None and (extra := whole.network.config.extra):
+        raise WeightsError(
+            f"This network has experts for {', '.join(extra)}, and the official form has no place for them: convert "
+            "to safetensors or combined instead."
+        )
+
+
 def _write_network(network: MoGLE, recipe: Recipe, folder: Path, form: Form) -> Path:
     official = to_official({name: t.detach() for name, t in network.named_parameters()}, network.config)
     tensors = {name: tensor.contiguous().clone() for name, tensor in official.items()}
@@ -119,5 +129,8 @@ def _write_network(network: MoGLE, recipe: Recipe, folder: Path, form: Form) -> 
         write_torch(path, tensors)
     else:
         path = (folder / OFFICIAL_NETWORK).with_suffix(".safetensors")
-        write_safetensors(path, tensors, {"format": "pt", **recipe.metadata()})
+        notes = {"format": "pt", **recipe.metadata()}
+        if network.config.extra:  # other files stay as they were
+            notes |= config_metadata(network.config)
+        write_safetensors(path, tensors, notes)
     return path

@@ -24,7 +24,7 @@ from ..stream.lora import parse as parse_lora
 from ..stream.lora import write as write_lora
 from ..stream.lora_names import is_lora_key, shown
 from .lora_metadata import scaling_of
-from .recipe import POOLED, STREAM, Recipe, check_static, config_metadata, read_config
+from .recipe import EXTRA, POOLED, STREAM, Recipe, check_static, config_metadata, read_config
 from .tensors import read_tensors
 
 NETWORK_PREFIX = "mogle."
@@ -121,7 +121,7 @@ def combined(
     tensors: dict[str, Tensor] = {}
     # Notes on this file's contents replace those of the file that it was made from.
     variant = config_metadata(MoGLEConfig())
-    inherited = {name: note for name, note in (metadata or {}).items() if name not in (*variant, STREAM)}
+    inherited = {name: note for name, note in (metadata or {}).items() if name not in (*variant, STREAM, EXTRA)}
     notes = {**inherited, "format": "pt", **recipe.metadata()}
     if network is not None:
         official = to_official(dict(network.named_parameters()), network.config)
@@ -141,7 +141,7 @@ def combined(
 
 
 def _looks_like_network(names: Mapping[str, Any]) -> bool:
-    return any(name.startswith(("gating.", "global_expert.", "local_experts.")) for name in names)
+    return any(name.startswith(("gating.", "global_expert.", "local_experts.", "extra_experts.")) for name in names)
 
 
 def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
@@ -158,7 +158,10 @@ def _not_ours(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _network(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> MoGLE:
-    config = read_config(tensors, metadata)
+    try:
+        config = read_config(tensors, metadata)
+    except ValueError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
     with torch.device("meta"):
         network = MoGLE(config)
     wanted = {name: tuple(t.shape) for name, t in to_official(network.state_dict(), config).items()}

@@ -20,6 +20,9 @@ STREAM = "mogle.stream"
 POOLED = "static.pooled"
 """The tensor's name in a file, after the network's prefix. Readers that do not know it refuse the file."""
 
+EXTRA = "mogle.extra"
+"""The names of the further conditions, with commas, in the order of their latents."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -115,28 +118,38 @@ def check_static(recipe: Recipe, config: MoGLEConfig) -> None:
 
 
 def config_metadata(config: MoGLEConfig) -> dict[str, str]:
-    """The network's variant in the words of the official options. The tensors do not show the scalar gate."""
+    """The network's variant in the words of the official options. The tensors do not show the scalar gate.
+
+    The further conditions are only mentioned where there are some, so that other files stay as they were.
+    """
+    extra = {EXTRA: ",".join(config.extra)} if config.extra else {}
     return {
         "mogle.experts": config.experts,
         "mogle.gate": config.gate,
         "mogle.has_expert": str(config.has_experts).lower(),
         "mogle.has_gating": str(config.gate != "none").lower(),
         "mogle.weight_is_scale": str(config.gate == "scalar").lower(),
+        **extra,
     }
 
 
 def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEConfig:
     """The network's variant, from our metadata, so that a lost tensor is noticed; otherwise from the tensor names.
 
-    Official files have no metadata, and their tensor names do not show the scalar gate.
+    Official files have no metadata, and their tensor names do not show the scalar gate. The order of several further
+    conditions is in no tensor, so their names come from the metadata alone.
+
+    Raises:
+        ValueError: the metadata does not name the further conditions, or cannot be understood.
     """
+    extra = _read_extra(names, metadata)
     gate, experts = metadata.get("mogle.gate"), metadata.get("mogle.experts")
     if gate in ("matrix", "scalar", "static", "none") and experts in ("both", "global", "local"):
         has_experts = metadata.get("mogle.has_expert", "true") == "true"
-        return MoGLEConfig(experts, has_experts, gate)  # type: ignore[arg-type]
+        return MoGLEConfig(experts, has_experts, gate, extra)  # type: ignore[arg-type]
     has_global = any(name.startswith("global_expert.") for name in names)
     has_local = any(name.startswith("local_experts.") for name in names)
-    config = MoGLEConfig(has_experts=has_global or has_local)
+    config = MoGLEConfig(has_experts=has_global or has_local, extra=extra)
     if has_global != has_local:
         config = replace(config, experts="global" if has_global else "local")
     if not any(name.startswith("gating.") for name in names):
@@ -144,3 +157,15 @@ def read_config(names: Mapping[str, Any], metadata: Mapping[str, str]) -> MoGLEC
     if not any(name.startswith("gating.noise_proj.") for name in names):
         return replace(config, gate="static")
     return replace(config, gate="scalar" if metadata.get("mogle.weight_is_scale") == "true" else "matrix")
+
+
+def _read_extra(names: Mapping[str, Any], metadata: Mapping[str, str]) -> tuple[str, ...]:
+    if note := metadata.get(EXTRA):
+        return tuple(note.split(","))
+    found = sorted({name.split(".")[1] for name in names if name.startswith(("extra_experts.", "extra_gating."))})
+    if found:
+        raise ValueError(
+            f"it has experts for {', '.join(found)}, and no note {EXTRA!r} in its metadata says their order. Use the "
+            "file as `mogle train` or `mogle convert` wrote it"
+        )
+    return ()

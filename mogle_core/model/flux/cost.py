@@ -53,10 +53,14 @@ def operations(shape: Shape, tokens: Tokens) -> float:
     return blocks * run * (linears + attention) - spared + ends + vectors
 
 
-def network_operations(tokens: int) -> tuple[float, float]:
-    """The operations of the experts, once for each mask, and of gate and blend at each step, for these mask tokens."""
-    experts = 2 * 2 * NUM_MASKS * TOKEN_WIDTH * EXPERT_WIDTH
-    gate = 2 * TOKEN_WIDTH * (2 * TOKEN_WIDTH + NUM_MASKS) + 2 * NUM_MASKS * TOKEN_WIDTH
+def network_operations(tokens: int, extra: int = 0) -> tuple[float, float]:
+    """The operations of the experts, once for each mask, and of gate and blend at each step, for these mask tokens.
+
+    extra: how many further conditions the network has.
+    """
+    count = NUM_MASKS + extra
+    experts = 2 * 2 * count * TOKEN_WIDTH * EXPERT_WIDTH
+    gate = 2 * TOKEN_WIDTH * (2 * TOKEN_WIDTH + count) + 2 * count * TOKEN_WIDTH
     return float(tokens * experts), float(tokens * gate)
 
 

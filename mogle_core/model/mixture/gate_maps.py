@@ -1,7 +1,8 @@
 """Reads the gate's weights from a run's record: each expert's weight at each token, and the winner at each token.
 
 The weights are those of the paper's equation for the gate (section 3.3): a softmax over the experts, for each token
-and step, before Region Control's factors.
+and step, before Region Control's factors. A further condition, such as a sketch, has a weight of its own from 0 to 1
+beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...masks.labels import CLASSES, NUM_MASKS, PALETTE
+from ..conditions import KINDS
 from .gate_record import GateRecord, GateStep
 from .regions import FULL_MASK, REGION_NAMES
 
@@ -37,16 +39,30 @@ COLOURS: tuple[tuple[int, int, int], ...] = ((255, 255, 255), *PALETTE)
 class GateFrames:
     """The gate of one picture over its sampling.
 
-    sigmas: (S,), falling. weights: (S, rows, columns, E) float32; they sum to one over E.
-    masks: (E,), the number of each expert's mask among the 20.
+    sigmas: (S,), falling. weights: (S, rows, columns, E + K) float32; they sum to one over E.
+    masks: (E,), the number of each expert's mask among the 20. extra: the further conditions, whose K weights stand
+        behind the masks' E.
     """
 
     sigmas: Tensor
     weights: Tensor
     masks: tuple[int, ...]
+    extra: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sigmas)
+
+    @property
+    def experts(self) -> range:
+        """All experts, as indices into the weights: the masks', then the further conditions'."""
+        return range(len(self.masks) + len(self.extra))
+
+    def title(self, expert: int) -> str:
+        """The title of an expert's mask or condition."""
+        if expert < len(self.masks):
+            return TITLES[self.masks[expert]]
+        name = self.extra[expert - len(self.masks)]
+        return KINDS[name].title if name in KINDS else name
 
 
 def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = None) -> GateFrames:
@@ -71,7 +87,7 @@ def read_gates(record: GateRecord, picture: int = 0, samples: Tensor | None = No
     if not frames:
         raise ValueError(_nothing(record))
     masks = tuple(range(NUM_MASKS)[record.masks])
-    return GateFrames(torch.tensor([*frames]), torch.stack([*frames.values()]), masks)
+    return GateFrames(torch.tensor([*frames]), torch.stack([*frames.values()]), masks, record.extra)
 
 
 def _frame(step: GateStep, picture: int) -> tuple[float, Tensor] | None:
@@ -112,29 +128,34 @@ def spread(count: int, wanted: int) -> list[int]:
 
 
 def chosen(frames: GateFrames, text: str) -> tuple[int, ...]:
-    """The experts that a text asks for, as indices into `frames.masks`.
+    """The experts that a text asks for, as indices into `frames.experts`.
 
-    text: `strongest` (the six with the largest mean weight), `all`, or names with commas, CelebAMask-HQ's
-        (`eye_g`) or plain ones (`glasses`).
+    text: `strongest` (the six masks with the largest mean weight, and all further conditions), `all`, or names with
+        commas: CelebAMask-HQ's (`eye_g`), plain ones (`glasses`) or a condition's (`sketch`).
 
     Raises:
         ValueError: a name is not a region's, or its mask has no expert.
     """
     if text.strip().lower() in ("", STRONGEST):
-        means = frames.weights.mean((0, 1, 2))
-        return tuple(sorted(means.topk(min(SHOWN, len(frames.masks))).indices.tolist()))
+        count = len(frames.masks)
+        means = frames.weights.mean((0, 1, 2))[:count]
+        return (*sorted(means.topk(min(SHOWN, count)).indices.tolist()), *frames.experts[count:])
     if text.strip().lower() == ALL:
-        return tuple(range(len(frames.masks)))
+        return tuple(frames.experts)
     names = [name.strip().lower() for name in text.split(",")]
     return tuple(dict.fromkeys(_place(frames, name) for name in names if name))
 
 
 def _place(frames: GateFrames, name: str) -> int:
+    if name in frames.extra:
+        return len(frames.masks) + frames.extra.index(name)
+    if name in KINDS:
+        raise ValueError(f"Gate Maps: this checkpoint was trained without an expert for {KINDS[name].title}.")
     names = REGION_NAMES if name in REGION_NAMES else TITLES
     if name not in names:
         raise ValueError(
             f"Gate Maps: there is no region {name!r}. Write {STRONGEST}, {ALL}, or names with commas: "
-            f"{', '.join(REGION_NAMES)}."
+            f"{', '.join((*REGION_NAMES, *frames.extra))}."
         )
     mask = names.index(name)
     if mask not in frames.masks:
@@ -145,7 +166,9 @@ def _place(frames: GateFrames, name: str) -> int:
 def winners(frames: GateFrames, experts: Sequence[int]) -> Tensor:
     """Which of these experts has the largest weight: mask numbers 0 to 19, (S, rows, columns).
 
-    With every expert (`range(len(frames.masks))`) this is the gate's own choice at each token.
+    With every expert (`range(len(frames.masks))`) this is the gate's own choice at each token. Further conditions do
+    not compete, because their weights are no shares of the same sum.
     """
+    experts = [expert for expert in experts if expert < len(frames.masks)] or range(len(frames.masks))
     best = frames.weights[..., list(experts)].argmax(-1)
     return torch.tensor([frames.masks[expert] for expert in experts])[best]

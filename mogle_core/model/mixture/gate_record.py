@@ -18,7 +18,7 @@ from ...masks.labels import NUM_MASKS
 class GateStep:
     """The gate's weights at one step, for one chunk of the batch.
 
-    sigma: (B,), the step's noise level. weights: (B, L or 1, E). grid: rows and columns of tokens.
+    sigma: (B,), the step's noise level. weights: (B, L or 1, E + K). grid: rows and columns of tokens.
     conditionings: the run's conditionings to which the rows belong (0 positive, 1 negative, ...).
     """
 
@@ -61,7 +61,7 @@ class GateRecord:
 
     It stores references to the gate's tensors, not copies.
 
-    masks: which of the 20 masks the experts E belong to.
+    masks: which of the 20 masks the experts E belong to. extra: the K further conditions.
     budget: bytes. New steps displace the oldest runs first. Steps that still do not fit are only
         counted, in `dropped`.
     """
@@ -72,6 +72,7 @@ class GateRecord:
     dropped: int = 0
     made: tuple[Tensor, ...] = ()
     earlier: list[GateRun] = field(default_factory=list)
+    extra: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Begin a new run. The previous one stays only if its latents identify it."""

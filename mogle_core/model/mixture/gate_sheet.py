@@ -72,7 +72,7 @@ def _cell(columns: int, rows: int) -> int:
 
 
 def _head(frames: GateFrames, expert: int, highest: float, width: int) -> str:
-    title = TITLES[frames.masks[expert]]
+    title = frames.title(expert)
     return f"{title}, to {highest:.2f}" if width >= _WORDY else title[: width // _LETTER]
 
 

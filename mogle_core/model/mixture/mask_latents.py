@@ -6,9 +6,10 @@ a region was repainted, only the changed pictures are encoded again.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from ...masks.decouple import Decoupled, MaskError, region
 from ...masks.labels import CLASS_NAMES, NUM_MASKS
+from ..conditions import ABSENT
 from ..flux_latents import DOWNSCALE, LATENT_CHANNELS, TOKEN_PIXELS
 
 Encode = Callable[[Tensor], Tensor]
@@ -28,11 +30,13 @@ Encode = Callable[[Tensor], Tensor]
 class MaskLatents:
     """The output of MoGLE Encode: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
 
-    ids: the label maps (B, H, W) behind them, if known.
+    ids: the label maps (B, H, W) behind them, if known. extra: the latents (B, 16, H/8, W/8) of further conditions, by
+    kind.
     """
 
     latents: Tensor
     ids: Tensor | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:
@@ -43,6 +47,51 @@ class MaskLatents:
         """Width and height in pixels."""
         height, width = self.latents.shape[-2:]
         return width * DOWNSCALE, height * DOWNSCALE
+
+    def with_condition(self, kind: str, latents: Tensor) -> MaskLatents:
+        """These masks with a further condition's latents (B or 1, 16, H/8, W/8); an earlier one of its kind goes.
+
+        Raises:
+            MaskError: its size is not the masks', or its batch is neither 1 nor the masks'.
+        """
+        if latents.shape[-2:] != self.latents.shape[-2:]:
+            height, width = (side * DOWNSCALE for side in latents.shape[-2:])
+            raise MaskError(
+                f"The {kind} was encoded at {width} x {height} pixels, and the masks at {self.size[0]} x "
+                f"{self.size[1]}: set width and height of Add Condition to those of MoGLE Encode."
+            )
+        count = max(self.batch, len(latents))
+        if {self.batch, len(latents)} - {1, count}:
+            raise MaskError(
+                f"{len(latents)} pictures of a {kind} were given for {self.batch} masks: give one, or as many."
+            )
+        return replace(
+            self,
+            latents=self.latents.expand(count, *self.latents.shape[1:]),
+            ids=None if self.ids is None else self.ids.expand(count, *self.ids.shape[1:]),
+            extra={name: each.expand(count, *each.shape[1:]) for name, each in {**self.extra, kind: latents}.items()},
+        )
+
+    def for_network(self, extra: tuple[str, ...]) -> Tensor:
+        """The latents (B, 20 + K, 16, H/8, W/8) for a network with these further conditions, in its order.
+
+        A condition that is not given has a latent of zeros.
+
+        Raises:
+            MaskError: the network lacks an expert for a condition.
+        """
+        if lacking := [kind for kind in self.extra if kind not in extra]:
+            raise MaskError(
+                f"This network has no expert for a {lacking[0]}; it has "
+                f"{'one for ' + ' and '.join(extra) if extra else 'experts for the masks alone'}. Take Add Condition "
+                f"out, or load a checkpoint that was trained with a {lacking[0]}. A FLUX ControlNet for it also works "
+                "beside the mask: see the template Sketch by a ControlNet."
+            )
+        if not extra:
+            return self.latents
+        absent = torch.full_like(self.latents[:, 0], ABSENT)
+        parts = [self.extra.get(kind, absent).to(absent) for kind in extra]
+        return torch.cat((self.latents, torch.stack(parts, dim=1)), dim=1)
 
 
 @dataclass
@@ -94,6 +143,25 @@ def encode(masks: Decoupled, vae: Encode, cache: LatentCache, owner: Hashable = 
             cache.put(key, known[key])
     stacked = torch.stack([known[key] for key in keys])
     return MaskLatents(stacked.reshape(masks.batch, NUM_MASKS, *stacked.shape[1:]), masks.ids)
+
+
+def encode_condition(pictures: Tensor, vae: Encode, cache: LatentCache, kind: str, owner: Hashable = None) -> Tensor:
+    """The latents (B, 16, H/8, W/8) of a further condition's pictures (B, H, W, 3) in 0..1.
+
+    owner: as in `encode`.
+
+    Raises:
+        MaskError: FLUX cannot pack this size, or the VAE is not FLUX's.
+    """
+    check_size(pictures.shape[2], pictures.shape[1])
+    latents = []
+    for picture in pictures:
+        key = (owner, kind, hashlib.sha256(picture.contiguous().cpu().numpy().tobytes()).digest(), picture.shape)
+        if (known := cache.get(key)) is None:
+            known = checked(vae(picture[None]), picture[None])[0].clone()
+            cache.put(key, known)
+        latents.append(known)
+    return torch.stack(latents)
 
 
 def class_shares(ids: Tensor, name: str) -> Tensor:

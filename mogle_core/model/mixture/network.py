@@ -2,6 +2,9 @@
 
 The gate depends on the full mask, the noisy image and the time (paper, section 3.3). The experts depend on their mask
 alone, so their outputs are computed once per mask, and only the gate runs at each step.
+
+Further conditions, such as a sketch, are further pictures with an expert each (`extra.py`). They add to the paper's
+blend and leave its softmax as it is.
 """
 
 from __future__ import annotations
@@ -18,8 +21,7 @@ from torch.nn import functional as F
 
 from ...masks.labels import NUM_CLASSES, NUM_MASKS
 from ..flux_latents import TOKEN_WIDTH
-
-EXPERT_WIDTH = 32
+from .extra import EXPERT_WIDTH, ExtraExpert, ExtraWeight, check_names, is_given
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,19 @@ class MoGLEConfig:
     has_experts: False passes the latents on unchanged ("no experts", Table 5).
     gate: `matrix`, a weight per token; `scalar`, its mean over the tokens; `static`, independent of noise and time
     (Table 4); `none`, a plain sum (Table 5).
+    extra: the names of the further conditions, in the order of their latents behind the 20 masks'.
+
+    Raises:
+        ValueError: a name of `extra` occurs twice, or is not one word in small letters.
     """
 
     experts: Literal["both", "global", "local"] = "both"
     has_experts: bool = True
     gate: Literal["matrix", "scalar", "static", "none"] = "matrix"
+    extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.extra)
 
     @property
     def masks(self) -> slice:
@@ -45,7 +55,13 @@ class MoGLEConfig:
 
     @property
     def num_experts(self) -> int:
+        """Of the masks, without those of further conditions."""
         return len(range(NUM_MASKS)[self.masks])
+
+    @property
+    def num_latents(self) -> int:
+        """The masks and the further conditions."""
+        return NUM_MASKS + len(self.extra)
 
 
 class Experts(nn.Module):
@@ -114,12 +130,22 @@ class Gate(nn.Module):
         self.static = static
         self.gate = nn.Sequential(nn.Linear(TOKEN_WIDTH, TOKEN_WIDTH), nn.ReLU(), nn.Linear(TOKEN_WIDTH, count))
 
-    def forward(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
-        """Tokens (B, L, 64) of the full mask and of the noisy image, t (B,) -> weights (B, L, E)."""
+    def hidden(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """Tokens (B, L, 64) of the full mask and of the noisy image, t (B,) -> the hidden layer (B, L, 64)."""
         seen = full_mask
         if not self.static:
             seen = seen + self.noise_proj(noisy) + self.timestep_embedding(timestep)[:, None]
-        return torch.softmax(self.gate(seen), dim=-1)
+        layer, activation, _ = self.gate
+        hidden: Tensor = activation(layer(seen))
+        return hidden
+
+    def weights(self, hidden: Tensor) -> Tensor:
+        """The hidden layer (B, L, 64) -> weights (B, L, E), rows summing to one."""
+        return torch.softmax(self.gate[2](hidden), dim=-1)
+
+    def forward(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
+        """Tokens (B, L, 64) of the full mask and of the noisy image, t (B,) -> weights (B, L, E)."""
+        return self.weights(self.hidden(full_mask, noisy, timestep))
 
 
 class MoGLE(nn.Module):
@@ -134,29 +160,67 @@ class MoGLE(nn.Module):
         self.config = config = config or MoGLEConfig()
         self.experts = Experts(config.num_experts) if config.has_experts else None
         self.gating = None if config.gate == "none" else Gate(config.num_experts, static=config.gate == "static")
+        self.extra_experts = nn.ModuleDict({name: ExtraExpert() for name in config.extra})
+        gated = () if config.gate == "none" else config.extra
+        self.extra_gating = nn.ModuleDict({name: ExtraWeight() for name in gated})
 
     def expert_outputs(self, latents: Tensor) -> Tensor:
-        """Mask latents (B, 20, L, 64), full mask first -> (B, L, E, 64), laid out for `blend`."""
+        """Latents (B, 20 + K, L, 64), the full mask first, -> (B, L, E + K, 64), laid out for `blend`.
+
+        K: the further conditions, in the configuration's order. One whose latent is zero everywhere is not given and
+        adds nothing; (B, 20, L, 64) gives none of them.
+        """
         used = latents[:, self.config.masks]
         outputs = used if self.experts is None else self.experts(used)
-        return outputs.transpose(1, 2).contiguous()
+        outputs = outputs.transpose(1, 2).contiguous()
+        if not self.config.extra:
+            return outputs
+        return torch.cat((outputs, self._extra_outputs(latents[:, NUM_MASKS:]).to(outputs.dtype)), dim=2)
+
+    def _extra_outputs(self, latents: Tensor) -> Tensor:
+        """Latents (B, K, L, 64) of the further conditions, or (B, 0, L, 64) for none -> (B, L, K, 64)."""
+        batch, count, length, width = latents.shape
+        if count == 0:
+            return latents.new_zeros(batch, length, len(self.config.extra), width)
+        each = [expert(latents[:, place]) for place, expert in enumerate(self.extra_experts.values())]
+        outputs = torch.stack(each, dim=1)
+        return torch.where(is_given(latents), outputs, torch.zeros_like(outputs)).transpose(1, 2)
 
     def gate_weights(self, full_mask: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor | None:
-        """Tokens (B, L, 64) of full mask and noisy image, t (B,) -> (B, L, E), rows summing to one.
+        """Tokens (B, L, 64) of full mask and noisy image, t (B,) -> (B, L, E + K); the first E sum to one.
 
-        (B, 1, E) for a scalar gate, None without a gate.
+        (B, 1, E + K) for a scalar gate, None without a gate. The last K are the further conditions', 0 to 1 each.
         """
         if self.gating is None:
             return None
-        weights: Tensor = self.gating(full_mask, noisy, timestep)
-        return weights.mean(dim=1, keepdim=True) if self.config.gate == "scalar" else weights
+        hidden = self.gating.hidden(full_mask, noisy, timestep)
+        parts = [self.gating.weights(hidden), *(weight(hidden) for weight in self.extra_gating.values())]
+        if self.config.gate == "scalar":
+            parts = [part.mean(dim=1, keepdim=True) for part in parts]
+        return torch.cat(parts, dim=-1) if self.config.extra else parts[0]
 
     def blend(self, outputs: Tensor, weights: Tensor | None, strengths: Tensor | None = None) -> Tensor:
-        """Sum of the experts' outputs (B, L, E, 64) by weight (B, L, E) -> mask tokens (B, L, 64).
+        """Sum of the experts' outputs (B, L, E + K, 64) by weight (B, L, E + K) -> mask tokens (B, L, 64).
 
-        strengths: (20,) factors on the gate's weights, which are then renormalised to a sum of one. A factor 0 removes
-            that mask. Without a gate they scale the plain sum.
+        strengths: (20 + K,) factors on the gate's weights. Those of the masks are then renormalised to a sum of one.
+            A factor 0 removes that mask or condition. Without a gate they scale the plain sum. (K,) are those of the
+            further conditions, and the masks' weights stay as they are to the bit.
         """
+        if not self.config.extra:
+            return self._blend_masks(outputs, weights, strengths)
+        count = self.config.num_experts
+        first = None if weights is None else weights[..., :count].contiguous()
+        alone = strengths is not None and len(strengths) == len(self.config.extra)
+        tokens = self._blend_masks(outputs[:, :, :count].contiguous(), first, None if alone else strengths)
+        added = outputs[:, :, count:]
+        if weights is not None:
+            added = added * weights[..., count:, None]
+        if strengths is not None:
+            added = added * strengths[-len(self.config.extra) :, None].to(added)
+        # As last, and in the masks' dtype: an expert that adds zeros leaves every bit as it was.
+        return tokens + added.sum(dim=2).to(tokens.dtype)
+
+    def _blend_masks(self, outputs: Tensor, weights: Tensor | None, strengths: Tensor | None) -> Tensor:
         if strengths is not None:
             factors = strengths[self.config.masks].to(outputs)
             weights = factors if weights is None else _reweighted(weights, factors)
@@ -165,7 +229,7 @@ class MoGLE(nn.Module):
         return torch.matmul(weights.expand(outputs.shape[:-1])[:, :, None], outputs)[:, :, 0]
 
     def forward(self, latents: Tensor, noisy: Tensor, timestep: Tensor) -> Tensor:
-        """(B, 20, L, 64), (B, L, 64), (B,) -> (B, L, 64)."""
+        """(B, 20 + K, L, 64), (B, L, 64), (B,) -> (B, L, 64)."""
         weights = self.gate_weights(latents[:, 0], noisy, timestep)
         return self.blend(self.expert_outputs(latents), weights)
 
@@ -204,7 +268,7 @@ def to_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str,
 def from_official(tensors: Mapping[str, Tensor], config: MoGLEConfig) -> dict[str, Tensor]:
     """The inverse of `to_official`. Raises KeyError for a missing tensor."""
     experts = expert_names(config)
-    renamed = {name: tensor for name, tensor in tensors.items() if name.startswith("gating.")}
+    renamed = {name: tensor for name, tensor in tensors.items() if name.startswith(("gating.", "extra_"))}
     if config.has_experts:
         for stacked, layer in _EXPERT_LAYERS.items():
             renamed[f"experts.{stacked}"] = torch.stack([tensors[f"{expert}.{layer}"] for expert in experts])

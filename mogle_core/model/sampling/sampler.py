@@ -179,7 +179,7 @@ class _Stream:
     def __init__(
         self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions, store: StaticKeys | None
     ) -> None:
-        """masks: (B, 20, L, 64). picture: its grid."""
+        """masks: (B, 20 + K, L, 64). picture: its grid."""
         assert models.network is not None and models.lora is not None  # checked by `sample`
         self.flux, self.gate_timestep, self.options = models.flux, models.recipe.gate_timestep, options
         self.attention = replace(models.recipe.options, strength=options.strength)
@@ -211,9 +211,9 @@ class _Stream:
         return self.flux.modulate_blind_mask(pooled.to(self.flux.img_in.weight), self.lora)
 
     def factors(self, sigma: float) -> Tensor | None:
-        """The regions' strengths at this step, (20,); None if all are 1."""
+        """The regions' strengths at this step; None if all are 1."""
         active = tuple(last <= sigma <= first for last, first in self.windows)
-        factors = strengths(self.options.regions, active)
+        factors = strengths(self.options.regions, active, self.mask.network.config.extra)
         return None if factors is None else factors.to(self.mask.outputs)
 
     def gates_of(self, batch: int) -> Tensor | None:

@@ -19,11 +19,13 @@ class DropRates:
     """How often a sample's text becomes the empty prompt, and each of its local masks becomes black.
 
     all_masks: how often all of them become black, including the full one. The official training never does that.
+    extra: how often each of the network's further conditions is left out, in the network's order.
     """
 
     text: float = 0.1
     local_mask: float = 0.1
     all_masks: float = 0.0
+    extra: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,18 @@ class Draws:
     """The draws of one batch: t (B,) in 0..1, noise (B, L, 64), and what is dropped.
 
     drop_text: (B,) bool. drop_masks: (B, 20) bool; the full mask is only dropped together with all others.
+    drop_extra: (B, K) bool, the further conditions; None drops none of them.
     """
 
     t: Tensor
     noise: Tensor
     drop_text: Tensor
     drop_masks: Tensor
+    drop_extra: Tensor | None = None
 
     def to(self, device: torch.device) -> Draws:
-        return Draws(*(part.to(device) for part in (self.t, self.noise, self.drop_text, self.drop_masks)))
+        parts = (part.to(device) for part in (self.t, self.noise, self.drop_text, self.drop_masks))
+        return Draws(*parts, None if self.drop_extra is None else self.drop_extra.to(device))
 
 
 def generator(seed: int, stream: str, number: int) -> torch.Generator:
@@ -78,10 +83,13 @@ def draw(
     drop_text = torch.rand(count, generator=rng) < rates.text
     drop_masks = torch.rand(count, NUM_MASKS, generator=rng) < rates.local_mask
     drop_masks[:, 0] = False
-    # The last draw, and only if it is needed, so that the other draws are the same with and without it.
+    # The last draws, and only if they are needed, so that the other draws are the same with and without them.
     if rates.all_masks > 0:
         drop_masks |= torch.rand(count, 1, generator=rng) < rates.all_masks
-    return Draws(t, noise, drop_text, drop_masks)
+    if not rates.extra:
+        return Draws(t, noise, drop_text, drop_masks)
+    drop_extra = torch.rand(count, len(rates.extra), generator=rng) < torch.tensor(rates.extra)
+    return Draws(t, noise, drop_text, drop_masks, drop_extra)
 
 
 def timesteps(normal: Tensor, tokens: int, times: Times, number: int = 0) -> Tensor:
@@ -108,4 +116,5 @@ def draw_samples(
     """The draws of the samples with these numbers, which are the same in every batch and process."""
     each = [draw(generator(seed, stream, number), 1, tokens, rates, times, number) for number in numbers]
     parts = zip(*((one.t, one.noise, one.drop_text, one.drop_masks) for one in each), strict=True)
-    return Draws(*(torch.cat(part) for part in parts))
+    extra = [one.drop_extra for one in each if one.drop_extra is not None]
+    return Draws(*(torch.cat(part) for part in parts), torch.cat(extra) if extra else None)

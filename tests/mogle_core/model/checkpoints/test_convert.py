@@ -68,3 +68,15 @@ def test_a_static_stream_exists_in_a_combined_file_alone(form: Form, combined: P
     (written,) = convert([static], tmp_path / "again.safetensors", "combined")
     found = read(written).recipe
     assert found.stream == "static" and found.pooled is not None and torch.equal(found.pooled, torch.arange(3.0))
+
+
+def test_the_official_form_has_no_place_for_further_conditions(tmp_path: Path) -> None:
+    network = MoGLE(MoGLEConfig(extra=("sketch", "landmarks")))
+    save(tmp_path / "face.safetensors", network, None, Recipe(gate_timestep="training"))
+    with pytest.raises(WeightsError, match="experts for sketch, landmarks, and the official form"):
+        convert([tmp_path / "face.safetensors"], tmp_path / "out", "official")
+    assert not (tmp_path / "out").exists()
+    convert([tmp_path / "face.safetensors"], tmp_path / "out", "safetensors")
+    after = read(tmp_path / "out" / "mogle.safetensors")
+    assert after.network is not None and after.network.config == network.config
+    assert all(torch.equal(a, b) for a, b in zip(tensors(network), tensors(after.network), strict=True))

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mogle_core.model.flux.cost import Tokens, network_operations, operations, share_of_whole
 from mogle_core.model.flux.params import FluxParams
-from mogle_core.model.mixture.network import MoGLE
+from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
 from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
 
@@ -74,3 +74,11 @@ def test_shares() -> None:
     plain = operations(params, without) / operations(params, whole)
     assert share_of_whole(params, [whole, without], whole) == pytest.approx((1 + plain) / 2)
     assert share_of_whole(params, [], whole) == 1
+
+
+def test_a_further_condition_costs_as_much_as_a_mask() -> None:
+    network, latents = MoGLE(MoGLEConfig(extra=("sketch",))), torch.randn(1, 21, 256, 64)
+    with torch.no_grad(), FlopCounterMode(display=False) as experts:
+        network.expert_outputs(latents)
+    assert network_operations(256, extra=1)[0] == experts.get_total_flops()
+    assert network_operations(256, extra=1)[1] > network_operations(256)[1]

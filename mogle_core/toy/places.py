@@ -19,3 +19,6 @@ FILES: Mapping[str, str] = {
     "mogle": "toy_mogle.safetensors",
 }
 """The files of a world's folder; ComfyUI's stock loaders take `flux` and `vae`, its MoGLE nodes `mogle`."""
+
+SKETCH_FILE = "toy_mogle_sketch.safetensors"
+"""A second network and LoRA for the same world, with an expert for sketches."""

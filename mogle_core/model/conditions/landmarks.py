@@ -139,7 +139,8 @@ def _columns(area: NDArray[np.bool_], count: int) -> NDArray[np.int64] | None:
     columns = np.flatnonzero(area.any(axis=0))
     if len(columns) < 3:
         return None
-    return columns[np.round(np.linspace(0, len(columns) - 1, count)).astype(int)]
+    places = np.round(np.linspace(0, len(columns) - 1, count)).astype(int)
+    return np.asarray(columns[places], dtype=np.int64)
 
 
 def _ends(area: NDArray[np.bool_], columns: NDArray[np.int64]) -> tuple[Points, Points]:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ...masks.labels import NUM_MASKS
 from ..flux_latents import TOKEN_WIDTH
-from ..mixture.network import EXPERT_WIDTH
+from ..mixture.extra import EXPERT_WIDTH
 
 
 class Shape(Protocol):

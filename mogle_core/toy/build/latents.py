@@ -69,6 +69,12 @@ def encode_masks(vae: ToyVAE, faces: FaceSet, batch: int = 8) -> tuple[Tensor, T
     return torch.cat(tokens), rows
 
 
+@torch.no_grad()
+def encode_images(vae: ToyVAE, images: Tensor) -> Tensor:
+    """Pictures (N, H, W, 3) in 0..1 -> tokens (N, L, 64), float16."""
+    return _encode(vae, images)
+
+
 def _encode(vae: ToyVAE, images: Tensor) -> Tensor:
     device = vae.vae_scale.device
     with torch.autocast(device.type, torch.bfloat16):

@@ -29,7 +29,8 @@ class MaskedFaces:
 
     x0: (N, L, 64). references: (N, L, 64), the same faces in grey. masks: (M, L, 64), the distinct mask pictures,
     the black one first. rows: (N, 20), each face's rows in `masks`. context, pooled: the encoded captions.
-    blanks: replace conditions that are dropped.
+    blanks: replace conditions that are dropped. sketches: (S, N, L, 64), S sketches of each face; None if the network
+    has no sketch.
     """
 
     x0: Tensor
@@ -39,10 +40,16 @@ class MaskedFaces:
     context: Tensor
     pooled: Tensor
     blanks: Blanks
+    sketches: Tensor | None = None
 
-    def batch(self, chosen: Tensor, device: torch.device) -> Batch:
+    def batch(self, chosen: Tensor, device: torch.device, style: int = 0) -> Batch:
+        """The faces of these numbers. style: which of their sketches, any number."""
         side = int(self.x0.shape[1] ** 0.5)
-        parts = (self.x0[chosen], self.masks[self.rows[chosen]], self.context[chosen], self.pooled[chosen])
+        masks = self.masks[self.rows[chosen]].float()
+        if self.sketches is not None:
+            sketches = self.sketches[style % len(self.sketches), chosen].float()
+            masks = torch.cat((masks, sketches[:, None]), dim=1)
+        parts = (self.x0[chosen], masks, self.context[chosen], self.pooled[chosen])
         x0, masks, context, pooled = (part.to(device, torch.float32) for part in parts)
         return Batch(x0, masks, context, pooled, (side, side))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,18 +20,20 @@ from ...support.tensor_files import write_safetensors
 from ...training.start import fresh_lora
 from ...training.step import predict, step_loss
 from ..drawer.faceset import HELD_OUT, FaceSet, draw_faces, read_faces, write_faces
-from ..files import RECIPE, write_world
+from ..files import RECIPE, write_mogle, write_world
 from ..judge import Judge
+from ..places import SKETCH_FILE
 from ..registration import TOY_FLUX
 from ..text import ToyText, collect_vocabulary
 from ..vae import ToyVAE
-from ..world import World
+from ..world import World, load_world
 from .base import Painter, train_base
 from .judge import train_judge
 from .latents import encode_masks, encode_pictures, encode_references, through_vae
 from .loop import Plan
 from .mogle import RANK, MaskedFaces, masked_faces, train_mogle
 from .scores import ABLATIONS, score_ablation, score_world
+from .sketch import encode_sketches, train_sketch
 from .vae import train_vae
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -40,6 +42,8 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 FACES, MASKED_FACES = 12_000, 1_300
 HELD, SCORED = 512, 200
 BASE_STEPS, DRAWING_STEPS, MOGLE_STEPS, ABLATION_STEPS = 4500, 1000, 4500, 300
+SKETCH_STEPS, SKETCH_DRAWING_STEPS, SKETCH_STYLES = 1500, 400, 2
+SKETCHED_FACES, SKETCHED_MASKS = 1_300, 650
 
 
 class Workshop:
@@ -171,6 +175,48 @@ def mogle_stage(shop: Workshop) -> None:
         write_world(shop.world(), shop.out, shop.notes())
 
 
+def sketched(shop: Workshop, world: World) -> MaskedFaces:
+    """The first faces with their sketches, half of them with masks; the others' masks are black, as when dropped.
+
+    Without the earlier stages' files the faces are drawn here.
+    """
+    count, masked_count = shop.count(SKETCHED_FACES), shop.count(SKETCHED_MASKS)
+    faces = shop.faces.first(count) if shop.path("faces").exists() else draw_faces(range(count))
+    if not shop.path("sketch_latents").exists():
+        masks, rows = encode_masks(world.vae, faces.first(masked_count))
+        tensors = {
+            "x0": encode_pictures(world.vae, faces),
+            "references": encode_references(world.vae, faces, shop.seed),
+            "masks": masks,
+            "rows": torch.cat((rows, rows.new_zeros(count - len(rows), rows.shape[1]))),
+            "sketches": encode_sketches(world.vae, range(count), SKETCH_STYLES),
+        }
+        shop.keep("sketch_latents", tensors)
+    stored = load_file(shop.path("sketch_latents"))
+    parts = (stored[name] for name in ("x0", "references", "masks", "rows"))
+    return replace(masked_faces(world.text, faces.captions, *parts), sketches=stored["sketches"])
+
+
+def sketch_stage(shop: Workshop) -> None:
+    """Add a sketch expert to the world in the work folder, or without one to the embedded world."""
+    world = shop.world() if shop.path("mogle").exists() else load_world(device=shop.device)
+    plan, name = shop.plan(SKETCH_STEPS, 1e-3, ema=0.99), SKETCH_FILE.removesuffix(".safetensors")
+    network, lora = train_sketch(
+        world.flux,
+        world.network,
+        world.lora,
+        sketched(shop, world),
+        plan,
+        shop.count(SKETCH_DRAWING_STEPS),
+        shop.work,
+        shop.seed,
+        name=name,
+        step_loss=shop.maybe_compiled(step_loss),
+    )
+    if shop.first:
+        write_mogle(network, lora, shop.out / SKETCH_FILE, shop.notes())
+
+
 def score_stage(shop: Workshop) -> None:
     """The scores of the finished world on held-out faces."""
     score_world(shop.world(), shop.held.first(shop.count(SCORED)), shop.work / "scores.json")
@@ -207,6 +253,7 @@ STAGES: Mapping[str, Stage] = {
     "latents": Stage(latents_stage, alone=True),
     "base": Stage(base_stage),
     "mogle": Stage(mogle_stage),
+    "sketch": Stage(sketch_stage),
     "score": Stage(score_stage, alone=True),
     "ablations": Stage(ablation_stage),
 }

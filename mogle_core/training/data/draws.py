@@ -56,8 +56,10 @@ class Draws:
     drop_extra: Tensor | None = None
 
     def to(self, device: torch.device) -> Draws:
-        parts = (part.to(device) for part in (self.t, self.noise, self.drop_text, self.drop_masks))
-        return Draws(*parts, None if self.drop_extra is None else self.drop_extra.to(device))
+        extra = None if self.drop_extra is None else self.drop_extra.to(device)
+        parts = (self.t, self.noise, self.drop_text, self.drop_masks)
+        t, noise, drop_text, drop_masks = (part.to(device) for part in parts)
+        return Draws(t, noise, drop_text, drop_masks, extra)
 
 
 def generator(seed: int, stream: str, number: int) -> torch.Generator:
@@ -117,4 +119,5 @@ def draw_samples(
     each = [draw(generator(seed, stream, number), 1, tokens, rates, times, number) for number in numbers]
     parts = zip(*((one.t, one.noise, one.drop_text, one.drop_masks) for one in each), strict=True)
     extra = [one.drop_extra for one in each if one.drop_extra is not None]
-    return Draws(*(torch.cat(part) for part in parts), torch.cat(extra) if extra else None)
+    t, noise, drop_text, drop_masks = (torch.cat(part) for part in parts)
+    return Draws(t, noise, drop_text, drop_masks, torch.cat(extra) if extra else None)

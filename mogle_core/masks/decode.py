@@ -17,11 +17,14 @@ from .colour_reading import MAX_OFF_PALETTE, from_colours
 from .errors import MaskError
 from .id_reading import from_ids, from_numbers
 from .label_map import LabelMap, LabelMaps
-from .label_space import DOUBTFUL, FEW_CLASSES, evidence, kept, layout, likeliest_space
+from .label_space import FEW_CLASSES, evidence, kept, layout, likeliest_space
 from .labels import LABEL_SPACES, NUM_CLASSES
 from .palettes import TOLERANCE
 
 __all__ = ["MAX_OFF_PALETTE", "TOLERANCE", "LabelMap", "LabelMaps", "MaskError", "decode_image", "decode_tensor"]
+
+_FACE = 0.6
+"""The share of a space's relations from which an indexed picture's numbers are ids and not its colours' places."""
 
 _LOSSY_IDS = 40
 """Grey levels up to which a lossily stored picture looks like ids, including compression noise."""
@@ -193,4 +196,4 @@ def _makes_a_face(indices: Tensor) -> bool:
     if len(torch.unique(indices)) <= FEW_CLASSES + 1:
         return False
     relations = evidence(layout(indices).renamed(LABEL_SPACES[likeliest_space(indices)]))
-    return bool(relations) and kept(relations) >= DOUBTFUL
+    return bool(relations) and kept(relations) >= _FACE

@@ -130,6 +130,17 @@ def test_what_auto_does_not_know_is_read_with_a_warning(name: str, turn: str, ca
         assert turn in caplog.text
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("space", ["celebamask", "farl", "bisenet", "lapa"])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_face_has_a_warning_in_every_space(
+    name: str, space: str, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    decode_image(Image.fromarray(np.rot90(in_space(ids_of(name), space), turns).copy()))
+    back = {1: "a quarter to the right", 2: "upside down", 3: "a quarter to the left"}[turns]
+    assert f"Turned {back} it is a face" in caplog.text
+
+
 @pytest.mark.parametrize("space", LABEL_SPACES)
 def test_a_face_in_its_space_has_no_warning(space: str, caplog: pytest.LogCaptureFixture) -> None:
     if space == "mediapipe":  # it has no nose, eyes or lips, which would be background in the middle of the face

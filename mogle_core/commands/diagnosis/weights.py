@@ -72,13 +72,13 @@ def _by_shapes(file: Path, shapes: Shapes) -> Weights | None:
     if "transformer_blocks.0.attn.add_q_proj.weight" in bare:
         return Weights("transformer", "FLUX.1's transformer as diffusers names it; ComfyUI wants the single file.")
     if "decoder.conv_in.weight" in shapes:
-        return _vae(shapes["decoder.conv_in.weight"])
+        return _vae(_side(shapes, "decoder.conv_in.weight", 4))
     if any(name.startswith("taesd_encoder.") for name in shapes):
         return Weights("VAE", "the toy's VAE.")
     if name := next((each for each in _CLIP if each in shapes), None):
-        return _clip(shapes[name])
+        return _clip(_side(shapes, name, 2))
     if _T5 in shapes:
-        return _t5(shapes[_T5])
+        return _t5(_side(shapes, _T5, 2))
     if any(name.startswith(("segformer.", "decode_head.")) for name in shapes):
         return _parser(file)
     return _of_the_toy(file, shapes)
@@ -100,24 +100,28 @@ def _with_plain_norms(shapes: Shapes) -> Shapes:
     return {**renamed, **shapes}
 
 
-def _vae(shape: tuple[int, ...]) -> Weights:
-    channels = shape[1]
+def _side(shapes: Shapes, name: str, axes: int) -> int:
+    """The second side of a weight that has this many axes."""
+    if len(shapes[name]) != axes:
+        raise ValueError(f"Its {name} has the shape {shapes[name]}; expected {axes} sides. Download the file again.")
+    return shapes[name][1]
+
+
+def _vae(channels: int) -> Weights:
     if channels != 16:
         return Weights("other", f"It is a VAE of {channels} channels, not FLUX.1's of 16: take ae.safetensors.")
     return Weights("VAE", "FLUX.1's VAE.")
 
 
-def _clip(shape: tuple[int, ...]) -> Weights:
-    if shape[1] != 768:
-        return Weights(
-            "other", f"It is a CLIP text encoder {shape[1]} wide, not CLIP-L of 768: take clip_l.safetensors."
-        )
+def _clip(width: int) -> Weights:
+    if width != 768:
+        return Weights("other", f"It is a CLIP text encoder {width} wide, not CLIP-L of 768: take clip_l.safetensors.")
     return Weights("CLIP-L", "CLIP-L's text encoder.")
 
 
-def _t5(shape: tuple[int, ...]) -> Weights:
-    if shape[1] != 4096:
-        return Weights("other", f"It is a T5 encoder {shape[1]} wide, not T5-XXL of 4096: take t5xxl_fp16.safetensors.")
+def _t5(width: int) -> Weights:
+    if width != 4096:
+        return Weights("other", f"It is a T5 encoder {width} wide, not T5-XXL of 4096: take t5xxl_fp16.safetensors.")
     return Weights("T5", "T5-XXL's encoder.")
 
 

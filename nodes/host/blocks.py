@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import comfy.ldm.flux.math
+import torch
 from torch import Tensor
 
 from ...mogle_core.model.stream.attention import Attend, ByStream, by_stream
@@ -79,7 +80,7 @@ def _double_block(block: Any, name: str, stream: MaskStream, args: Any, extra: A
     img, txt = args["img"], args["txt"]
     options = {**(args.get("transformer_options") or {})}
     options["img_slice"] = [txt.shape[1], txt.shape[1] + img.shape[1]]
-    attend = attention(block, options)
+    attend = attention(block, options, txt.shape[1] + img.shape[1] if stream.given.absent is not None else None)
     img, txt = double_block(block, name, img, txt, args["vec"], args["pe"], attend, args.get("attn_mask"), stream)
     return {"img": img, "txt": txt}
 
@@ -96,7 +97,7 @@ def _single_block(
         args["img"],
         args["vec"],
         args["pe"],
-        attention(block, options),
+        attention(block, options, args["img"].shape[1] if stream.given.absent is not None else None),
         args.get("attn_mask"),
         stream,
         last,
@@ -104,8 +105,12 @@ def _single_block(
     return {"img": img}
 
 
-def attention(block: Any, options: Mapping[str, Any]) -> Attend:
-    """The host's attention with its rope, its choice of backend, and other extensions' patches."""
+def attention(block: Any, options: Mapping[str, Any], compared: int | None = None) -> Attend:
+    """The host's attention with its rope, its choice of backend, and other extensions' patches.
+
+    compared: patches of the result get this many tokens, text and image, where the pictures of a pass are compared
+    and some have no mask; None: all.
+    """
     patches = options.get("patches", {}) if PATCHES_ATTENTION else {}
     extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}
 
@@ -130,7 +135,10 @@ def attention(block: Any, options: Mapping[str, Any]) -> Attend:
             q, k, pe = rotate(q, pe[:, :, : q.shape[2]]), rotate(k, pe), None
         result = by_stream(plain, q, k, v, mask) if isinstance(mask, ByStream) else plain(q, k, v, mask, pe)
         for patch in patches.get("attn1_output_patch", ()):
-            result = patch(result, options)
+            if compared is None:
+                result = patch(result, options)
+            else:
+                result = torch.cat((patch(result[:, :compared], options), result[:, compared:]), dim=1)
         return result
 
     return attend

@@ -18,7 +18,8 @@ MASK_LATENTS = "mogle_mask_latents"
 CONTEXTS = "mogle_region_contexts"
 SHARES = "mogle_region_shares"
 PARTS = "mogle_region_parts"
-OURS = (MASK_LATENTS, CONTEXTS, SHARES, PARTS)
+PRESENT = "mogle_present"  # only where conditionings are compared, see comparing.py
+OURS = (MASK_LATENTS, CONTEXTS, SHARES, PARTS, PRESENT)
 
 
 def with_mask(conditioning: Conditioning, masks: MaskLatents, extra: tuple[str, ...] = ()) -> Conditioning:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 
 def innermost(function: Any) -> Any:
-    """The function that a bound method, a decorator or a compiled form was made of."""
+    """The function that a bound method, a partial, a decorator or a compiled form was made of."""
     while True:
+        if isinstance(function, partial):
+            function = function.func
         for name in ("__func__", "_torchdynamo_orig_callable", "__wrapped__"):
             if (inner := getattr(function, name, None)) is not None:
                 function = inner
@@ -23,5 +26,8 @@ def describe(what: Any) -> str:
 
 def mentions(function: Any, word: str) -> bool:
     """Whether a function's own code has this name or constant; False where there is no code to look at."""
-    code = getattr(innermost(function), "__code__", None)
+    function = innermost(function)
+    if callable(function) and not hasattr(function, "__code__") and not isinstance(function, type):
+        function = innermost(type(function).__call__)  # an object that is called like a function
+    code = getattr(function, "__code__", None)
     return code is not None and word in (*code.co_names, *code.co_consts, *code.co_varnames)

@@ -72,6 +72,7 @@ def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskConditio
         texts=active_texts(run, step),
         modulations=modulations() if hooked else run.modulations.get(step.batch, modulations),
         separate_calls=settings.separate_calls,
+        absent=step.absent,
     )
     reuse = static_keys(settings, run, step, mask, tokens) if settings.static else None
     keep = None

@@ -201,7 +201,8 @@ class Step:
     """What ComfyUI hands to one step.
 
     x: (B, 16, H, W). sigma: (B,). latents: the masks', (B, 20 * 16, H, W). conds: the conditioning's other
-    tensors, such as `y` and `guidance`. texts: the regions' prompts.
+    tensors, such as `y` and `guidance`. texts: the regions' prompts. absent: (B,) bool, the pictures that are computed
+    as without a mask; None: no picture.
     """
 
     model: Any
@@ -211,6 +212,7 @@ class Step:
     options: Mapping[str, Any]
     conds: Mapping[str, Any]
     texts: JoinedTexts | None = None
+    absent: Tensor | None = None
 
     @property
     def named(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -11,8 +10,8 @@ from torch import Tensor
 from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.mask_stream import open_stream
 from .blocks import Visits, with_replaced_blocks
-from .conditioning import MASK_LATENTS, check_same_size
-from .functions import describe
+from .comparing import absent_rows, is_masked, made_comparable, tell_lost_guidance
+from .conditioning import MASK_LATENTS, PRESENT, check_same_size
 from .kept_keys import extra_columns, log_savings, tokens_of
 from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
@@ -84,8 +83,9 @@ def prepare_sampling(
     settings: MaskSettings, executor: Any, model: Any, noise_shape: Any, conds: Any, *args: Any, **kwargs: Any
 ) -> Any:
     """The mask adds to the image's tokens: say so where ComfyUI asks how much memory will be needed."""
+    conds = made_comparable(conds, (kwargs.get("model_options") or model.model_options)["transformer_options"])
     entries = [entry for conditioning in conds.values() for entry in conditioning]
-    if masked := sum(map(_is_masked, entries)):
+    if masked := sum(map(is_masked, entries)):
         tell_more_masks(entries, noise_shape[0])
         columns = extra_columns(settings, model, noise_shape, masked)
         noise_shape = [*noise_shape[:-1], noise_shape[-1] + columns]
@@ -94,7 +94,7 @@ def prepare_sampling(
 
 def tell_more_masks(entries: list[dict[str, Any]], pictures: int) -> None:
     """A batch that is sampled in parts takes the first masks for every part: the parts do not say which they are."""
-    masks = max(len(entry["model_conds"][MASK_LATENTS].cond) for entry in entries if _is_masked(entry))
+    masks = max(len(entry["model_conds"][MASK_LATENTS].cond) for entry in entries if is_masked(entry))
     if masks > pictures:
         logger.warning(
             "Gated Condition's mask is a batch of %d, and this sampler makes %d at once, with the first of the masks. "
@@ -105,20 +105,17 @@ def tell_more_masks(entries: list[dict[str, Any]], pictures: int) -> None:
         )
 
 
-def _is_masked(entry: dict[str, Any]) -> bool:
-    return MASK_LATENTS in entry.get("model_conds", {})
-
-
 def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
     """One step of the model on one batch of conditionings: hands the mask on if there is one now."""
     latents, texts = kwargs.pop(MASK_LATENTS, None), take_region_texts(kwargs)
-    if latents is None:
+    absent = absent_rows(kwargs.pop(PRESENT, None), args[0].device)
+    if latents is None or (absent is not None and bool(absent.all())):
         return executor(*args, **kwargs)
     options = args[5] if len(args) > 5 else kwargs["transformer_options"]
     inside = options.get(RUN)
     run = inside or Run()
     run.masked = True
-    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts)
+    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts, absent)
     tell_lost_guidance(run, options)
     run.shape, kind, given = step.model.diffusion_model.params, "without", None
     settings = settings.at(step, run)
@@ -134,16 +131,6 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     if inside is None:
         warn_of_no_effect(run)
     return result
-
-
-def tell_lost_guidance(run: Run, options: Mapping[str, Any]) -> None:
-    """Normalized Attention Guidance compares positive and negative in one pass; only alike ones share a pass."""
-    chunks, patches = options.get("cond_or_uncond", ()), options.get("patches", {}).get("attn1_output_patch", ())
-    if 0 in chunks and 1 not in chunks and any("nag" in describe(patch).lower() for patch in patches):
-        run.warn(
-            "NAGuidance has no effect: it needs the positive and the negative in one pass, and only the positive "
-            "carries a mask. Connect the negative to Gated Condition, and its negative output to the sampler."
-        )
 
 
 def note_visits(run: Run, step: Step, visits: Visits) -> None:

@@ -80,18 +80,78 @@ def test_more_masks_than_pictures_is_a_warning(base, gated, latents, caplog) -> 
     assert "batch of 2" in said and "MoGLE Encode's latent" in said
 
 
-def nag(model: Any) -> Any:
-    module = pytest.importorskip("comfy_extras.nodes_nag")
-    return module.NAGuidance.execute(model=model, nag_scale=5.0, nag_alpha=0.5, nag_tau=1.5).args[0]
+def nag(model: Any, **settings: float) -> Any:
+    module = pytest.importorskip("comfy_extras.nodes_nag", reason="core's NAGuidance, in ComfyUI from 0.4 or so on")
+    settings = {"nag_scale": 5.0, "nag_alpha": 0.5, "nag_tau": 1.5, **settings}
+    return module.NAGuidance.execute(model=model, **settings).args[0]
 
 
-def test_nag_beside_an_unmasked_negative_says_that_it_does_nothing(base, gated, latents, caplog) -> None:
+def looked_at(model: Any, seen: list[tuple[int, ...]]) -> Any:
+    """A patch that could compare conditionings, and changes nothing."""
+
+    def look(out: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+        seen.append(tuple(options["cond_or_uncond"]))
+        return out
+
+    model = model.clone()
+    model.set_model_attn1_output_patch(look)
+    return model
+
+
+@pytest.mark.parametrize("texts", [False, True], ids=["", "region_prompts"])
+@pytest.mark.parametrize("inputs", [{}, {"strength": 0.5}, {"mask_tokens": "half"}, {"refresh_every": 2}])
+def test_a_negative_without_a_mask_shares_the_pass_that_compares_it(inputs, texts, base, gated, latents, comfy) -> None:
+    """And is computed as without a mask: the result is that of two passes."""
+    if texts and "mask_tokens" in inputs:
+        inputs = {"start_percent": 0.3}  # region prompts need every mask token
+    if texts:
+        (prompts,) = comfy.node("MoGLERegionPrompt")(region="hair", conditioning=NEGATIVE, strength=2.0)
+        inputs = {**inputs, "region_prompts": prompts}
+    model, positive, _, gates = gated(base, POSITIVE, latents(1), **inputs)
+    settings: dict[str, Any] = {"batch": 2, "cfg": 2.0, "steps": 4}
+    expected = run(model, positive, NEGATIVE, **settings)
+    seen: list[tuple[int, ...]] = []
+    result = run(looked_at(model, seen), positive, NEGATIVE, **settings)
+    assert torch.allclose(result, expected, atol=1e-4)
+    if comfy.module("nodes.host.versions").PATCHES_ATTENTION:
+        assert {frozenset(chunks) for chunks in seen} == {frozenset((0, 1))}
+        assert {frozenset(step.conditionings) for step in gates.steps} == {frozenset((0, 1))}
+    else:
+        assert torch.equal(result, expected) and not seen
+
+
+def test_passes_are_shared_beside_patches_of_the_inputs_and_foreign_attention(base, gated, latents) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), strength=0.5)
+    expected = run(model, positive, NEGATIVE, cfg=2.0)
+    model = looked_at(model, [])
+    model.set_model_patch(lambda q, k, v, **more: {"q": q, "k": k, "v": v}, "attn1_patch")
+    model.model_options["transformer_options"]["optimized_attention_override"] = lambda func, *args, **more: func(
+        *args, **more
+    )
+    assert torch.allclose(run(model, positive, NEGATIVE, cfg=2.0), expected, atol=1e-4)
+
+
+def test_nag_compares_the_mask_with_an_unmasked_negative(base, gated, latents, caplog) -> None:
     model, positive, negative, _ = gated(base, POSITIVE, latents(1), negative=NEGATIVE)
+    plain = run(model, positive)
     with caplog.at_level(logging.WARNING):
-        guided = run(nag(model), positive, negative)
+        both = run(nag(model), positive, negative)
+        guided = run(nag(model), positive, NEGATIVE)
     assert not caplog.records
-    assert not torch.allclose(guided, run(model, positive, negative), atol=1e-3)
+    for one, other in ((guided, plain), (guided, both), (guided, run(nag(base), POSITIVE, NEGATIVE))):
+        assert not torch.allclose(one, other, atol=1e-3)
+    # At a scale of 1 the guidance is the positive's own attention.
+    assert torch.allclose(run(nag(model, nag_scale=1.0), positive, NEGATIVE), plain, atol=1e-4)
+
+
+def test_nag_outside_of_the_mask_s_time_window_is_that_of_plain_flux(base, gated, latents) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1), start_percent=1.0)
+    assert torch.equal(run(nag(model), positive, NEGATIVE), run(nag(base), POSITIVE, NEGATIVE))
+
+
+def test_nag_that_cannot_compare_says_why(base, gated, latents, comfy, caplog) -> None:
+    model, positive, _, _ = gated(base, POSITIVE, latents(1))
     with caplog.at_level(logging.WARNING):
-        run(nag(model), positive, NEGATIVE)
+        run(nag(model), positive, in_area(comfy, NEGATIVE, width=0.5))
     (said,) = [record.getMessage() for record in caplog.records]
-    assert "NAGuidance has no effect" in said
+    assert "NAGuidance has no effect" in said and "area" in said

@@ -51,16 +51,16 @@ class StreamOptions:
 class Sight:
     """The keys that the tokens of one stream see, and the bias on their logits.
 
-    bias: (1, 1, 1, length of the span), or None.
+    bias: (1 or B, 1, 1, length of the span), or None.
     """
 
     keys: slice
     bias: Tensor | None = None
 
     def row(self, total: int, like: Tensor) -> Tensor:
-        """The sight as one row (total,) of an additive mask."""
-        row = like.new_full((total,), -math.inf)
-        row[self.keys] = 0 if self.bias is None else self.bias.flatten()
+        """The sight as one row (1 or B, 1, 1, total) of an additive mask."""
+        row = like.new_full((1 if self.bias is None else len(self.bias), 1, 1, total), -math.inf)
+        row[..., self.keys] = 0 if self.bias is None else self.bias
         return row
 
 
@@ -78,10 +78,14 @@ class ByStream:
     by_mask: Sight
 
     def dense(self, like: Tensor) -> Tensor:
-        """The additive mask (S, S), for callers that need a dense one."""
-        rows = ((self.by_others, self.others), (self.by_mask, self.masks))
+        """The additive mask (S, S), for callers that need a dense one; (B, 1, S, S) where pictures differ."""
         total = self.others + self.masks
-        return torch.cat([sight.row(total, like).expand(count, -1) for sight, count in rows])
+        rows = [sight.row(total, like) for sight in (self.by_others, self.by_mask)]
+        batch = max(len(row) for row in rows)
+        counts = (self.others, self.masks)
+        parts = [row.expand(batch, 1, count, total) for row, count in zip(rows, counts, strict=True)]
+        dense = torch.cat(parts, dim=2)
+        return dense if batch > 1 else dense[0, 0]
 
 
 def by_stream(attend: Plain, q: Tensor, k: Tensor, v: Tensor, mask: ByStream) -> Tensor:
@@ -99,16 +103,19 @@ def who_sees_whom(
     like: Tensor,
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
+    absent: Tensor | None = None,
 ) -> Tensor | ByStream | None:
     """Like `attention_mask`, but dense only if the host's mask or a region's text needs it."""
     if given is not None or texts:
-        return attention_mask(given, others, masks, options, like, texts, text)
+        return attention_mask(given, others, masks, options, like, texts, text, absent)
     to_mask, from_mask = _levels(options)
-    if to_mask == from_mask == 0:
+    if to_mask == from_mask == 0 and absent is None:
         return None
-    return ByStream(
-        others, masks, _sight(to_mask, 0, others, masks, like), _sight(from_mask, others, others + masks, others, like)
-    )
+    by_others = _sight(to_mask, 0, others, masks, like)
+    if absent is not None and to_mask > -math.inf:
+        bias = like.new_full((len(absent), 1, 1, masks), to_mask).masked_fill(absent[:, None, None, None], -math.inf)
+        by_others = Sight(slice(None), torch.cat((bias.new_zeros(len(absent), 1, 1, others), bias), dim=-1))
+    return ByStream(others, masks, by_others, _sight(from_mask, others, others + masks, others, like))
 
 
 def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> Sight:
@@ -120,6 +127,15 @@ def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> S
     bias = like.new_zeros(1, 1, 1, last - first + foreign)
     bias[..., last:] = bias[..., :first] = level
     return Sight(slice(None), bias)
+
+
+def _hidden(others: int, masks: int, first: int, last: int, like: Tensor) -> Tensor:
+    """The bias (1, 1, S, S) that hides the mask, and the regions' texts at first:last, from text and image."""
+    hidden = like.new_zeros(1, 1, others + masks, others + masks)
+    hidden[..., :others, others:] = -math.inf
+    hidden[..., :others, first:last] = -math.inf
+    hidden[..., first:last, :] = 0  # nobody sees these rows, and one that sees nothing itself would not be a number
+    return hidden
 
 
 def _levels(options: StreamOptions) -> tuple[float, float]:
@@ -138,6 +154,7 @@ def attention_mask(
     like: Tensor,
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
+    absent: Tensor | None = None,
 ) -> Tensor | None:
     """The additive mask over [others | mask tokens], or None if every token sees every other equally.
 
@@ -149,7 +166,14 @@ def attention_mask(
         others, masks: how many tokens are not the mask's, and how many are.
         like: gives dtype and device.
         texts, text: the regions' texts, and how many tokens are text; the last of them are the regions'.
+        absent: (B,) bool, the pictures whose text and image see neither mask nor regions' texts; None: no picture.
     """
+    if absent is not None:
+        present = attention_mask(given, others, masks, options, like, texts, text)
+        plain = attention_mask(make_room(given, texts, text, others), others, masks, options, like)
+        hidden = _hidden(others, masks, text - sum(one.tokens for one in texts), text, like)
+        there = add_bias(present, torch.zeros_like(hidden))
+        return torch.where(absent[:, None, None, None], add_bias(plain, hidden), there)
     if texts:
         room = make_room(given, texts, text, others)
         plain = attention_mask(room, others, masks, options, like)

@@ -57,7 +57,7 @@ def double_block(
     del heads, attention, text_attention  # before the MLP allocates its wide hidden layer
     update = gated(update, count, image_mod[0], mask_mod[0])
     if mask is not None and mask.given.options.add_condition_attention:
-        update = _add_to_image(update, count)
+        update = _add_to_image(update, count, mask.given.absent)
 
     # update: attention, then MLP
     x = x + update
@@ -158,8 +158,8 @@ def of_queries(q: Tensor, sights: Tensor | ByStream | None) -> Tensor | ByStream
     return sights[..., : q.shape[2], :] if isinstance(sights, Tensor) and sights.shape[-2] > 1 else sights
 
 
-def _add_to_image(update: Tensor, count: int) -> Tensor:
+def _add_to_image(update: Tensor, count: int, absent: Tensor | None) -> Tensor:
     """Option `add_condition_attention`: the mask's gated attention is also added to the image tokens."""
-    masks = update.shape[1] - count
-    image = update[:, :masks] + update[:, count:]
+    masks, added = update.shape[1] - count, update[:, count:]
+    image = update[:, :masks] + (added if absent is None else added.masked_fill(absent[:, None, None], 0))
     return torch.cat((image, update[:, masks:]), dim=1)

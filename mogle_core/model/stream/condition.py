@@ -27,6 +27,7 @@ class MaskCondition:
         is the same at every step of a run; None computes them.
     separate_calls: each stream calls the shared Linears separately. With weights whose products scale their whole
         input by its largest value (nvfp4), the mask tokens would otherwise change the image's rounding.
+    absent: (B,) bool, the pictures of the batch that are computed as without a mask; None: no picture.
     keep: where this pass stores the mask's keys and values; None does not store them.
     reuse: the keys and values of an earlier pass. This pass then has neither mask tokens nor modulations.
     """
@@ -39,6 +40,7 @@ class MaskCondition:
     texts: tuple[RegionText, ...] = ()
     modulations: Mapping[str, Tensor] | None = None
     separate_calls: bool = False
+    absent: Tensor | None = None
     keep: Kept | None = None
     reuse: Kept | None = None
 

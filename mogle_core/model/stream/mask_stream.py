@@ -34,7 +34,7 @@ class MaskInputs:
     modulations: for each block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens.
     rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
     texts: the regions' texts, which are the last of the host's text tokens.
-    separate_calls, keep, reuse: as in `MaskCondition`.
+    separate_calls, absent, keep, reuse: as in `MaskCondition`.
     """
 
     modulations: Mapping[str, Tensor]
@@ -43,6 +43,7 @@ class MaskInputs:
     options: StreamOptions = field(default_factory=StreamOptions)
     separate_calls: bool = False
     texts: tuple[RegionText, ...] = ()
+    absent: Tensor | None = None
     keep: Kept | None = None
     reuse: Kept | None = None
 
@@ -123,7 +124,7 @@ class MaskStream:
         if key not in self._sights or self._sights[key][0] is not mask:
             given, count = self.given, self.given.rotary.shape[2]
             with self.outliving():
-                sights = who_sees_whom(mask, others, count, options, like, given.texts, self.text)
+                sights = who_sees_whom(mask, others, count, options, like, given.texts, self.text, given.absent)
             self._sights[key] = (mask, sights)
         return self._sights[key][1]
 
@@ -166,6 +167,7 @@ def open_stream(
         options=mask.options,
         separate_calls=mask.separate_calls,
         texts=mask.texts,
+        absent=mask.absent,
         keep=mask.keep,
         reuse=mask.reuse,
     )

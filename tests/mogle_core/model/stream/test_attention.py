@@ -143,6 +143,32 @@ def test_two_calls_are_the_dense_mask(others_alone: bool, options: StreamOptions
     torch.testing.assert_close(attend(q, k, v, None, sights), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("texts", [False, True])
+def test_the_others_of_an_absent_picture_see_neither_mask_nor_region_texts(
+    texts: bool, given: bool, options: StreamOptions
+) -> None:
+    """Among text and image of the first picture: as without a mask. The second picture: as without the option."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (3 * torch.randn(2, 4, 40, 16, generator=generator) for _ in range(3))
+    host = torch.rand(24, 24, generator=generator) > 0.2 if given else None
+    area = torch.rand(1, 16, generator=generator) > 0.5
+    text = (RegionText(torch.zeros(1, 3, 8), area, prompt_strength=0.2),) if texts else ()
+    absent = torch.tensor([True, False])
+    shared = who_sees_whom(host, 24, 16, options, q, text, 8, absent)
+    if isinstance(shared, ByStream):
+        torch.testing.assert_close(attend(q, k, v, None, shared), attend(q, k, v, None, shared.dense(q)))
+    result = attend(q, k, v, None, shared)
+    assert torch.isfinite(result).all()
+    known = torch.tensor([place for place in range(24) if not (texts and 5 <= place < 8)])
+    sight = None if host is None else host[known][:, known]
+    alone = attend(*(x[:, :, known] for x in (q, k, v)), None, sight)
+    torch.testing.assert_close(result[0, known], alone[0], atol=1e-5, rtol=0)
+    present = attend(q, k, v, None, who_sees_whom(host, 24, 16, options, q, text, 8))
+    torch.testing.assert_close(result[1], present[1], atol=1e-5, rtol=0)
+
+
 def test_a_dense_mask_only_where_the_host_or_a_text_asks_for_one() -> None:
     weak, like = StreamOptions(strength=0.3), torch.ones(1)
     assert isinstance(who_sees_whom(torch.zeros(4, 4), 4, 2, weak, like), Tensor)

@@ -13,6 +13,8 @@ from support.places import DATA, REPOSITORY
 
 import mogle_core
 from mogle_core.cli import main
+from mogle_core.model.checkpoints.convert import Form, convert
+from mogle_core.model.checkpoints.files import Recipe, read, save
 from mogle_core.toy.places import FILES, WEIGHTS
 from mogle_core.training.checkpoints import State, write
 
@@ -149,6 +151,25 @@ def test_a_vae_of_another_model_in_comfyuis_folder_is_ignored(
 def test_a_checkpoint_of_the_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, State(1200, {"lora": torch.zeros(2)}, {}, {}, 0, "", "", {}), keep=1)
     assert "step_00001200.pt: a checkpoint of `mogle train` at step 1,200" in said(capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "gate"),
+    [
+        ("official", "mogle.pt", "sampling (assumed: the file does not say)"),
+        ("safetensors", "mogle.safetensors", "training."),
+        ("combined", "face.safetensors", "training."),
+    ],
+)
+def test_the_gates_timestep_is_what_a_converted_file_says(
+    form: Form, file: str, gate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = tmp_path / "trained.safetensors"
+    lora = read(LORA).lora
+    save(trained, read(NETWORK).network, lora, Recipe("training"))
+    convert([trained], tmp_path / ("face.safetensors" if form == "combined" else "pair"), form)
+    place = tmp_path if form == "combined" else tmp_path / "pair"
+    assert f"gate timestep {gate}" in said(capsys, place / file)
 
 
 @pytest.mark.parametrize("name", ["detector.onnx", "flux.gguf", "model.safetensors", "mogle.pt", "step_00000001.pt"])

@@ -55,6 +55,15 @@ def test_existing_pictures_stay(masks: Path, tmp_path: Path, small: Settings) ->
     assert len(list(outcomes(output.manifest))) == 10
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "\u00e4" * 130, f"folder/{'b' * 300}", f"{'c' * 201}/d"])
+def test_a_name_that_is_too_long_fails_its_job_alone(name: str, masks: Path, tmp_path: Path, small: Settings) -> None:
+    jobs, output = read_jobs(masks)[:3], Output(tmp_path / "out")
+    list(generate([jobs[0], replace(jobs[1], name=name), jobs[2]], small, Painter(), output))
+    found = {outcome.name: outcome for outcome in outcomes(output.manifest)}
+    assert [found[job].status for job in (jobs[0].name, name, jobs[2].name)] == ["made", "failed", "made"]
+    assert "200 bytes" in str(found[name])
+
+
 def test_pictures_of_other_settings_are_not_overwritten_unasked(masks: Path, tmp_path: Path, small: Settings) -> None:
     jobs, output = read_jobs(masks), Output(tmp_path / "out")
     list(generate(jobs, small, Painter(), output))

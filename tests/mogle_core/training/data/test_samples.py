@@ -231,6 +231,33 @@ def test_a_file_repainted_in_the_same_size_and_time_is_noticed(folder: str, tmp_
     assert opened(config(root, cache={"where": "none"})).fingerprint != before
 
 
+@pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
+def test_a_mask_with_one_other_pixel_is_noticed(ending: str, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "a", 3)
+    for path in (root / "masks").iterdir():
+        with Image.open(path) as image:
+            image.convert("RGB").save(path.with_suffix(f".{ending}"), lossless=True)
+        if ending != "png":
+            path.unlink()
+    before = opened(config(root, cache={"where": "none"})).fingerprint
+    path = root / f"masks/1.{ending}"
+    stat = path.stat()
+    with Image.open(path) as image:
+        changed = image.convert("RGB")
+    changed.putpixel((3, 3), (0, 0, 204) if changed.getpixel((3, 3)) != (0, 0, 204) else (204, 0, 0))
+    changed.save(path, lossless=True)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert opened(config(root, cache={"where": "none"})).fingerprint != before
+
+
+def test_a_caption_of_the_same_length_is_noticed(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "a", 3)
+    before = opened(config(root, cache={"where": "none"})).fingerprint
+    path = root / "captions.json"
+    path.write_text(path.read_text().swapcase())
+    assert opened(config(root, cache={"where": "none"})).fingerprint != before
+
+
 def test_checkpoints_with_the_former_fingerprint_are_accepted(tmp_path: Path) -> None:
     samples = opened(config(write_set(tmp_path, 3), cache={"where": "none"}))
     assert samples.fingerprint.startswith(BY_CONTENT)

@@ -191,7 +191,9 @@ def report(config: TrainingConfig, processes: int = 1) -> Iterator[str]:
     for name, shape in _shapes(params, sizes):
         yield f"  {name:<11}{shape}"
     yield f"  {'attention':<11}{2 * sizes.tokens + sizes.text} tokens: picture, as many of mask, and text"
-    yield from _memory(needs(config, processes))
+    found = needs(config, processes)
+    yield from _memory(found)
+    yield from _advice(config, flux, found)
     yield f"checkpoint   {checkpoint_bytes(config, network, lora) / 2**20:,.0f} MiB; the newest {loop.keep} stay"
     yield from _cache(config, params, sizes)
 
@@ -202,6 +204,23 @@ def _memory(found: Needs) -> Iterator[str]:
         yield f"  {name:<11}{getattr(found, name) / GIB:6.2f} GiB"
     yield f"  {'device':<11}{found.device / GIB:6.2f} GiB, and what the allocator leaves unused: allow a tenth more"
     yield f"  {'host':<11}{found.host / GIB:6.2f} GiB of waiting weights"
+
+
+_CARDS = (8, 12, 16, 24, 32, 40, 48, 80, 96, 141)  # GiB of GPUs
+
+
+def _advice(config: TrainingConfig, flux: Flux, found: Needs) -> Iterator[str]:
+    """Which GPU holds which base; nothing for a base in float32."""
+    if config.model.base_dtype == "float32":
+        return
+    flux = flux.to(torch.bfloat16)
+    fits = []
+    for kind in ("bf16", "fp8"):
+        other = config.model_copy(update={"model": config.model.model_copy(update={"base_dtype": kind})})
+        needed = 1.1 * (found.device - found.base + _weights(flux, other)[0]) / GIB
+        card = next((size for size in _CARDS if size >= needed), None)
+        fits.append(f"{kind} needs {needed:.0f} GiB" + (f" (a GPU of {card})" if card else ""))
+    yield f"advice       {', '.join(fits)}; 8 bits save memory, not time: take bf16 where it fits"
 
 
 PRESENT = 13

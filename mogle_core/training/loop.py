@@ -79,7 +79,7 @@ class Trainer:
         self.optimiser = make_optimiser(config.optimiser, trainables.vectors)
         self.average = fresh_average(trainables.vectors) if config.optimiser.ema > 0 else {}
         self.schedule = Schedule([samples.grids[pair] for pair in pairs], config.loop.batch, config.loop.seed)
-        self.loss_of: Callable[..., Tensor] = torch.compile(step_loss) if config.model.compile else step_loss
+        self.loss_of: Callable[..., Tensor] = torch.compile(step_loss) if config.model.compile is True else step_loss
         self.step, self.parent = 0, ""
         self.skipped = torch.zeros((), dtype=torch.long, device=self.processes.device)
         self.rates = _rates(config, overfit)

@@ -16,6 +16,7 @@ from ..masks.decouple import colours, flip
 from ..model.checkpoints.files import read
 from ..model.encoders import Encoders
 from ..model.encoders.registry import transformer_file
+from ..model.flux.compiled import compiles_on
 from ..model.flux.frozen import load_base
 from ..model.flux.model import Flux
 from ..model.mixture.network import MoGLE
@@ -25,7 +26,7 @@ from ..support.memory import is_out_of_memory
 from ..support.whole_files import DiskFullError, write_whole
 from . import checkpoints
 from .checkpoints import State
-from .config.reading import TrainingConfig, config_toml
+from .config.reading import TrainingConfig, config_toml, tomllib
 from .data.draws import generator
 from .data.samples import EncodedSamples, open_encoders_of, open_samples
 from .data.schedule import choose
@@ -83,6 +84,7 @@ def train(config: TrainingConfig, overfit: int = 0) -> Path | None:
     folder = Folder(config.output.folder / config.output.name, config.output.name)
     with _sole_trainer(folder, processes), _explained_memory(config):
         state = _state(config, folder)
+        config = compiling(config, state, processes.device)
         encoders = open_encoders_of(config.model, processes.device)
         samples = _samples(config, encoders, processes)
         encoders.release()
@@ -115,6 +117,16 @@ def _sole_trainer(folder: Folder, processes: Processes) -> Iterator[None]:
         ) from error
 
 
+def compiling(config: TrainingConfig, state: State | None, device: torch.device) -> TrainingConfig:
+    """The configuration with `model.compile` decided; a resumed run does as it did before."""
+    if config.model.compile is not None:
+        return config
+    decided: bool | str = "blocks" if state is None and device.type == "cuda" and compiles_on(device) else False
+    if state is not None:
+        decided = tomllib.loads(state.config).get("model", {}).get("compile", False)
+    return config.model_copy(update={"model": config.model.model_copy(update={"compile": decided})})
+
+
 def models(config: TrainingConfig, device: torch.device) -> tuple[Flux, Trainables]:
     """The frozen base, and network and LoRA fresh or from `model.init`."""
     model = config.model
@@ -124,6 +136,7 @@ def models(config: TrainingConfig, device: torch.device) -> tuple[Flux, Trainabl
         device,
         model.offload_blocks,
         model.gradient_checkpointing,
+        model.compile == "blocks",
     )
     network, lora = _initial(config, flux)
     if lora.width != flux.params.hidden_size:

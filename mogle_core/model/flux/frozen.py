@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..fp8 import Fp8Linear
 from ..stream.transformer import blocks_of
+from .compiled import compile_blocks
 from .files import Settle, load_flux
 from .model import Flux
 from .offload import Offloaded, recompute_activations, spread
@@ -31,13 +32,19 @@ class _Flat(nn.Module):
 
 
 def load_base(
-    path: Path | str, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
+    path: Path | str,
+    kind: BaseDtype,
+    device: torch.device,
+    offload_blocks: int = 0,
+    recompute: bool = False,
+    compiled: bool = False,
 ) -> Flux:
     """Load the frozen transformer for training. Only the Linears of its blocks are narrowed.
 
     Args:
         path: BFL's file, or diffusers' folder.
         offload_blocks: how many blocks stay in host memory until they run. recompute: gradient checkpointing.
+        compiled: compile each kind of block once.
 
     Raises:
         WeightsError: the file cannot be used; the message gives the reason.
@@ -55,17 +62,22 @@ def load_base(
         )
     settle = _settler(kind, device, offload_blocks)
     flux = load_flux(path, torch.float32 if kind == "float32" else torch.bfloat16, settle=settle)
-    return _ready(flux, device, offload_blocks, recompute)
+    return _ready(flux, device, offload_blocks, recompute, compiled)
 
 
 def prepare_base(
-    flux: Flux, kind: BaseDtype, device: torch.device, offload_blocks: int = 0, recompute: bool = False
+    flux: Flux,
+    kind: BaseDtype,
+    device: torch.device,
+    offload_blocks: int = 0,
+    recompute: bool = False,
+    compiled: bool = False,
 ) -> Flux:
     """Like `load_base`, for a transformer that is already in memory."""
     settle = _settler(kind, device, offload_blocks)
     for block in blocks_of(flux).values():
         settle(flux, block)
-    return _ready(flux, device, offload_blocks, recompute)
+    return _ready(flux, device, offload_blocks, recompute, compiled)
 
 
 def _settler(kind: BaseDtype, device: torch.device, offload_blocks: int) -> Settle:
@@ -80,11 +92,13 @@ def _settler(kind: BaseDtype, device: torch.device, offload_blocks: int) -> Sett
     return settle
 
 
-def _ready(flux: Flux, device: torch.device, offload_blocks: int, recompute: bool) -> Flux:
+def _ready(flux: Flux, device: torch.device, offload_blocks: int, recompute: bool, compiled: bool) -> Flux:
     for name, module in flux.named_children():
         if name not in ("double_blocks", "single_blocks"):
             module.to(device)
     flux.requires_grad_(False).eval()
+    if compiled:
+        compile_blocks(flux)
     if offload_blocks:
         Offloaded(spread(flux, offload_blocks), device)
     if recompute:

@@ -150,7 +150,7 @@ class Model(Section):
     base_dtype: Literal["bf16", "float32", "fp8", "int8", "nf4"] = "bf16"
     offload_blocks: Count = 0
     gradient_checkpointing: bool = True
-    compile: bool = False
+    compile: bool | Literal["blocks"] | None = None
     init: Path | None = None
     network: Network = Network()
     stream: Stream = Stream()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from support.full_disk import small_disk
+from support.toy_run import config as small_config
+from support.toy_run import trainer
 
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
@@ -24,7 +27,8 @@ from mogle_core.support.locks import sole_owner
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.encoders import ToyTextEncoder
 from mogle_core.training import checkpoints
-from mogle_core.training.config.reading import TrainingConfig
+from mogle_core.training import run as training_run
+from mogle_core.training.config.reading import TrainingConfig, config_toml
 from mogle_core.training.data.draws import generator
 from mogle_core.training.result import write_result
 from mogle_core.training.start import fresh_lora, fresh_network
@@ -232,6 +236,20 @@ def test_overfitting_falls_below_a_tenth(faces: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_blocks_are_compiled_on_cuda_and_a_resumed_run_does_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda, cpu, config = torch.device("cuda"), torch.device("cpu"), TrainingConfig()
+    monkeypatch.setattr(training_run, "compiles_on", lambda _device: True)
+    state = trainer(small_config()).state()
+    assert config.model.compile is None
+    assert training_run.compiling(config, None, cuda).model.compile == "blocks"
+    assert training_run.compiling(config, None, cpu).model.compile is False
+    assert training_run.compiling(config, state, cuda).model.compile is False  # nothing is stored
+    stored = replace(state, config=config_toml(training_run.compiling(config, None, cuda)))
+    assert training_run.compiling(config, stored, cpu).model.compile == "blocks"
+    monkeypatch.setattr(training_run, "compiles_on", lambda _device: False)
+    assert training_run.compiling(config, None, cuda).model.compile is False
+
+
 def test_a_dry_run_loads_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "paper", "--dry-run"]) == 0
     said = capsys.readouterr().out

@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from ..dataset.errors import DatasetError
+from ..dataset.reading import UNREADABLE
 from ..evaluation.networks.extractors import load_extractor
 from ..evaluation.pictures import list_pictures, read_picture
 from ..evaluation.spread import SpreadNetwork, each_of
 from ..masks.decouple import index_image
 from ..masks.score import pixel_accuracy, score
 from ..parse.parser import Parser
+from ..support.progress import Progress
 from ..support.whole_files import copy_whole, write_png, write_whole, written_aside
 from .workflow import repair_workflow
 
@@ -83,17 +85,34 @@ def annotate(
     paths = list_pictures(photos)
     names: deque[str] = deque()
     parse = parsers if isinstance(parsers, SpreadNetwork) else partial(all_of, parsers)
-    for parses in each_of(parse, _photos(paths, names, failed, strict)):
+    photos_of = longest_first(paths) if isinstance(parsers, SpreadNetwork) else paths
+    for parses in each_of(parse, _photos(photos_of, names, failed, strict)):
         name = names.popleft()
         _write_mask(out / "mask" / f"{name}.png", parses[0])
         if len(parses) > 1:
             agreements.append(agreement(name, parses[0], parses[1]))
+    places = {name: place for place, name in enumerate(paths)}
+    agreements.sort(key=lambda each: places[each.name])
+    failed.sort(key=lambda each: places[each[0]])
     result = Annotated(len(paths) - len(failed), agreements, failed)
     if agreements:
         _write_table(out / "agreement.csv", agreements)
         for each in result.doubtful(threshold):
             _write_repair(out, paths[each.name], each, comfyui)
     return result
+
+
+def longest_first(paths: Mapping[str, Path]) -> dict[str, Path]:
+    """The largest photos first, so that no worker begins one when the others have finished."""
+
+    def pixels(path: Path) -> int:
+        try:
+            with Image.open(path) as picture:
+                return int(picture.width * picture.height)
+        except UNREADABLE:
+            return 0
+
+    return dict(sorted(paths.items(), key=lambda each: -pixels(each[1])))
 
 
 def agreement(name: str, first: Tensor, second: Tensor) -> Agreement:
@@ -117,7 +136,7 @@ def _photos(
     paths: Mapping[str, Path], names: deque[str], failed: list[tuple[str, str]], strict: bool
 ) -> Iterator[tuple[Tensor]]:
     """Photos that can be read, with their names in `names`; the others go into `failed`."""
-    for name, path in tqdm(paths.items(), desc="photos", unit="photo", disable=None):
+    for name, path in Progress(paths.items(), desc="photos", unit="photo", disable=None):
         try:
             picture = read_picture(path)[None].float() / 255
         except DatasetError as error:

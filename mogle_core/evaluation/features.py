@@ -9,8 +9,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from ..support.progress import Progress
 from ..support.sentences import counted
 from .pictures import batches
 from .spread import each_of
@@ -27,7 +27,7 @@ def features(
     extractor: PictureFeatures, paths: Sequence[Path], batch: int = 32, device: torch.device | str = "cpu"
 ) -> Tensor:
     """The features of pictures in the order of `paths`, (N, F) float32 on the CPU."""
-    progress = tqdm(total=len(paths), desc="features", unit="picture", leave=False, disable=None)
+    progress = Progress(total=len(paths), desc="features", unit="picture", leave=False, disable=None)
     rows = []
     with progress:
         sizes: deque[int] = deque()

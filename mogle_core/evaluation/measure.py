@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from ..dataset.reading import read_mask
 from ..masks.labels import CLASS_NAMES
 from ..masks.score import Score
 from ..support.frechet import Gaussian, frechet_distance
+from ..support.progress import Progress
 from ..support.sentences import counted
 from ..support.versions import versions
 from .checksums import sha256
@@ -89,7 +89,7 @@ def _structure(material: Material, network: Any, device: str) -> dict[str, float
     pairs = {name: (material.pictures[name], material.real[name]) for name in material.real}
     calls = ((read_picture(path).movedim(-1, 0)[None].to(device),) for pair in pairs.values() for path in pair)
     made = each_of(network, calls)
-    for name, paths in tqdm(pairs.items(), desc="structure", unit="picture", leave=False, disable=None):
+    for name, paths in Progress(pairs.items(), desc="structure", unit="picture", leave=False, disable=None):
         keys = [next(made)[0] for _ in paths]
         if keys[0].shape != keys[1].shape:
             raise ValueError(
@@ -138,7 +138,7 @@ def _of_pictures(path: Path, given: Mapping[str, float], material: Material) -> 
 
 def _masks(settings: Settings, material: Material, parser: Any) -> Score:
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-        for name, path in tqdm(material.masks.items(), desc="masks", unit="picture", leave=False, disable=None):
+        for name, path in Progress(material.masks.items(), desc="masks", unit="picture", leave=False, disable=None):
             yield read_picture(material.pictures[name]), read_mask(path, settings.label_space).ids[0]
 
     return mask_scores(parser, pairs())

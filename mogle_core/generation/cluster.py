@@ -26,6 +26,8 @@ class ClusterBackend:
     Every worker reads the weights from the same paths. Pictures are those of one process with as many threads.
     """
 
+    longest_first = True
+
     def __init__(
         self, cluster: Cluster, sources: Sources, batch: int = 1, one_pass: bool = False, write_there: bool = False
     ) -> None:

@@ -34,7 +34,7 @@ SEEDS = 2**53
 """Seeds are below this, so that JavaScript and JSON represent them exactly."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One picture to make. name: its file's path without suffix. mask: the label map's file, or None."""
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
-from tqdm import tqdm
 
 from ..dataset.errors import DatasetError
 from ..dataset.reading import read_mask
 from ..masks.decouple import resize
+from ..support.progress import Progress
 from ..support.sentences import counted
 from .backend import Backend, BackendError, Made, Order, Target, Written
 from .jobs import LONGEST, Job, shard, too_long
@@ -52,7 +52,7 @@ class Output:
         return self.folder / manifest_name(*self.shard)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A job to make, its digest, and its number among all jobs of the run."""
 
@@ -110,7 +110,7 @@ def _sorted_out(
     jobs: Sequence[Job], numbers: Mapping[str, int], settings: Settings, backend: Backend, output: Output
 ) -> Iterator[Pending | Outcome]:
     """The jobs that are to be made, and the outcome of those that exist or whose mask cannot be read."""
-    for job in tqdm(jobs, desc="look", unit="job", leave=False, disable=None):
+    for job in Progress(jobs, desc="look", unit="job", leave=False, disable=None):
         if too_long(job.name):
             yield Outcome.of(job, "failed", error=f"its name has over {LONGEST} bytes: no file can be called so.")
             continue
@@ -142,15 +142,24 @@ def read_ids(job: Job, settings: Settings) -> Tensor | None:
 def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, output: Output) -> Iterator[Outcome]:
     left = {each.job.name: each for each in pending}
     unread: list[Outcome] = []
-    with tqdm(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:
+    with Progress(total=len(pending), desc="pictures", unit="picture", disable=None) as progress:
         try:
-            for order, picture in backend.make(_ordered(pending, settings, output, unread), settings):
+            sequence = _longest_first(pending, settings) if getattr(backend, "longest_first", False) else pending
+            for order, picture in backend.make(_ordered(sequence, settings, output, unread), settings):
                 yield _written(picture, order, left.pop(order.job.name), settings, backend, output)
                 progress.update()
         except BackendError as error:
             yield from (Outcome.of(each.job, "failed", error=str(error)) for each in left.values())
             raise
     yield from unread
+
+
+def _longest_first(pending: Sequence[Pending], settings: Settings) -> Sequence[Pending]:
+    """With a mask, a picture has twice the tokens. So no worker begins a long one when the others have finished.
+
+    The official noise is one stream over all pictures, so these stay in order.
+    """
+    return pending if settings.official else sorted(pending, key=lambda each: each.job.mask is None)
 
 
 def _ordered(pending: Sequence[Pending], settings: Settings, output: Output, unread: list[Outcome]) -> Iterator[Order]:

@@ -17,6 +17,8 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from .progress import show_workers
+
 logger = logging.getLogger(__name__)
 
 Lot = TypeVar("Lot")
@@ -110,6 +112,7 @@ class Workers(Generic[Lot, Result]):
 
             self._started = False
             self._actors, self._pending = [], {}
+            show_workers(None)
             ray.shutdown()
 
     def _done(self, lots: Iterable[Lot]) -> Iterator[tuple[_Task[Lot], Result | Exception]]:
@@ -142,6 +145,7 @@ class Workers(Generic[Lot, Result]):
             "max_restarts": 0,
         }
         self._begun = time.monotonic()
+        show_workers(0)
         for _ in range(self.size):
             self._add()
 
@@ -180,6 +184,7 @@ class Workers(Generic[Lot, Result]):
         else:
             if task is None:
                 self._actors.append(actor)
+                show_workers(len(self._actors))
             else:
                 yield task, result
 
@@ -191,6 +196,7 @@ class Workers(Generic[Lot, Result]):
         if actor in self._actors:
             logger.warning("A worker was lost; its jobs go to another one.")
             self._actors.remove(actor)
+            show_workers(len(self._actors))
             ray.kill(actor)  # it may only be out of reach
             self._add()
         if task is None:

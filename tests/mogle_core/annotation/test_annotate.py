@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mogle_core.annotation.annotate import agreement, annotate
+from mogle_core.annotation.annotate import agreement, annotate, longest_first
 from mogle_core.cli import main
 from mogle_core.dataset.errors import DatasetError
 from mogle_core.masks.decouple import decode_image
@@ -134,3 +134,13 @@ def test_a_cluster_makes_the_same_masks(photos: Path, tmp_path: Path, capsys: py
     assert len(files) == 4
     for name, content in files.items():
         assert (tmp_path / "spread" / name).read_bytes() == content
+
+
+def test_a_cluster_gets_the_largest_photos_first(tmp_path: Path) -> None:
+    paths = {}
+    for name, side in (("small", 8), ("large", 32), ("middle", 16)):
+        paths[name] = tmp_path / f"{name}.png"
+        Image.new("RGB", (side, side)).save(paths[name])
+    paths["broken"] = tmp_path / "broken.png"
+    paths["broken"].write_bytes(b"no picture")
+    assert [*longest_first(paths)] == ["large", "middle", "small", "broken"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,8 @@ from PIL import Image
 from support.painter_backend import Painter
 
 from mogle_core.generation import run
-from mogle_core.generation.backend import BackendError
+from mogle_core.generation.backend import BackendError, Made, Order
+from mogle_core.generation.cluster import ClusterBackend
 from mogle_core.generation.jobs import Job, read_jobs
 from mogle_core.generation.manifest import Outcome, outcomes
 from mogle_core.generation.official import as_official, noises
@@ -212,3 +214,33 @@ def test_every_text_is_announced_before_the_first_picture(masks: Path, tmp_path:
     painter = Painter()
     next(iter(generate(read_jobs(masks, "A face."), small, painter, Output(tmp_path / "out"))))
     assert painter.prompts == ["A face."] * 10
+
+
+class InTurn:
+    """A backend that notes the order in which jobs arrive."""
+
+    facts: dict[str, str] = {}
+
+    def __init__(self, longest_first: bool) -> None:
+        self.longest_first, self.names = longest_first, list[str]()
+
+    def prepare(self, prompts: object) -> None: ...
+
+    def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Made]]:
+        for order in orders:
+            self.names.append(order.job.name)
+            yield order, torch.zeros(32, 32, 3, dtype=torch.uint8)
+
+    def prompt(self, order: Order, settings: Settings) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_cluster_gets_the_jobs_with_masks_first(masks: Path, tmp_path: Path, small: Settings) -> None:
+    mask = next(masks.rglob("*.png"))
+    jobs = [Job("a", "A face.", 0), Job("b", "A face.", 1, mask), Job("c", "A face.", 2), Job("d", "A face.", 3, mask)]
+    for longest_first, expected in ((False, "abcd"), (True, "bdac")):
+        backend = InTurn(longest_first)
+        assert len(list(generate(jobs, small, backend, Output(tmp_path / expected)))) == 4
+        assert "".join(backend.names) == expected
+    assert ClusterBackend.longest_first

@@ -11,12 +11,12 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ....masks.decouple import Decoupled
 from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_PIXELS
+from ....support.progress import Progress
 from ...config.sections import Data
 from ..items import Item, read_face, read_ids, token_weights
 from ..rows import Row
@@ -46,14 +46,15 @@ def fill(
 ) -> None:
     """Encode everything that is `missing` (see `Plan.missing`) into the store.
 
-    What was encoded before an error or an interruption is stored. encode: by whom; None encodes in this process.
+    What was encoded before an error or an interruption is stored. encode: by whom, the largest pictures first; None
+    encodes in this process.
     """
     if not any(missing.counts().values()):
         return
-    filling = _Filling(store)
+    filling, largest_first = _Filling(store), encode is not None
     encode = encode or partial(encoded_here, encoders, dtype)
     try:
-        filling.keep_all(encode(_picture_batches(filling, missing, items, data)))
+        filling.keep_all(encode(_picture_batches(filling, missing, items, data, largest_first)))
         encoders.vae.release()  # the text encoders need its memory
         filling.keep_all(encode(_text_batches(missing, items)))
         encoders.text.release()
@@ -100,11 +101,15 @@ def _batch(kind: str, waiting: list[tuple[bytes, Tensor]]) -> Batch:
     return batch
 
 
-def _picture_batches(filling: _Filling, missing: Plan, items: Sequence[Item], data: Data) -> Iterator[Batch]:
+def _picture_batches(
+    filling: _Filling, missing: Plan, items: Sequence[Item], data: Data, largest_first: bool = False
+) -> Iterator[Batch]:
     wanted = missing.faces.any(-1) | missing.masks.any((-1, -2)) | missing.weights.any(-1)
     places = [(int(number), int(side)) for number, side in zip(*wanted.nonzero(), strict=True)]
+    if largest_first:
+        places.sort(key=lambda place: -int(missing.grids[place[0]].prod()))
     yield from _blacks(filling, missing)
-    for (number, side), face, ids in tqdm(
+    for (number, side), face, ids in Progress(
         _read_ahead(places, missing, items, data),
         total=len(places),
         desc="latents",
@@ -158,7 +163,7 @@ def _text_batches(missing: Plan, items: Sequence[Item]) -> Iterator[Batch]:
         texts.append(items[owner].pair.captions[place - int(missing.offsets[owner])])
         keys.append(missing.texts[place].tobytes())
 
-    with tqdm(total=len(texts), desc="texts", unit="text", disable=None if texts else True) as bar:
+    with Progress(total=len(texts), desc="texts", unit="text", disable=None if texts else True) as bar:
         for first in range(0, len(texts), TEXTS):
             part = texts[first : first + TEXTS]
             yield Batch("texts", keys[first : first + TEXTS], part)

@@ -102,6 +102,9 @@ def test_photo_and_mask_come_from_the_inputs(comfy: ComfyPage, tmp_path) -> None
     comfy.do_js(f"{PAINTER}.widgets[0].value = ''")
     editor = comfy.edit()
     comfy.wait(f"{EDITOR}.photo.picture")
+    assert torch.equal(editor.ids, ids)  # what the card shows is what opens
+    editor.keys("n")
+    editor.frame.get_by_label("Label space of the file or mask").select_option("celebamask")
     editor.button("Mask input").click()
     editor.frame.locator("dialog").wait_for(state="detached")
     assert torch.equal(editor.ids, ids)

@@ -5,7 +5,7 @@ import { app } from "../../../scripts/app.js";
 import { loadLanguage } from "./node/language.mjs";
 import { restore, store } from "./node/memory.mjs";
 import { settings } from "./node/settings.mjs";
-import { PaintingWidget, TYPE, redrawAll } from "./node/widget.mjs";
+import { PaintingWidget, TYPE, followInputs, redrawAll } from "./node/widget.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
@@ -31,6 +31,7 @@ app.registerExtension({
   async setup() {
     restore();
     window.addEventListener("pagehide", store);
+    api.addEventListener("graphChanged", followInputs);
     await loadLanguage(app, api);
   },
 });

@@ -35,6 +35,13 @@ class Editor:
         found = self.js("({ ids: [...editor.sheet.map.ids], width: editor.sheet.width })")
         return torch.tensor(found["ids"], dtype=torch.uint8).view(-1, found["width"])
 
+    @property
+    def pencil(self) -> Tensor | None:
+        found = self.js(
+            "editor.sheet.map.pencil && { pencil: [...editor.sheet.map.pencil], width: editor.sheet.width }"
+        )
+        return found and torch.tensor(found["pencil"], dtype=torch.uint8).view(-1, found["width"])
+
     def area(self, class_id: int) -> int:
         return int((self.ids == class_id).sum())
 
@@ -50,8 +57,11 @@ class Editor:
             editor.classes.clearMarks();
             editor.sheet.mirror = null;
             editor.sheet.history.steps.length = editor.sheet.history.done = 0;
-            editor.steps.replace({ width: given, height: given, ids: new Uint8Array(given * given) }, 'test');
+            const ids = new Uint8Array(given * given);
+            editor.steps.replace({ width: given, height: given, ids, isPainted: true, isDrawn: false }, 'test');
             Object.assign(editor.display, { grid: false, distinct: false });
+            Object.assign(editor.pencil, { isShown: true, strength: 1, share: 1 });
+            editor.brush.sizes.pencil = 3;
             editor.brush.pressure = true;
             editor.brush.setSize(1);
             editor.pen.take('brush');

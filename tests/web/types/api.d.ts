@@ -4,6 +4,7 @@ export interface ComfyApi {
   /** Where the page's server is, without the protocol. */
   api_host?: string;
   api_base?: string;
+  addEventListener(type: string, listener: () => void): void;
   fetchApi(route: string, options?: RequestInit): Promise<Response>;
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { blank } from "../../../web/painter/map/labelmap.mjs";
+import { asPainting } from "../../../web/painter/map/painting.mjs";
 import { keep, recall, restore, store } from "../../../web/painter/node/memory.mjs";
 import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { noise } from "./maps.mjs";
@@ -37,8 +38,8 @@ test("the paintings of two nodes go on after a reload, only the latest of each",
   store();
   assert.equal(JSON.parse(stored.get("mogle.painter.history")).length, 2);
   restore();
-  assert.deepEqual(undone(one, recall("one 2")), blank(32, 32));
-  assert.deepEqual(undone(other, recall("other 4")), blank(32, 32));
+  assert.deepEqual(undone(one, recall("one 2")), asPainting(blank(32, 32)));
+  assert.deepEqual(undone(other, recall("other 4")), asPainting(blank(32, 32)));
 });
 
 test("what is undone can be done again after a reload", () => {
@@ -68,4 +69,13 @@ test("what is no history is none", () => {
     restore();
   }
   assert.equal(recall("never painted").canUndo, false);
+});
+
+test("an unpainted sheet has the undone steps of its own node only", () => {
+  const node = {};
+  const sheet = painted("of a node", 2, node);
+  while (sheet.undo());
+  keep("", sheet.history, node);
+  assert.equal(recall("", node).canRedo, true);
+  assert.equal(recall("", {}).canRedo, false);
 });

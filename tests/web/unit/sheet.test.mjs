@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { blank, counts } from "../../../web/painter/map/labelmap.mjs";
+import { asPainting, copyOf, mirrorPainting, resizePainting } from "../../../web/painter/map/painting.mjs";
 import { capsule } from "../../../web/painter/map/raster.mjs";
 import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { mapOf, noise, rowsOf } from "./maps.mjs";
@@ -44,7 +45,7 @@ test("what is not committed can be taken back", () => {
   capsule({ x: 4, y: 4 }, { x: 30, y: 20 }, 9, sheet.pen(1));
   assert.notDeepEqual(sheet.map, map);
   sheet.restore();
-  assert.deepEqual(sheet.map, map);
+  assert.deepEqual(sheet.map, asPainting(map));
   assert.equal(sheet.commit("nothing"), false);
 });
 
@@ -65,7 +66,7 @@ test("undo and redo go through every state, over changes of size too", () => {
     assert.ok(seen.has(String(sheet.map.ids)));
     assert.deepEqual(sheet.counts, counts(sheet.map));
   }
-  assert.deepEqual(sheet.map, blank(32, 32));
+  assert.deepEqual(sheet.map, asPainting(blank(32, 32)));
   assert.equal(sheet.undo(), null);
   for (let i = 0; i < steps; i++) sheet.redo();
   assert.deepEqual(sheet.map.ids, states.at(-1));
@@ -91,4 +92,68 @@ test("a step keeps what it changed, not the sheet", () => {
   sheet.pen(1)(500, 100, 900);
   sheet.commit("line");
   assert.equal(sheet.history.steps[0].runs.length, 4);
+});
+
+const dot = (x, y, radius = 1.5) => ({ x, y, radius });
+
+test("strokes and pencil lines go back and forth together, down to the untouched sheet", () => {
+  const untouched = asPainting({ ...noise(32, 32, 3), isPainted: false });
+  const sheet = new Sheet(copyOf(untouched));
+  const states = [copyOf(sheet.map)];
+  const steps = [
+    () => sheet.drawLine(dot(2, 2), dot(29, 20), 0.7, false),
+    () => sheet.pen(5)(9, 0, 32),
+    () => sheet.drawLine(dot(8, 2, 3), dot(8, 30, 3), 1, true),
+    () => sheet.replace(mirrorPainting(sheet.map), "flip"),
+    () => sheet.replace(resizePainting(sheet.map, 48, 16), "resize"),
+    () => sheet.replace({ ...sheet.map, ids: noise(48, 16, 8).ids, isPainted: false }, "follow"),
+    () => sheet.drawLine(dot(2, 2), dot(2, 2), 1, false),
+  ];
+  for (const step of steps) {
+    step();
+    sheet.commit("step");
+    states.push(copyOf(sheet.map));
+  }
+  const written = (map) => ({ ...map, pencil: map.isDrawn ? map.pencil : null });
+  for (const state of states.toReversed().slice(1)) {
+    sheet.undo();
+    assert.deepEqual(written(sheet.map), written(state));
+  }
+  assert.equal(sheet.undo(), null);
+  assert.deepEqual(written(sheet.map), untouched);
+  for (const state of states.slice(1)) {
+    sheet.redo();
+    assert.deepEqual(sheet.map, state);
+  }
+});
+
+test("a line that crosses itself stays as strong, a second line becomes stronger, an eraser takes it all", () => {
+  const sheet = new Sheet(blank(16, 16));
+  const at = () => sheet.map.pencil?.[8 * 16 + 8];
+  const cross = () => {
+    sheet.drawLine(dot(2, 8.5), dot(14, 8.5), 0.5, false);
+    sheet.drawLine(dot(8.5, 2), dot(8.5, 14), 0.5, false);
+  };
+  cross();
+  assert.equal(at(), 128);
+  sheet.restore();
+  assert.equal(at(), 0);
+  cross();
+  sheet.commit("one");
+  cross();
+  sheet.commit("two");
+  assert.equal(at(), 192);
+  sheet.drawLine(dot(2, 8.5), dot(14, 8.5), 1, true);
+  sheet.commit("erased");
+  assert.equal(at(), 0);
+  assert.deepEqual(sheet.map.ids, blank(16, 16).ids);
+});
+
+test("the mirror draws the other half of a line", () => {
+  const sheet = new Sheet(blank(32, 16));
+  sheet.mirror = 32;
+  sheet.drawLine(dot(4, 4), dot(10, 9), 1, false);
+  const { pencil } = sheet.map;
+  assert.ok(pencil?.some(Boolean));
+  assert.deepEqual(mirrorPainting(sheet.map).pencil, pencil);
 });

@@ -7,6 +7,7 @@ import { STEP } from "./rotation.mjs";
  * @typedef {object} Parts
  * @property {import("../tools/pen.mjs").Pen} pen
  * @property {import("../tools/brush.mjs").Brush} brush
+ * @property {import("../tools/pencil.mjs").Pencil} pencil
  * @property {import("../tools/mirror.mjs").Mirror} mirror
  * @property {import("../tools/classes.mjs").Classes} classes
  * @property {import("./steps.mjs").Steps} steps
@@ -17,7 +18,7 @@ import { STEP } from "./rotation.mjs";
  * @property {import("./exports.mjs").Exports} exports
  * @property {{openAtPointer(): void}} picker  the classes at the pointer
  * @property {{startSearch(): void}} search  of the list of classes
- * @property {{open(): void}} start  the dialog that offers what to start from
+ * @property {{open(): void, follow(): unknown}} start  the dialog that offers what to start from
  * @property {{help(): void, close(): void, store(): void}} session
  */
 
@@ -83,6 +84,8 @@ export const ACTIONS = Object.freeze([
     tool("fill", "Fill contiguous area", "G"),
     tool("fillAll", "Fill the whole class", "Shift+G"),
     tool("eyedropper", "Eyedropper", "I"),
+    tool("pencil", "Pencil (lines of the sketch)", "D"),
+    tool("pencilEraser", "Eraser of pencil lines", "Shift+D"),
     tool("move", "Move, scale or rotate a region", "V"),
     tool("hand", "Pan", "H"),
   ]),
@@ -207,6 +210,15 @@ export const ACTIONS = Object.freeze([
       isOn: (display) => display.panel,
     },
   ]),
+  ...on("pencil", "View", [
+    {
+      id: "pencilLines",
+      title: "Show the pencil lines",
+      keys: ["Q"],
+      run: (pencil) => pencil.toggle(),
+      isOn: (pencil) => pencil.isShown,
+    },
+  ]),
   ...on("photo", "View", [
     {
       id: "photo",
@@ -243,6 +255,12 @@ export const ACTIONS = Object.freeze([
       title: "Start from a face, a file, the mask input or an empty sheet; resize",
       keys: ["N"],
       run: (start) => start.open(),
+    },
+    {
+      id: "follow",
+      title: "Follow the mask input: take back the painted map",
+      keys: ["Shift+N"],
+      run: (start) => start.follow(),
     },
   ]),
   ...on("exports", "Files", [

@@ -5,12 +5,14 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("./page.mjs").Page} Page */
 /** @typedef {import("./buttons.mjs").Buttons} Buttons */
 /** @typedef {import("../tools/brush.mjs").Brush} Brush */
+/** @typedef {import("../tools/pencil.mjs").Pencil} Pencil */
 /** @typedef {import("./photo.mjs").Photo} Photo */
 
 const TOOL_GROUPS = [
   ["brush", "eraser", "line", "lasso"],
   ["rectangle", "ellipse", "polygon"],
   ["fill", "fillAll", "eyedropper"],
+  ["pencil", "pencilEraser"],
   ["move", "hand"],
 ];
 
@@ -25,9 +27,10 @@ export function toolBar({ make }, buttons) {
 }
 
 export class TopBar {
-  /** @param {Page} page @param {Buttons} buttons @param {Brush} brush @param {Photo} photo */
-  constructor({ make }, buttons, brush, photo) {
+  /** @param {Page} page @param {Buttons} buttons @param {Brush} brush @param {Pencil} pencil @param {Photo} photo */
+  constructor({ make }, buttons, brush, pencil, photo) {
     this.brush = brush;
+    this.pencil = pencil;
     this.photo = photo;
     this.size = slider(make, t("Brush size in pixels"), { min: 1, max: 256, most: 512 }, (value) =>
       brush.setSize(value),
@@ -35,9 +38,18 @@ export class TopBar {
     this.share = slider(make, t("Photo opacity in percent"), { min: 0, max: 100, most: 100 }, (value) => {
       photo.setShare(value / 100);
     });
+    const [strength, opacity] = [t("Pencil strength in percent"), t("Opacity of the pencil lines in percent")];
+    this.strength = slider(make, strength, { min: 5, max: 100, most: 100 }, (value) => pencil.setStrength(value / 100));
+    this.opacity = slider(make, opacity, { min: 0, max: 100, most: 100 }, (value) => pencil.setShare(value / 100));
     /** @param {(Node | string)[]} children */
     const group = (...children) => make("div", { class: "group" }, ...children);
     this.photoGroup = group(buttons.make("photo"), ...this.share.fields);
+    const caption = (/** @type {string} */ text) => make("span", { class: "caption" }, text);
+    // Only the sliders: this group is shown while the pencil is in hand, in place of the photo's.
+    this.pencilGroup = group(
+      ...[buttons.make("pencilLines"), caption(t("Strength")), this.strength.fields[0]],
+      ...[caption(t("Opacity")), this.opacity.fields[0]],
+    );
     this.root = make(
       "header",
       { class: "top", role: "toolbar", "aria-label": t("Painting") },
@@ -46,6 +58,7 @@ export class TopBar {
       group(buttons.make("undo"), buttons.make("redo"), buttons.make("flip")),
       group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("steady"), buttons.make("mirror")),
       this.photoGroup,
+      this.pencilGroup,
       group(buttons.make("grid"), buttons.make("distinct", "eye"), buttons.make("fit")),
       make(
         "div",
@@ -63,6 +76,10 @@ export class TopBar {
   refresh() {
     this.size.show(this.brush.size);
     this.share.show(Math.round(this.photo.share * 100));
+    this.strength.show(Math.round(this.pencil.strength * 100));
+    this.opacity.show(Math.round(this.pencil.share * 100));
+    this.pencilGroup.hidden = !this.brush.isPencil;
+    this.photoGroup.hidden = this.brush.isPencil;
     this.photoGroup.classList.toggle("empty", !this.photo.picture);
   }
 }

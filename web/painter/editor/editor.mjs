@@ -1,11 +1,12 @@
 /** The editor: makes its parts, connects them, and opens and closes. Only `window.mjs` imports it. */
 
 import { advise } from "../map/advice.mjs";
-import { blank } from "../map/labelmap.mjs";
+import { copyOf } from "../map/painting.mjs";
 import { Sheet } from "../map/sheet.mjs";
 import { Brush } from "../tools/brush.mjs";
 import { Classes } from "../tools/classes.mjs";
 import { Mirror } from "../tools/mirror.mjs";
+import { Pencil } from "../tools/pencil.mjs";
 import { Pen } from "../tools/pen.mjs";
 import { Studio } from "../tools/studio.mjs";
 import { AdviceList } from "./advicelist.mjs";
@@ -31,18 +32,19 @@ import { StatusLine } from "./status.mjs";
 import { Steps } from "./steps.mjs";
 import { Tag } from "./tag.mjs";
 
-/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/painting.mjs").Painting} Painting */
 /** @typedef {import("../map/history.mjs").History} History */
 
 /**
  * What the editor is opened with.
  * @typedef {object} Opening
- * @property {LabelMap | null} map  null if nothing is painted yet
+ * @property {Painting} map  what is painted, and where nothing is, what the inputs give
+ * @property {boolean} isGiven  whether it has anything
  * @property {History} history
  * @property {string} notice  a sentence to show first
  * @property {boolean} distinct  whether to show the colour-blind-safe colours
  * @property {() => Promise<Blob | null>} photo  of the image input
- * @property {(map: LabelMap, history: History) => void} onStep
+ * @property {(map: Painting, history: History) => void} onStep
  * @property {(isDistinct: boolean) => void} onDistinct  when the colours were switched
  * @property {Partial<import("../tools/classes.mjs").Marks>} marks  of the last visit
  * @property {(marks: import("../tools/classes.mjs").Marks) => void} onMarks
@@ -53,7 +55,6 @@ import { Tag } from "./tag.mjs";
 
 /** @typedef {Opening & import("./start.mjs").MaskSource} Commission */
 
-const SIDE = 512;
 const ADVICE_DELAY_MS = 250;
 
 export class Editor {
@@ -68,17 +69,18 @@ export class Editor {
     this.page = page;
 
     // What is painted, and what it is painted with
-    this.sheet = new Sheet(copyOf(commission.map ?? blank(SIDE, SIDE)), commission.history);
+    this.sheet = new Sheet(copyOf(commission.map), commission.history);
     this.sheet.onStep = () => this.#onStep();
     this.brush = new Brush(settings, refresh);
+    this.pencil = new Pencil(settings, refresh);
     this.classes = new Classes(settings.classId, refresh, () => this.#onMark());
     this.classes.setMarks(commission.marks);
     this.sheet.paintable.set(this.classes.paintable());
     /** @type {Pen} */
-    this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, () => this.scene.view.zoom, say), {
+    this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, this.pencil, () => this.scene.view.zoom, say), {
       onPress: () => (this.scene.spot = null),
       onChange: () => this.scene.redraw(),
-      onTake: refresh,
+      onTake: () => this.#onTake(),
     });
     this.mirror = new Mirror(this.sheet, () => this.pen.at, refresh);
     this.steps = new Steps(this.sheet, this.pen, say, { onResize: () => this.scene.fit(), onReplace: refresh });
@@ -93,19 +95,19 @@ export class Editor {
     this.start = new StartDialog(page, this.steps, this.display, commission);
 
     // The window
-    const { sheet, pen, brush, mirror, classes, steps, display, photo, live, start } = this;
+    const { sheet, pen, brush, pencil, mirror, classes, steps, display, photo, live, start } = this;
     const status = new StatusLine(page);
     const tag = new Tag(page);
     /** @type {Scene} */
-    this.scene = new Scene(page.canvas, { sheet, pen, brush, classes, display, photo, live, status, tag });
+    this.scene = new Scene(page.canvas, { sheet, pen, brush, pencil, classes, display, photo, live, status, tag });
     this.picker = new Picker(page, classes, display, () => pen.at && this.scene.view.toCanvas(pen.at));
     this.rim = new Rim(page, brush, classes, display, (button) => this.#pickAt(button));
     this.classList = new ClassList(page, classes, sheet, display);
     this.adviceList = new AdviceList(page, this.scene, steps);
     /** @type {import("./actions.mjs").Parts} */
     const parts = {
-      ...{ pen, brush, mirror, classes, steps, display, photo, live, start, scene: this.scene, search: this.classList },
-      picker: this.picker,
+      ...{ pen, brush, pencil, mirror, classes, steps, display, photo, live, start },
+      ...{ scene: this.scene, search: this.classList, picker: this.picker },
       exports: new Exports(sheet, page),
       session: {
         help: () => showHelp(page),
@@ -114,7 +116,7 @@ export class Editor {
       },
     };
     this.buttons = new Buttons(page, parts);
-    this.topBar = new TopBar(page, this.buttons, brush, photo);
+    this.topBar = new TopBar(page, this.buttons, brush, pencil, photo);
     layOut(page, {
       top: this.topBar.root,
       tools: toolBar(page, this.buttons),
@@ -135,10 +137,10 @@ export class Editor {
 
   /** Shows what the node has: its notice, where to start if there is no painting yet, its photo. */
   async begin() {
-    const { notice, map, photo } = this.commission;
+    const { notice, isGiven, photo } = this.commission;
     this.page.canvas.focus();
     if (notice) this.page.say(notice);
-    if (!map && !this.steps.canUndo) this.start.open();
+    if (!isGiven && !this.steps.canUndo) this.start.open();
     const file = await photo().catch(() => null);
     if (file) await this.photo.lay(file);
   }
@@ -150,10 +152,12 @@ export class Editor {
     this.scene.close();
     this.live.close();
     clearTimeout(this.adviceTimer);
-    const { brush, classes, display, photo, live } = this;
-    const { size, pressure, steady } = brush;
+    const { brush, pencil, classes, display, photo, live } = this;
+    const { sizes, pressure, steady } = brush;
     const { grid, names, panel } = display;
-    remember({ size, pressure, steady, classId: classes.chosen, grid, names, panel, photoShare: photo.share, ...live.settings });
+    const pencils = { pencilSize: sizes.pencil, pencilStrength: pencil.strength, pencilShare: pencil.share };
+    const brushes = { size: sizes.brush, pressure, steady, classId: classes.chosen, ...pencils };
+    remember({ ...brushes, grid, names, panel, photoShare: photo.share, ...live.settings });
     await this.commission.onClose();
   }
 
@@ -165,6 +169,11 @@ export class Editor {
     this.refresh();
     clearTimeout(this.adviceTimer);
     this.adviceTimer = setTimeout(() => this.#advise(), ADVICE_DELAY_MS);
+  }
+
+  #onTake() {
+    this.brush.isPencil = this.pen.isPencil;
+    this.refresh();
   }
 
   #advise() {
@@ -204,9 +213,4 @@ export class Editor {
     this.classList.refresh();
     this.scene.redraw();
   }
-}
-
-/** @param {LabelMap} map */
-function copyOf(map) {
-  return { ...map, ids: map.ids.slice() };
 }

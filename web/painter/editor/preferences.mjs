@@ -10,6 +10,9 @@
  * @property {boolean} pressure
  * @property {number} steady  the strength of the stabiliser
  * @property {number} photoShare
+ * @property {number} pencilSize
+ * @property {number} pencilStrength
+ * @property {number} pencilShare
  * @property {boolean} liveUnder
  * @property {number} liveShare
  * @property {number} liveSteps
@@ -22,6 +25,7 @@ const KEY = "mogle.painter";
 const DEFAULTS = Object.freeze({
   ...{ size: 24, classId: 13, grid: false, pressure: true, photoShare: 0.5, steady: 0 },
   ...{ names: true, panel: true },
+  ...{ pencilSize: 3, pencilStrength: 1, pencilShare: 1 },
   ...{ liveUnder: false, liveShare: 0.5, liveSteps: 0, liveWidth: 360 },
 });
 
@@ -41,6 +45,10 @@ export function preferences() {
 /** @param {Preferences} stored @returns {Preferences} */
 function withinLimits(stored) {
   const { size, classId, photoShare, steady, liveShare, liveSteps, liveWidth } = stored;
+  const { pencilSize, pencilStrength, pencilShare } = stored;
+  if (!(pencilSize >= 1 && pencilSize <= 512)) stored.pencilSize = DEFAULTS.pencilSize;
+  if (!(pencilStrength >= 0.05 && pencilStrength <= 1)) stored.pencilStrength = DEFAULTS.pencilStrength;
+  if (!(pencilShare >= 0 && pencilShare <= 1)) stored.pencilShare = DEFAULTS.pencilShare;
   if (!(size >= 1 && size <= 512)) stored.size = DEFAULTS.size;
   if (!(Number.isInteger(classId) && classId >= 0 && classId < 19)) stored.classId = DEFAULTS.classId;
   if (![0, 1, 2].includes(steady)) stored.steady = DEFAULTS.steady;

@@ -12,6 +12,7 @@ import { View } from "./view.mjs";
  * @property {import("../tools/pen.mjs").Pen} pen
  * @property {import("../tools/brush.mjs").Brush} brush
  * @property {import("../tools/classes.mjs").Classes} classes
+ * @property {import("../tools/pencil.mjs").Pencil} pencil
  * @property {import("./display.mjs").Display} display
  * @property {import("./photo.mjs").Photo} photo
  * @property {import("./live.mjs").Live} live
@@ -145,11 +146,12 @@ export class Scene {
 
   /** @returns {import("./view.mjs").Looks} */
   #looks() {
-    const { classes, display, photo, live } = this.subjects;
+    const { classes, display, pencil, photo, live } = this.subjects;
     const { hidden, solo } = classes;
     const { distinct, grid } = display;
     const { picture, share } = live.beneath() ?? { picture: photo.shown, share: photo.share };
-    return { distinct, grid, hidden, solo, photo: picture, photoShare: share };
+    const pencilShare = pencil.isShown && !live.isHeld ? pencil.share : 0;
+    return { distinct, grid, hidden, solo, photo: picture, photoShare: share, pencilShare };
   }
 
   /** The circle at the pointer. */

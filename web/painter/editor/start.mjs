@@ -2,7 +2,9 @@
 
 import { readPainting } from "../map/codec.mjs";
 import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resize } from "../map/labelmap.mjs";
+import { linesOf } from "../map/lines.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
+import { asPainting, resizePainting } from "../map/painting.mjs";
 import { STARTERS } from "../map/starters.mjs";
 import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
@@ -17,6 +19,7 @@ import { t } from "../map/words.mjs";
  * @typedef {object} MaskSource
  * @property {(labelSpace: string) => Promise<LabelMap | null>} mask  of the mask input
  * @property {(file: Blob, labelSpace: string) => Promise<LabelMap>} read  a mask file; throws a sentence
+ * @property {() => Promise<Blob | null>} sketch  of the sketch input
  */
 
 export class StartDialog {
@@ -54,10 +57,19 @@ export class StartDialog {
       { class: "line" },
       this.#choice(t("Mask input"), () => this.#input()),
       this.#choice(t("Mask file…"), () => this.#file()),
+      this.#choice(t("Follow the mask input"), () => void this.follow()),
       make("label", { class: "caption" }, t("label space"), " ", this.space),
     );
+    const sketches = make(
+      "div",
+      { class: "line" },
+      make("span", { class: "caption" }, t("Pencil drawing")),
+      this.#choice(t("Sketch input"), () => this.#sketchInput()),
+      this.#choice(t("Sketch file…"), () => this.#sketchFile()),
+      this.#choice(t("Follow the sketch input"), () => void this.#followSketch()),
+    );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
-    this.dialog = this.page.ask("start", t("Start from"), gallery, sources, sizes, this.problem);
+    this.dialog = this.page.ask("start", t("Start from"), gallery, sources, sketches, sizes, this.problem);
   }
 
   /** @param {string} name @param {number} value */
@@ -94,7 +106,7 @@ export class StartDialog {
   /** @param {LabelMap} map @param {string} label */
   #take(map, label) {
     this.dialog?.close();
-    this.steps.replace(map, label);
+    this.steps.replaceMap(map, label);
   }
 
   /** @returns {[number, number] | null} */
@@ -108,14 +120,18 @@ export class StartDialog {
 
   #empty() {
     const size = this.#size();
-    if (size) this.#take(blank(...size), t("start empty"));
+    if (!size) return;
+    this.dialog?.close();
+    // Without the drawing, too, and without the sketch input's if there were lines.
+    const isDrawn = this.steps.sheet.map.pencil !== null;
+    this.steps.replace(asPainting({ ...blank(...size), isDrawn }), t("start empty"));
   }
 
   #resize() {
     const size = this.#size();
     if (!size) return;
     this.dialog?.close();
-    this.steps.remake((map) => resize(map, ...size), t("resize"));
+    this.steps.remake((map) => resizePainting(map, ...size), t("resize"));
   }
 
   #input() {
@@ -132,6 +148,61 @@ export class StartDialog {
     });
   }
 
+  /** Unpaints the map: from here on the mask input decides it again. */
+  async follow() {
+    try {
+      const mask = await this.source.mask("auto");
+      this.dialog?.close();
+      const { sheet } = this.steps;
+      const given = mask ?? blank(sheet.width, sheet.height);
+      const map = sheet.map.isDrawn ? resize(given, sheet.width, sheet.height) : given;
+      this.steps.replaceMap({ ...map, isPainted: false }, t("follow the mask input"));
+    } catch (error) {
+      this.#refuse(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #followSketch() {
+    try {
+      const file = await this.source.sketch();
+      const pencil = file && linesOf(await createImageBitmap(file), this.steps.sheet, false);
+      this.dialog?.close();
+      this.steps.giveBack({ pencil, isDrawn: false }, t("follow the sketch input"));
+    } catch (error) {
+      this.#refuse(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #sketchInput() {
+    void this.#draw(async () => {
+      const file = await this.source.sketch();
+      if (!file) throw new Error(t("There is no sketch yet. Connect one to the sketch input and run the workflow once."));
+      return file;
+    }, t("start from the sketch input"));
+  }
+
+  #sketchFile() {
+    this.page.pickFile("image/*", (file) => void this.#draw(() => Promise.resolve(file), startFrom(file.name), true));
+  }
+
+  /**
+   * Another drawing over the same map.
+   * @param {() => Promise<Blob>} read @param {string} label @param {boolean} [isFile]  may be dark lines on white
+   */
+  async #draw(read, label, isFile = false) {
+    try {
+      const file = await read();
+      const picture = await createImageBitmap(file).catch(() => {
+        throw new Error(t("The browser cannot show this file as a picture."));
+      });
+      const pencil = linesOf(picture, this.steps.sheet, isFile);
+      this.dialog?.close();
+      this.steps.remake((painting) => ({ ...painting, pencil, isDrawn: true }), label);
+    } catch (error) {
+      this.#refuse(error instanceof Error ? error.message : String(error));
+    }
+  }
+
   /** @param {(labelSpace: string) => Promise<LabelMap>} read @param {string} label */
   async #read(read, label) {
     try {
@@ -143,7 +214,8 @@ export class StartDialog {
 
   /** @param {string} sentence */
   #refuse(sentence) {
-    if (this.problem) this.problem.textContent = sentence;
+    if (this.problem?.isConnected) this.problem.textContent = sentence;
+    else this.page.say(sentence);
   }
 }
 

@@ -1,9 +1,10 @@
-/** Whole steps of the painting: undo, redo, and another map in its place. */
+/** Whole steps of the painting: undo, redo, and another map or drawing in its place. */
 
-import { mirror } from "../map/labelmap.mjs";
+import { mirrorPainting, withMap } from "../map/painting.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/painting.mjs").Painting} Painting */
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 /** @typedef {import("../tools/pen.mjs").Pen} Pen */
 
@@ -48,16 +49,26 @@ export class Steps {
   }
 
   flip() {
-    this.remake(mirror, t("mirror the face"));
+    this.remake(mirrorPainting, t("mirror the face"));
   }
 
-  /** @param {(map: LabelMap) => LabelMap} make  another map from the current one @param {string} label */
+  /** @param {(map: Painting) => Painting} make  another painting from the current one @param {string} label */
   remake(make, label) {
     this.pen.settle();
     this.replace(make(this.sheet.map), label);
   }
 
-  /** @param {LabelMap} map @param {string} label */
+  /** Gives map or drawing back to its input. @param {Partial<Painting>} given @param {string} label */
+  giveBack(given, label) {
+    this.remake((painting) => ({ ...painting, ...given }), label);
+  }
+
+  /** Another map under the same drawing. @param {LabelMap & Partial<Painting>} map @param {string} label */
+  replaceMap(map, label) {
+    this.remake((before) => withMap(before, map), label);
+  }
+
+  /** @param {LabelMap & Partial<Painting>} map @param {string} label */
   replace(map, label) {
     this.pen.settle();
     const { width, height } = this.sheet;

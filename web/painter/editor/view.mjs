@@ -1,15 +1,16 @@
 /** Draws the canvas: the sheet at any zoom, the photo under it, the lines over it. */
 
 import { TOKEN } from "../map/labelmap.mjs";
-import { render } from "../map/picture.mjs";
+import { fitted } from "../map/lines.mjs";
+import { paintLines, render } from "../map/picture.mjs";
 
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 /** @typedef {import("../map/raster.mjs").Point} Point */
 /** @typedef {import("../map/labelmap.mjs").Box} Box */
 
 /**
- * `grid` shows the tokens; `photoShare` is the photo's opacity, 0 to 1.
- * @typedef {import("../map/picture.mjs").Looks & {grid: boolean, photoShare: number}} Looks
+ * `grid` shows the tokens; `photoShare` and `pencilShare` are the opacity of photo and pencil lines, 0 to 1.
+ * @typedef {import("../map/picture.mjs").Looks & {grid: boolean, photoShare: number, pencilShare: number}} Looks
  */
 
 /**
@@ -33,6 +34,9 @@ export class View {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.labels = canvas.ownerDocument.createElement("canvas");
+    /** The pencil lines; without a size while there are none. */
+    this.lines = canvas.ownerDocument.createElement("canvas");
+    this.lines.width = 0;
     /** Position of the map's corner on the canvas, and the side of one of its pixels, in CSS pixels. */
     this.x = 0;
     this.y = 0;
@@ -104,6 +108,25 @@ export class View {
     context.putImageData(this.pixels, 0, 0, drawn.x, drawn.y, drawn.width, drawn.height);
   }
 
+  /** Whitens the pencil lines that changed since the last call. @param {Sheet} sheet */
+  refreshLines(sheet) {
+    const { width, height, map } = sheet;
+    if (!map.pencil) {
+      this.lines.width = 0;
+      return;
+    }
+    if (this.lines.width !== width || this.lines.height !== height) {
+      [this.lines.width, this.lines.height] = [width, height];
+      this.linePixels = new ImageData(width, height);
+      sheet.undrawnLines.add(0, 0, width, height);
+    }
+    const box = sheet.undrawnLines.take();
+    if (!box || !this.linePixels) return;
+    paintLines(map, map.pencil, box, new Uint32Array(this.linePixels.data.buffer));
+    const context = /** @type {CanvasRenderingContext2D} */ (this.lines.getContext("2d"));
+    context.putImageData(this.linePixels, 0, 0, box.x, box.y, box.width, box.height);
+  }
+
   /**
    * @param {Sheet} sheet
    * @param {Looks} looks
@@ -111,6 +134,7 @@ export class View {
    */
   draw(sheet, looks, marks) {
     this.refresh(sheet, looks);
+    this.refreshLines(sheet);
     const { canvas, context } = this;
     const ratio = canvas.ownerDocument.defaultView?.devicePixelRatio ?? 1;
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
@@ -125,14 +149,28 @@ export class View {
     context.fillRect(...place);
     if (looks.photo) {
       context.imageSmoothingEnabled = true;
-      context.drawImage(looks.photo, ...place);
+      const { x, y, width, height } = fitted(looks.photo, sheet);
+      const { x: left, y: top } = this.toCanvas({ x, y });
+      context.drawImage(looks.photo, left, top, width * this.zoom, height * this.zoom);
     }
     context.imageSmoothingEnabled = false;
     context.globalAlpha = looks.photo ? 1 - looks.photoShare : 1;
     context.drawImage(this.labels, ...place);
+    if (this.lines.width && looks.pencilShare) this.#pencil(looks.pencilShare, place);
     context.restore();
     if (looks.grid) this.#grid(sheet);
     this.#marks(sheet, marks);
+  }
+
+  /** @param {number} share @param {readonly [number, number, number, number]} place */
+  #pencil(share, place) {
+    const { context } = this;
+    context.imageSmoothingEnabled = this.zoom < 2; // thin lines would break up on a small sheet
+    context.globalAlpha = share;
+    // A dark rim, so that white lines are seen on light classes.
+    [context.shadowColor, context.shadowBlur] = [SHADOW, 2];
+    context.drawImage(this.lines, ...place);
+    [context.shadowColor, context.shadowBlur] = ["transparent", 0];
   }
 
   /** @param {Sheet} sheet */

@@ -8,8 +8,10 @@ import { t } from "./words.mjs";
 /** @typedef {import("./labelmap.mjs").Box} Box */
 
 /**
+ * @typedef {import("./painting.mjs").Painting} Painting
+ *
  * `where` is the place to look at, if there is one; `mend` corrects the map, where the correction is obvious.
- * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box, mend?: (map: LabelMap) => LabelMap}} Advice
+ * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box, mend?: (map: Painting) => Painting}} Advice
  */
 
 /** Nearly every face in training has one of each of these. */
@@ -62,7 +64,7 @@ function swappedSides(map, pixels) {
     text: t("Left and right {title} are swapped. The person's left is on the right of the picture.", {
       title: t(title),
     }),
-    mend: (current) => swapClasses(current, [[left, right]]),
+    mend: (current) => ({ ...current, ...swapClasses(current, [[left, right]]) }),
   }));
 }
 

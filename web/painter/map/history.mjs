@@ -1,27 +1,28 @@
 /** Unlimited undo and redo: each step stores only the pixels that it changed, as runs. */
 
-/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("./painting.mjs").Painting} Painting */
 /** @typedef {import("./labelmap.mjs").Box} Box */
 
 /**
- * A step. `runs` has four numbers for each run: its start, its length, the id before and the id after.
- * A step that changes the size has both maps instead, as runs of (length, id).
- * @typedef {{label: string, runs: Uint32Array}} Change
+ * A step. `runs` has four numbers for each run of the map: its start, its length, the id before and the id after;
+ * `lines` has the same for the pencil's grey levels. `paints` and `draws` mark the first step on a map or a drawing
+ * that the inputs decided before. A step that changes the size has both paintings instead, as runs of (length, id).
+ * @typedef {{label: string, runs: Uint32Array, lines?: Uint32Array, paints?: true, draws?: true}} Change
  * @typedef {{label: string, before: Packed, after: Packed}} Exchange
- * @typedef {{width: number, height: number, runs: Uint32Array}} Packed
+ * @typedef {{width: number, height: number, runs: Uint32Array, lines?: Uint32Array, isPainted?: boolean,
+ *   isDrawn?: boolean}} Packed
  * @typedef {Change | Exchange} Step
  */
 
 /**
- * The step from `before` to `after`, which differ only within a box; null if they are equal.
+ * The runs in which a plane changed, which are all within a box.
  * @param {Uint8Array} before
  * @param {Uint8Array} after
  * @param {number} width
  * @param {Box} box
- * @param {string} label
- * @returns {Change | null}
+ * @returns {Uint32Array}
  */
-export function change(before, after, width, box, label) {
+export function changedRuns(before, after, width, box) {
   /** @type {number[]} */
   const runs = [];
   for (let y = box.y; y < box.y + box.height; y++) {
@@ -33,13 +34,13 @@ export function change(before, after, width, box, label) {
       runs.push(start, i - start + 1, before[start], after[start]);
     }
   }
-  return runs.length ? { label, runs: Uint32Array.from(runs) } : null;
+  return Uint32Array.from(runs);
 }
 
 /**
- * The step that replaces a map by another of any size.
- * @param {LabelMap} before
- * @param {LabelMap} after
+ * The step that replaces a painting by another of any size.
+ * @param {Painting} before
+ * @param {Painting} after
  * @param {string} label
  * @returns {Exchange}
  */
@@ -47,39 +48,56 @@ export function exchange(before, after, label) {
   return { label, before: pack(before), after: pack(after) };
 }
 
-/** @param {LabelMap} map @returns {Packed} */
-function pack({ width, height, ids }) {
-  /** @type {number[]} */
-  const runs = [];
-  for (let i = 0; i < ids.length; ) {
-    const start = i;
-    while (i < ids.length && ids[i] === ids[start]) i++;
-    runs.push(i - start, ids[start]);
-  }
-  return { width, height, runs: Uint32Array.from(runs) };
+/** @param {Painting} painting @returns {Packed} */
+function pack({ width, height, ids, pencil, isPainted, isDrawn }) {
+  const lines = pencil ? { lines: packed(pencil) } : {};
+  return { width, height, runs: packed(ids), ...lines, isPainted, isDrawn };
 }
 
-/** @param {Packed} packed @returns {LabelMap} */
-function unpack({ width, height, runs }) {
-  const ids = new Uint8Array(width * height);
-  for (let i = 0, at = 0; i < runs.length; at += runs[i], i += 2) ids.fill(runs[i + 1], at, at + runs[i]);
-  return { width, height, ids };
+/** @param {Uint8Array} plane */
+function packed(plane) {
+  /** @type {number[]} */
+  const runs = [];
+  for (let i = 0; i < plane.length; ) {
+    const start = i;
+    while (i < plane.length && plane[i] === plane[start]) i++;
+    runs.push(i - start, plane[start]);
+  }
+  return Uint32Array.from(runs);
+}
+
+/** @param {Packed} packed @returns {Painting} */
+function unpack({ width, height, runs, lines, isPainted = true, isDrawn = false }) {
+  const plane = (/** @type {Uint32Array} */ packed) => unpacked(packed, width * height);
+  return { width, height, ids: plane(runs), pencil: lines ? plane(lines) : null, isPainted, isDrawn };
+}
+
+/** @param {Uint32Array} runs @param {number} size */
+function unpacked(runs, size) {
+  const plane = new Uint8Array(size);
+  for (let i = 0, at = 0; i < runs.length; at += runs[i], i += 2) plane.fill(runs[i + 1], at, at + runs[i]);
+  return plane;
 }
 
 /**
- * The map after a step forward or back. A Change modifies the map itself; an Exchange returns another map.
- * @param {LabelMap} map
+ * The painting after a step forward or back. A Change modifies the painting itself; an Exchange returns another.
+ * @param {Painting} painting
  * @param {Step} step
  * @param {boolean} forward
- * @returns {LabelMap}
+ * @returns {Painting}
  */
-export function applyStep(map, step, forward) {
+export function applyStep(painting, step, forward) {
   if (!("runs" in step)) return unpack(forward ? step.after : step.before);
-  const { runs } = step;
-  for (let i = 0; i < runs.length; i += 4) {
-    map.ids.fill(runs[i + (forward ? 3 : 2)], runs[i], runs[i] + runs[i + 1]);
-  }
-  return map;
+  applyRuns(painting.ids, step.runs, forward);
+  if (step.lines) applyRuns((painting.pencil ??= new Uint8Array(painting.ids.length)), step.lines, forward);
+  if (step.paints) painting.isPainted = forward;
+  if (step.draws) painting.isDrawn = forward;
+  return painting;
+}
+
+/** @param {Uint8Array} plane @param {Uint32Array} runs @param {boolean} forward */
+function applyRuns(plane, runs, forward) {
+  for (let i = 0; i < runs.length; i += 4) plane.fill(runs[i + (forward ? 3 : 2)], runs[i], runs[i] + runs[i + 1]);
 }
 
 /** The steps of one painting, and how many of them are in effect: the others were undone. */

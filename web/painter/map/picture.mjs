@@ -1,4 +1,4 @@
-/** A label map as a picture: each class in its colour, hidden classes hatched, near twins of the palette outlined. */
+/** A painting as a picture: classes in their colours, hidden ones hatched, near twins outlined; pencil lines white. */
 
 import { BACKGROUND, CLASSES, colours } from "./palette.mjs";
 import { hatch, outline, widened } from "./patterns.mjs";
@@ -10,7 +10,7 @@ import { hatch, outline, widened } from "./patterns.mjs";
  * @property {boolean} distinct  the colour-blind-safe colours
  * @property {ReadonlySet<number>} hidden  classes
  * @property {number | null} solo  the only class that is drawn opaque
- * @property {CanvasImageSource | null} photo  under the painting; the background is transparent over it
+ * @property {ImageBitmap | null} photo  under the painting; the background is transparent over it
  */
 
 /**
@@ -60,9 +60,24 @@ export function render(map, box, looks, pixels) {
 }
 
 /**
- * Draws a whole map, and gives the canvas the map's size.
+ * Pencil lines as white pixels, as opaque as the lines are strong.
+ * @param {{width: number}} map
+ * @param {Uint8Array | null} pencil
+ * @param {import("./labelmap.mjs").Box} box
+ * @param {Uint32Array} pixels  of the whole map; those in the box are written
+ */
+export function paintLines({ width }, pencil, box, pixels) {
+  for (let y = box.y; y < box.y + box.height; y++) {
+    for (let i = y * width + box.x, end = i + box.width; i < end; i++) {
+      pixels[i] = pencil ? ((pencil[i] << 24) | 0xffffff) >>> 0 : 0;
+    }
+  }
+}
+
+/**
+ * Draws a whole map with its pencil lines, and gives the canvas the map's size.
  * @param {HTMLCanvasElement} canvas
- * @param {LabelMap} map
+ * @param {LabelMap & {pencil?: Uint8Array | null}} map
  * @param {boolean} distinct
  */
 export function show(canvas, map, distinct) {
@@ -70,5 +85,14 @@ export function show(canvas, map, distinct) {
   const pixels = new ImageData(map.width, map.height);
   const looks = { distinct, hidden: new Set(), solo: null, photo: null };
   render(map, { x: 0, y: 0, width: map.width, height: map.height }, looks, new Uint32Array(pixels.data.buffer));
+  if (map.pencil) addWhite(pixels.data, map.pencil);
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+}
+
+/** @param {Uint8ClampedArray} colours  four for each pixel @param {Uint8Array} pencil */
+function addWhite(colours, pencil) {
+  for (let i = 0; i < pencil.length; i++) {
+    if (!pencil[i]) continue;
+    for (let c = 4 * i; c < 4 * i + 3; c++) colours[c] += ((255 - colours[c]) * pencil[i]) / 255;
+  }
 }

@@ -1,20 +1,24 @@
-/** The sheet to paint on: its ids, the classes that may be painted over, the mirror, and the history. */
+/** The sheet to paint on: map and pencil drawing, the classes that may be painted over, the mirror, the history. */
 
-import { History, change, exchange, applyStep } from "./history.mjs";
+import { History, applyStep, changedRuns, exchange } from "./history.mjs";
 import { counts } from "./labelmap.mjs";
+import { softSegment } from "./lines.mjs";
+import { asPainting } from "./painting.mjs";
 import { CLASSES, FLIPPED } from "./palette.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("./painting.mjs").Painting} Painting */
 /** @typedef {import("./labelmap.mjs").Box} Box */
+/** @typedef {import("./lines.mjs").Dot} Dot */
 
 /**
  * Between two calls of `commit` the ids are provisional: `restore` takes the changes back, so that a tool can draw
  * its shape again with every move of the pointer.
  */
 export class Sheet {
-  /** @param {LabelMap} map @param {History} history */
+  /** @param {LabelMap & Partial<Painting>} map @param {History} history */
   constructor(map, history = new History()) {
-    this.map = map;
+    this.map = asPainting(map);
     this.history = history;
     /** Which classes may be painted over, by id. */
     this.paintable = new Uint8Array(CLASSES.length).fill(1);
@@ -22,20 +26,28 @@ export class Sheet {
     this.mirror = /** @type {number | null} */ (null);
     /** Called after each step, undo and redo. */
     this.onStep = () => {};
-    /** The ids after the last step, and the number of pixels of each class. */
+    /** The ids and the pencil drawing after the last step, and the number of pixels of each class. */
     this.base = map.ids;
+    this.baseLines = /** @type {Uint8Array | null} */ (null);
     this.counts = /** @type {Uint32Array} */ (new Uint32Array(CLASSES.length));
     /** The area that changed since the last step, and the area that the view must draw again. */
     this.touched = new Extent();
     this.undrawn = new Extent();
+    /** The same two areas of the pencil drawing. */
+    this.touchedLines = new Extent();
+    this.undrawnLines = new Extent();
     this.#begin();
   }
 
   #begin() {
-    this.base = this.map.ids.slice();
+    const { ids, pencil, width, height } = this.map;
+    this.base = ids.slice();
+    this.baseLines = pencil?.slice() ?? null;
     this.counts = counts(this.map);
     this.touched.clear();
-    this.undrawn.add(0, 0, this.map.width, this.map.height);
+    this.touchedLines.clear();
+    this.undrawn.add(0, 0, width, height);
+    this.undrawnLines.add(0, 0, width, height);
   }
 
   get width() {
@@ -77,6 +89,40 @@ export class Sheet {
   }
 
   /**
+   * Draws, or erases, a segment of a pencil line, and its mirror image. Provisional, like a stroke: a line that crosses
+   * itself does not become stronger, one that crosses an earlier line does.
+   * @param {Dot} a @param {Dot} b @param {number} strength  0 to 1 @param {boolean} isErased
+   */
+  drawLine(a, b, strength, isErased) {
+    const { mirror } = this;
+    this.#segment(a, b, strength, isErased);
+    if (mirror !== null) this.#segment({ ...a, x: mirror - a.x }, { ...b, x: mirror - b.x }, strength, isErased);
+  }
+
+  /** @param {Dot} a @param {Dot} b @param {number} strength @param {boolean} isErased */
+  #segment(a, b, strength, isErased) {
+    const { width, height } = this;
+    const lines = (this.map.pencil ??= new Uint8Array(width * height));
+    const base = (this.baseLines ??= new Uint8Array(width * height));
+    softSegment(a, b, this, (i, cover) => {
+      const share = cover * strength;
+      if (isErased) lines[i] = Math.min(lines[i], Math.round(base[i] * (1 - share)));
+      else lines[i] = Math.max(lines[i], Math.round(base[i] + (255 - base[i]) * share));
+    });
+    const reach = Math.max(a.radius, b.radius) + 0.5;
+    const [left, right] = [Math.floor(Math.min(a.x, b.x) - reach), Math.ceil(Math.max(a.x, b.x) + reach)];
+    const [top, bottom] = [Math.floor(Math.min(a.y, b.y) - reach), Math.ceil(Math.max(a.y, b.y) + reach)];
+    const box = [Math.max(0, left), Math.max(0, top), Math.min(width, right), Math.min(height, bottom)];
+    if (box[2] > box[0] && box[3] > box[1]) this.#touchLines(box[0], box[1], box[2], box[3]);
+  }
+
+  /** @param {number} left @param {number} top @param {number} right @param {number} bottom */
+  #touchLines(left, top, right, bottom) {
+    this.touchedLines.add(left, top, right, bottom);
+    this.undrawnLines.add(left, top, right, bottom);
+  }
+
+  /**
    * Replaces ids within a box where their classes may be painted over. Provisional, like a stroke.
    * @param {Uint8Array} ids
    * @param {Box} box  the other ids are equal
@@ -90,12 +136,31 @@ export class Sheet {
     this.#touch(box.x, box.y, box.x + box.width, box.y + box.height);
   }
 
+  /**
+   * The same for the runs of a region, or one id for all of them. Never mirrored.
+   * @param {import("./labelmap.mjs").Region} region @param {Uint8Array | number} ids
+   */
+  layRegion({ runs, box }, ids) {
+    const { paintable, base, map } = this;
+    for (let k = 0; k < runs.length; k += 2) {
+      for (let i = runs[k]; i < runs[k + 1]; i++) {
+        if (paintable[base[i]]) map.ids[i] = typeof ids === "number" ? ids : ids[i];
+      }
+    }
+    this.#touch(box.x, box.y, box.x + box.width, box.y + box.height);
+  }
+
   /** Takes back all changes since the last step. */
   restore() {
-    const box = this.touched.take();
-    if (!box) return;
-    this.#copy(this.base, this.map.ids, box);
-    this.undrawn.add(box.x, box.y, box.x + box.width, box.y + box.height);
+    const [box, lineBox] = [this.touched.take(), this.touchedLines.take()];
+    if (box) {
+      this.#copy(this.base, this.map.ids, box);
+      this.undrawn.add(box.x, box.y, box.x + box.width, box.y + box.height);
+    }
+    if (lineBox && this.baseLines && this.map.pencil) {
+      this.#copy(this.baseLines, this.map.pencil, lineBox);
+      this.undrawnLines.add(lineBox.x, lineBox.y, lineBox.x + lineBox.width, lineBox.y + lineBox.height);
+    }
   }
 
   /**
@@ -104,13 +169,18 @@ export class Sheet {
    * @returns {boolean} whether anything changed
    */
   commit(label) {
-    const box = this.touched.take();
-    const step = box && change(this.base, this.map.ids, this.width, box, label);
-    if (!box || !step) return false;
+    const { map } = this;
+    const runs = this.#commitPlane(this.touched, this.base, map.ids);
+    const lines = this.#commitPlane(this.touchedLines, this.baseLines, map.pencil);
+    if (!runs.length && !lines.length) return false;
+    /** @type {import("./history.mjs").Change} */
+    const step = { label, runs };
+    if (lines.length) step.lines = lines;
+    if (runs.length && !map.isPainted) step.paints = map.isPainted = true;
+    if (lines.length && !map.isDrawn) step.draws = map.isDrawn = true;
     this.history.add(step);
-    this.#copy(this.map.ids, this.base, box);
-    for (let i = 0; i < step.runs.length; i += 4) {
-      const [, length, before, after] = step.runs.subarray(i, i + 4);
+    for (let i = 0; i < runs.length; i += 4) {
+      const [, length, before, after] = runs.subarray(i, i + 4);
       this.counts[before] -= length;
       this.counts[after] += length;
     }
@@ -119,22 +189,47 @@ export class Sheet {
   }
 
   /**
-   * Replaces the map by another of any size, as one step.
-   * @param {LabelMap} map
+   * The runs of a plane that changed since the last step; from here on they are its base.
+   * @param {Extent} touched @param {Uint8Array | null} base @param {Uint8Array | null} plane
+   */
+  #commitPlane(touched, base, plane) {
+    const box = touched.take();
+    if (!box || !base || !plane) return new Uint32Array();
+    const runs = changedRuns(base, plane, this.width, box);
+    this.#copy(plane, base, box);
+    return runs;
+  }
+
+  /**
+   * Replaces map and drawing by others of any size, as one step.
+   * @param {LabelMap & Partial<Painting>} map
    * @param {string} label
    */
   replace(map, label) {
     this.restore();
-    if (map.width === this.width && map.height === this.height) {
-      this.map.ids.set(map.ids);
-      this.#touch(0, 0, map.width, map.height);
-      return this.commit(label);
-    }
-    this.history.add(exchange(this.map, map, label));
-    this.map = { ...map, ids: map.ids.slice() };
+    const after = asPainting(map);
+    const isSameSize = after.width === this.width && after.height === this.height;
+    // Undoing a Change cannot give a map or a drawing back to the inputs that it was not taken from.
+    if (isSameSize && after.isPainted && after.isDrawn >= this.map.isDrawn) return this.#overwrite(after, label);
+    this.history.add(exchange(this.map, after, label));
+    this.map = { ...after, ids: after.ids.slice(), pencil: after.pencil?.slice() ?? null };
     this.#begin();
     this.onStep();
     return true;
+  }
+
+  /** @param {Painting} after  of the same size @param {string} label */
+  #overwrite({ ids, pencil, width, height }, label) {
+    this.map.ids.set(ids);
+    this.#touch(0, 0, width, height);
+    if (pencil || this.map.pencil) {
+      const lines = (this.map.pencil ??= new Uint8Array(width * height));
+      this.baseLines ??= new Uint8Array(width * height);
+      if (pencil) lines.set(pencil);
+      else lines.fill(0);
+      this.#touchLines(0, 0, width, height);
+    }
+    return this.commit(label);
   }
 
   /** @returns {string | null} the label of the step */

@@ -5,7 +5,7 @@ import { counts } from "../map/labelmap.mjs";
 import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
 
-/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/painting.mjs").Painting} Painting */
 
 /** In pixels, with the margin that ComfyUI's older renderer leaves around a widget. */
 export const HEIGHT = 260;
@@ -74,17 +74,31 @@ export class Card {
     Object.assign(button.style, LOOKS.button);
   }
 
-  /** @param {LabelMap | null} map @param {boolean} isDistinct @param {string} source  added to the caption */
-  show(map, isDistinct, source) {
-    if (map) show(this.picture, map, isDistinct);
+  /**
+   * @param {Painting | null} painting  null if nothing is painted, drawn or given
+   * @param {boolean} isDistinct
+   * @param {{hasMask: boolean, hasSketch: boolean}} inputs  which are connected
+   */
+  show(painting, isDistinct, inputs) {
+    if (painting) show(this.picture, painting, isDistinct);
     else [this.picture.width, this.picture.height] = [512, 512];
-    const classes = map && counts(map).filter(Boolean).length;
-    const size = map && t("{width} × {height}, {classes} classes", { ...map, classes });
-    this.caption.textContent = size ? size + source : t("Nothing is painted yet");
+    const nothing = inputs.hasMask ? t("The mask input is not computed yet") : t("Nothing is painted yet");
+    this.caption.textContent = painting ? caption(painting, inputs) : nothing;
   }
 
   /** @param {string} sentence */
   warn(sentence) {
     this.caption.textContent = `⚠ ${sentence}`;
   }
+}
+
+/** What is shown, where it comes from, and which input it hides. @param {Painting} painting @param {{hasMask: boolean, hasSketch: boolean}} inputs */
+function caption(painting, { hasMask, hasSketch }) {
+  const { isPainted, isDrawn, pencil } = painting;
+  const classes = counts(painting).filter(Boolean).length;
+  const parts = [t("{width} × {height}, {classes} classes", { ...painting, classes })];
+  if (hasMask) parts.push(isPainted ? t("hides the mask input") : t("from the mask input"));
+  if (pencil) parts.push(isDrawn ? t("pencil drawing") : t("sketch from the input"));
+  if (hasSketch && isDrawn) parts.push(t("hides the sketch input"));
+  return parts.join(t(", "));
 }

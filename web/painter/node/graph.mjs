@@ -31,6 +31,11 @@ export class UndoStep {
   }
 }
 
+/** @param {GraphNode} node @param {string} input */
+export function isConnected(node, input) {
+  return node.inputs?.some((one) => one.name === input && one.link != null) ?? false;
+}
+
 /**
  * The address of an input's picture, if it is available without running the workflow: from Load Image, or from a
  * node that shows its output.

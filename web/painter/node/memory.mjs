@@ -26,10 +26,14 @@ export function keep(text, { steps, done }, owner) {
   if (histories.size > MAX_HISTORIES && oldest !== undefined) histories.delete(oldest);
 }
 
-/** @param {string} text @returns {History} empty if the painting has none */
-export function recall(text) {
+/**
+ * @param {string} text
+ * @param {object} owner  the widget: an unpainted sheet, whose text is empty, has the undone steps of its own node only
+ * @returns {History} empty if the painting has none
+ */
+export function recall(text, owner) {
   const history = histories.get(text);
-  return history ? new History(history.steps.slice(), history.done) : new History();
+  return history && (text || history.owner === owner) ? new History(history.steps.slice(), history.done) : new History();
 }
 
 /** Before the page unloads: stores each node's latest painting with as many of its last steps as fit. */

@@ -2,10 +2,12 @@
 
 import { Card, HEIGHT } from "./card.mjs";
 import { readPainting, writePainting } from "../map/codec.mjs";
-import { UndoStep, addressOf, connectedPicture, saveWorkflow } from "./graph.mjs";
+import { UndoStep, saveWorkflow } from "./graph.mjs";
+import { Inputs } from "./inputs.mjs";
 import { LiveRuns } from "./live.mjs";
 import { readMarks, writeMarks } from "./marks.mjs";
 import { keep, recall } from "./memory.mjs";
+import { openSheet } from "./opening.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
 import { t } from "../map/words.mjs";
@@ -14,7 +16,7 @@ import { loadLanguage } from "./language.mjs";
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
 /** @typedef {import("../../../../scripts/api.js").ComfyApi} ComfyApi */
-/** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/painting.mjs").Painting} Painting */
 /** @typedef {import("../map/history.mjs").History} History */
 
 export const TYPE = "MOGLE_PAINTING";
@@ -28,12 +30,18 @@ export function redrawAll() {
   for (const painting of attached) void painting.redraw();
 }
 
+/** After each change of the graph: draws the paintings again whose inputs lead elsewhere now. */
+export function followInputs() {
+  for (const painting of attached) painting.follow();
+}
+
 export class PaintingWidget {
   /** @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node @param {string} name */
   constructor(app, api, node, name) {
     this.app = app;
     this.api = api;
     this.node = node;
+    this.inputs = new Inputs(app, api, node);
     this.text = "";
     this.notice = "";
     /** Settles when all strokes are in the value. @type {Promise<void>} */
@@ -111,28 +119,41 @@ export class PaintingWidget {
     void this.redraw();
   }
 
-  /** Draws the value, unless it changes while it is being read. */
+  /** Draws what would be opened, unless it changes meanwhile. */
   async redraw() {
-    const { text } = this;
-    let [map, notice] = [/** @type {LabelMap | null} */ (null), ""];
+    const { text, inputs } = this;
+    const { state } = inputs;
+    this.drawn = state;
+    let [stored, notice] = [/** @type {Painting | null} */ (null), ""];
     try {
-      map = (await readPainting(text)) ?? (await readPainting(this.maskText ?? ""));
+      stored = await readPainting(text);
     } catch (error) {
       notice = t("{error} The canvas is empty.", { error: error instanceof Error ? error.message : error });
     }
-    if (text !== this.text) return;
+    const { painting, isGiven } = await this.#openSheet(stored);
+    if (text !== this.text || state !== inputs.state) return;
     this.notice = notice;
-    this.card.show(map, hasSafeColours(this.app), text ? "" : t(", from the mask input"));
+    this.card.show(isGiven ? painting : null, hasSafeColours(this.app), {
+      hasMask: inputs.has("mask"),
+      hasSketch: inputs.has("sketch"),
+    });
     if (notice) this.card.warn(notice);
   }
 
-  /**
-   * Takes what the node returned when it ran.
-   * @param {{mogle_photo?: {filename: string}[], mogle_mask?: string[]}} output
-   */
-  executed({ mogle_photo: photos, mogle_mask: masks }) {
-    this.photoFile = photos?.[0];
-    this.maskText = masks?.[0] ?? "";
+  /** Draws again if the inputs lead elsewhere now. */
+  follow() {
+    if (this.drawn !== this.inputs.state) void this.redraw();
+  }
+
+  /** @param {Painting | null} stored @param {() => Promise<Blob | null>} photo */
+  #openSheet(stored, photo = () => Promise.resolve(null)) {
+    const { inputs } = this;
+    return openSheet(stored, { mask: () => inputs.mask("auto"), sketch: () => inputs.sketch(), photo });
+  }
+
+  /** Takes what the node returned when it ran. @param {import("./inputs.mjs").Output} output */
+  executed(output) {
+    this.inputs.executed(output);
     void this.redraw();
   }
 
@@ -140,32 +161,35 @@ export class PaintingWidget {
     return this.#current().#edit();
   }
 
-  #edit() {
-    const step = new UndoStep(this.app);
-    return loadLanguage(this.app, this.api)
-      .then(() => readPainting(this.text))
-      .catch(() => null)
-      .then((map) =>
-        openEditor({
-          map,
-          history: recall(this.text),
-          notice: this.notice,
-          distinct: hasSafeColours(this.app),
-          photo: () => this.#photo(),
-          mask: (space) => this.#mask(space),
-          read: (file, space) => this.#read(file, space),
-          onStep: (now, history) => this.#save(now, history, step),
-          marks: readMarks(this.node),
-          onMarks: (marks) => this.#mark(marks, step),
-          store: () => this.saving.then(() => saveWorkflow(this.app)),
-          onDistinct: (isDistinct) => void setSafeColours(this.app, isDistinct),
-          live: (wishes, listener) => new LiveRuns(this.app, this.api, this.node, wishes, listener),
-          onClose: () => this.saving,
-        }),
-      );
+  async #edit() {
+    const { app, inputs } = this;
+    const step = new UndoStep(app);
+    await loadLanguage(app, this.api);
+    const file = inputs.photo();
+    const photo = () => file;
+    const stored = await readPainting(this.text).catch(() => null);
+    const { painting, notice, isGiven } = await this.#openSheet(stored, photo);
+    return openEditor({
+      map: painting,
+      isGiven,
+      history: recall(this.text, this),
+      notice: this.notice || notice,
+      distinct: hasSafeColours(app),
+      photo,
+      mask: (space) => inputs.mask(space),
+      sketch: () => inputs.sketch(),
+      read: (file, space) => inputs.read(file, space),
+      onStep: (now, history) => this.#save(now, history, step),
+      marks: readMarks(this.node),
+      onMarks: (marks) => this.#mark(marks, step),
+      store: () => this.saving.then(() => saveWorkflow(app)),
+      onDistinct: (isDistinct) => void setSafeColours(app, isDistinct),
+      live: (wishes, listener) => new LiveRuns(app, this.api, this.node, wishes, listener),
+      onClose: () => this.saving,
+    });
   }
 
-  /** @param {LabelMap} map @param {History} history @param {UndoStep} step */
+  /** @param {Painting} map @param {History} history @param {UndoStep} step */
   #save(map, history, step) {
     const snapshot = { steps: history.steps.slice(), done: history.done };
     this.latest = map;
@@ -184,34 +208,5 @@ export class PaintingWidget {
   #mark(marks, step) {
     writeMarks(this.node, marks);
     step.record();
-  }
-
-  async #photo() {
-    const address = connectedPicture(this.app, this.node, "image") ?? (this.photoFile && addressOf(this.photoFile));
-    return address ? this.#fetch(address) : null;
-  }
-
-  /** @param {string} space */
-  async #mask(space) {
-    const address = connectedPicture(this.app, this.node, "mask");
-    const file = address && (await this.#fetch(address));
-    if (file) return this.#read(file, space);
-    return readPainting(this.maskText ?? "");
-  }
-
-  /** @param {string} address */
-  async #fetch(address) {
-    const answer = await this.api.fetchApi(address);
-    return answer.ok ? answer.blob() : null;
-  }
-
-  /** @param {Blob} file @param {string} space @returns {Promise<LabelMap>} */
-  async #read(file, space) {
-    const query = new URLSearchParams({ label_space: space });
-    const answer = await this.api.fetchApi(`/mogle/painting?${query}`, { method: "POST", body: file });
-    const failure = { error: t("The server answered with status {status}.", { status: answer.status }) };
-    const result = await answer.json().catch(() => failure);
-    if (result.error) throw new Error(result.error);
-    return /** @type {LabelMap} */ (await readPainting(result.painting));
   }
 }

@@ -45,6 +45,11 @@ export class Pen {
     return this.toolName === "move" ? this.transform : this.tools[this.toolName];
   }
 
+  /** Whether the chosen tool draws in the pencil drawing. */
+  get isPencil() {
+    return this.tools[this.toolName]?.isPencil === true;
+  }
+
   /** Whether there is a stroke, shape or move that is not a step yet. */
   get hasBegun() {
     return this.isDown || this.transform.region !== null || Boolean(this.tool?.outline?.().length);
@@ -75,7 +80,7 @@ export class Pen {
     this.studio.hasPressure = tip !== "";
     this.onPress();
     this.borrowed = touch.alt && PICKING.includes(this.toolName) ? "eyedropper" : "";
-    if (tip === "eraser") this.borrowed = "eraser";
+    if (tip === "eraser") this.borrowed = this.isPencil ? "pencilEraser" : "eraser";
     this.transform.reach = 12 / this.studio.zoom();
     this.isDown = true;
     this.protection.reset();

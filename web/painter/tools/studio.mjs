@@ -4,6 +4,7 @@ import { STRINGS } from "./steady.mjs";
 
 /** @typedef {import("./brush.mjs").Brush} Brush */
 /** @typedef {import("./classes.mjs").Classes} Classes */
+/** @typedef {import("./pencil.mjs").Pencil} Pencil */
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
 
 export class Studio {
@@ -11,13 +12,15 @@ export class Studio {
    * @param {Sheet} sheet
    * @param {Brush} brush
    * @param {Classes} classes
+   * @param {Pencil} pencil
    * @param {() => number} zoom  of the view
    * @param {(sentence: string) => void} say
    */
-  constructor(sheet, brush, classes, zoom, say) {
+  constructor(sheet, brush, classes, pencil, zoom, say) {
     this.sheet = sheet;
     this.brush = brush;
     this.classes = classes;
+    this.pencil = pencil;
     this.zoom = zoom;
     this.say = say;
     /** Whether the press comes from a device that measures pressure. */

@@ -14,6 +14,7 @@
  * @property {boolean} pressure  whether a pen's pressure changes the size
  * @property {number} [string]  of the stabiliser, in pixels of the map; 0 without
  * @property {number} reach  how near a press must be to a corner to hit it, in pixels of the map
+ * @property {import("./pencil.mjs").Pencil} pencil
  * @property {(id: number) => void} choose  a class
  * @property {(sentence: string) => void} say
  */
@@ -31,6 +32,7 @@
  * @property {() => boolean} [back]  takes back the last part of what is not painted yet; false if there is none
  * @property {() => boolean} [forth]  takes back what `back` did; false if it did nothing
  * @property {boolean} [isSized]  whether the size of the brush matters
+ * @property {boolean} [isPencil]  whether it draws in the pencil drawing, with a size of its own
  */
 
 export {};

@@ -2,6 +2,7 @@
 
 import { BACKGROUND } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
+import { pencilEraserTool, pencilTool } from "./drawing.mjs";
 import { lassoTool, polygonTool } from "./outlines.mjs";
 import { eyedropperTool, fillAllTool, fillTool } from "./presses.mjs";
 import { ellipseTool, lineTool, rectangleTool } from "./shapes.mjs";
@@ -20,5 +21,7 @@ export function makeTools() {
     fill: fillTool(),
     fillAll: fillAllTool(),
     eyedropper: eyedropperTool(),
+    pencil: pencilTool(),
+    pencilEraser: pencilEraserTool(),
   };
 }

@@ -1,0 +1,51 @@
+/** A painting: a label map and a pencil drawing of the same size, and which of the two the inputs still decide. */
+
+import { blank, mirror, resize } from "./labelmap.mjs";
+import { resizeLines } from "./lines.mjs";
+
+/** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
+
+/**
+ * `pencil` has the grey level of each pixel, 255 for a full line; null without any line. A map that is not painted is
+ * the mask input's, or all background; a pencil plane that is not drawn on is the sketch input's, or without lines.
+ * @typedef {LabelMap & {pencil: Uint8Array | null, isPainted: boolean, isDrawn: boolean}} Painting
+ */
+
+/** @param {LabelMap & Partial<Painting>} map @returns {Painting} a painted map without a drawing, if it does not say */
+export function asPainting({ width, height, ids, pencil = null, isPainted = true, isDrawn = false }) {
+  return { width, height, ids, pencil, isPainted, isDrawn };
+}
+
+/** @param {number} width @param {number} height @returns {Painting} on which nobody has painted */
+export function unpainted(width, height) {
+  return asPainting({ ...blank(width, height), isPainted: false });
+}
+
+/** @param {Painting} painting @returns {Painting} */
+export function copyOf(painting) {
+  return { ...painting, ids: painting.ids.slice(), pencil: painting.pencil?.slice() ?? null };
+}
+
+/** @param {Painting} painting @returns {Painting} the mirror image of map and drawing */
+export function mirrorPainting(painting) {
+  const { width, pencil } = painting;
+  const reversed = pencil?.slice() ?? null;
+  for (let i = 0; reversed && i < reversed.length; i += width) reversed.subarray(i, i + width).reverse();
+  return { ...painting, ...mirror(painting), pencil: reversed };
+}
+
+/** @param {Painting} painting @param {number} width @param {number} height @returns {Painting} */
+export function resizePainting(painting, width, height) {
+  const pencil = painting.pencil && resizeLines(painting.pencil, painting, { width, height });
+  return { ...painting, ...resize(painting, width, height), pencil };
+}
+
+/**
+ * Another map under the same drawing, which takes the map's size.
+ * @param {Painting} painting @param {LabelMap & Partial<Painting>} map @returns {Painting}
+ */
+export function withMap(painting, { width, height, ids, isPainted = true }) {
+  const { pencil, isDrawn } = painting;
+  const lines = pencil && resizeLines(pencil, painting, { width, height });
+  return { width, height, ids, pencil: lines, isPainted, isDrawn };
+}

@@ -72,3 +72,57 @@ test("what a region leaves takes the nearest class", () => {
 test("sides are multiples of 16 from 16 to 4096", () => {
   assert.deepEqual([0, 8, 16, 24, 512, 4096, 4112, 16.5, NaN].filter(maps.isSide), [16, 512, 4096]);
 });
+
+/** The first version: each ring looks at the whole region again. */
+function ringByRing({ width, height, ids }, { inside }) {
+  const result = ids.slice();
+  const isOpen = inside.slice();
+  for (let some = true; some; ) {
+    const filled = [];
+    for (let i = 0; i < ids.length; i++) {
+      if (!isOpen[i]) continue;
+      const x = i % width;
+      const around = [i >= width && i - width, x > 0 && i - 1, x < width - 1 && i + 1, i < width * (height - 1) && i + width];
+      const from = around.find((j) => j !== false && !isOpen[j]);
+      if (from !== undefined) filled.push([i, result[from]]);
+    }
+    for (const [i, id] of filled) [result[i], isOpen[i]] = [id, 0];
+    some = filled.length > 0;
+  }
+  return result;
+}
+
+test("one pass fills as ring by ring", () => {
+  for (let seed = 0; seed < 30; seed++) {
+    const map = noise(24, 20, seed, 2 + (seed % 4));
+    const region = seed % 2 ? maps.regionOf(map, 1) : maps.regionAt(map, seed % 24, seed % 20);
+    assert.deepEqual(maps.withoutRegion(map, region), ringByRing(map, region), `seed ${seed}`);
+  }
+});
+
+/** A plane that counts in `reads` how often pixels of it and of its copies are read one by one. */
+function counted(plane, reads) {
+  return new Proxy(plane, {
+    get(target, key) {
+      if (typeof key === "string" && /^\d+$/.test(key)) reads.count++;
+      if (key === "slice") return () => counted(target.slice(), reads);
+      const value = target[key];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    set: (target, key, value) => Reflect.set(target, key, value),
+  });
+}
+
+test("taking a region reads its pixels a few times each, however large the map and however many its rings", () => {
+  for (const side of [8, 40, 90]) {
+    const map = maps.blank(192, 192);
+    for (let y = 40; y < 40 + side; y++) map.ids.fill(13, y * 192 + 50, y * 192 + 50 + side);
+    const reads = { count: 0 };
+    const region = maps.regionAt({ ...map, ids: counted(map.ids, reads) }, 55, 44);
+    assert.equal(region.area, side * side);
+    assert.ok(reads.count < 4 * region.area + 8 * side, `regionAt: ${reads.count} reads of ${region.area} pixels`);
+    reads.count = 0;
+    maps.withoutRegion(map, { ...region, inside: counted(region.inside, reads) });
+    assert.ok(reads.count < 13 * region.area, `withoutRegion: ${reads.count} reads of ${region.area} pixels`);
+  }
+});

@@ -4,7 +4,11 @@ import { CLASSES, FLIPPED } from "./palette.mjs";
 
 /** @typedef {{width: number, height: number, ids: Uint8Array}} LabelMap  ids row by row from the top */
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
-/** @typedef {{id: number, inside: Uint8Array, box: Box, area: number}} Region  inside: 1 or 0 for each pixel */
+/**
+ * `inside` is 1 or 0 for each pixel; `runs` are the same pixels as pairs of a first index and the index after the last,
+ * each within a row.
+ * @typedef {{id: number, inside: Uint8Array, runs: Int32Array, box: Box, area: number}} Region
+ */
 
 /** One FLUX.1 token covers this many pixels on each side, so every side of a map is a multiple of it. */
 export const TOKEN = 16;
@@ -35,10 +39,13 @@ export function blank(width, height, id = 0) {
  */
 export function resize(map, width, height) {
   const result = blank(width, height);
-  const columns = Array.from({ length: width }, (_, x) => nearest(x, map.width, width));
-  for (let y = 0; y < height; y++) {
+  const columns = Int32Array.from({ length: width }, (_, x) => nearest(x, map.width, width));
+  const { ids } = map;
+  for (let y = 0, to = 0, last = -1; y < height; y++) {
     const row = nearest(y, map.height, height) * map.width;
-    for (let x = 0; x < width; x++) result.ids[y * width + x] = map.ids[row + columns[x]];
+    if (row === last) result.ids.copyWithin(to, to - width, to);
+    else for (let x = 0; x < width; x++) result.ids[to + x] = ids[row + columns[x]];
+    [to, last] = [to + width, row];
   }
   return result;
 }
@@ -94,7 +101,7 @@ export function counts(map) {
  * @returns {Region}
  */
 export function regionAt(map, x, y) {
-  return flood(map, x, y, new Uint8Array(map.ids.length));
+  return flood(map, y * map.width + x, new Uint8Array(map.ids.length));
 }
 
 /**
@@ -103,9 +110,20 @@ export function regionAt(map, x, y) {
  * @param {number} id
  * @returns {Region}
  */
-export function regionOf(map, id) {
-  const inside = map.ids.map((other) => (other === id ? 1 : 0));
-  return { id, inside, ...extent(inside, map.width) };
+export function regionOf({ width, height, ids }, id) {
+  const inside = new Uint8Array(ids.length);
+  const region = new Runs(width);
+  for (let y = 0; y < height; y++) {
+    const end = (y + 1) * width;
+    for (let i = y * width; i < end; i++) {
+      if (ids[i] !== id) continue;
+      const first = i;
+      while (i < end && ids[i] === id) i++;
+      inside.fill(1, first, i);
+      region.add(first, i);
+    }
+  }
+  return { id, inside, ...region.measures() };
 }
 
 /**
@@ -116,114 +134,124 @@ export function regionOf(map, id) {
 export function regions(map) {
   const seen = new Uint8Array(map.ids.length);
   const list = [];
-  for (let i = 0; i < seen.length; i++) {
-    if (seen[i]) continue;
-    const { id, box, area } = flood(map, i % map.width, Math.floor(i / map.width), seen);
+  for (let i = seen.indexOf(0); i >= 0; i = seen.indexOf(0, i)) {
+    const { id, box, area } = flood(map, i, seen);
     list.push({ id, box, area });
   }
   return list;
 }
 
+/** Runs of pixels within rows, and their extent. */
+class Runs {
+  /** @param {number} width  of the map */
+  constructor(width) {
+    this.width = width;
+    /** @type {number[]} */
+    this.list = [];
+    this.area = 0;
+    [this.left, this.top, this.right, this.bottom] = [Infinity, Infinity, -1, -1];
+  }
+
+  /** @param {number} first @param {number} end  after the last */
+  add(first, end) {
+    this.list.push(first, end);
+    const row = Math.floor(first / this.width);
+    this.area += end - first;
+    this.left = Math.min(this.left, first - row * this.width);
+    this.right = Math.max(this.right, end - row * this.width);
+    this.top = Math.min(this.top, row);
+    this.bottom = Math.max(this.bottom, row + 1);
+  }
+
+  /** @returns {{runs: Int32Array, box: Box, area: number}} */
+  measures() {
+    const { left, top, right, bottom, area, list } = this;
+    const box = area
+      ? { x: left, y: top, width: right - left, height: bottom - top }
+      : { x: 0, y: 0, width: 0, height: 0 };
+    return { runs: Int32Array.from(list), box, area };
+  }
+}
+
 /**
- * Marks the region around (x, y) in `inside`, run by run.
+ * Marks the region around a pixel in `inside`, run by run.
  * @param {LabelMap} map
- * @param {number} x
- * @param {number} y
+ * @param {number} start  the pixel's index
  * @param {Uint8Array} inside
  * @returns {Region}
  */
-function flood({ width, height, ids }, x, y, inside) {
-  const id = ids[y * width + x];
-  const open = [y * width + x];
-  let [left, top, right, bottom, area] = [x, y, x, y, 0];
-  /** @param {number} i */
-  const isOpen = (i) => ids[i] === id && !inside[i];
+function flood({ width, ids }, start, inside) {
+  const id = ids[start];
+  const size = ids.length;
+  const region = new Runs(width);
+  const open = [start];
   while (open.length) {
     const seed = /** @type {number} */ (open.pop());
-    if (!isOpen(seed)) continue;
-    const row = Math.floor(seed / width);
-    let [first, last] = [seed, seed];
-    while (first > row * width && isOpen(first - 1)) first--;
-    while (last < row * width + width - 1 && isOpen(last + 1)) last++;
-    inside.fill(1, first, last + 1);
-    area += last - first + 1;
-    left = Math.min(left, first - row * width);
-    right = Math.max(right, last - row * width);
-    top = Math.min(top, row);
-    bottom = Math.max(bottom, row);
-    for (const next of [row - 1, row + 1]) {
-      if (next < 0 || next >= height) continue;
-      const shift = (next - row) * width;
-      for (let i = first + shift; i <= last + shift; i++) {
-        if (isOpen(i) && (i === first + shift || !isOpen(i - 1))) open.push(i);
+    if (inside[seed]) continue;
+    const row = Math.floor(seed / width) * width;
+    let [first, end] = [seed, seed + 1];
+    while (first > row && ids[first - 1] === id && !inside[first - 1]) first--;
+    while (end < row + width && ids[end] === id && !inside[end]) end++;
+    inside.fill(1, first, end);
+    region.add(first, end);
+    for (const shift of [-width, width]) {
+      if (row + shift < 0 || row + shift >= size) continue;
+      // One seed for each run of the row above or below.
+      for (let i = first + shift, was = false; i < end + shift; i++) {
+        const is = ids[i] === id && !inside[i];
+        if (is && !was) open.push(i);
+        was = is;
       }
     }
   }
-  return { id, inside, box: { x: left, y: top, width: right - left + 1, height: bottom - top + 1 }, area };
+  return { id, inside, ...region.measures() };
 }
 
-/** @param {Uint8Array} inside @param {number} width @returns {{box: Box, area: number}} */
-function extent(inside, width) {
-  let [left, top, right, bottom, area] = [Infinity, Infinity, -1, -1, 0];
-  for (let i = 0; i < inside.length; i++) {
-    if (!inside[i]) continue;
-    const [x, y] = [i % width, Math.floor(i / width)];
-    area++;
-    left = Math.min(left, x);
-    right = Math.max(right, x);
-    top = Math.min(top, y);
-    bottom = y;
-  }
-  const box = area
-    ? { x: left, y: top, width: right - left + 1, height: bottom - top + 1 }
-    : { x: 0, y: 0, width: 0, height: 0 };
-  return { box, area };
-}
+const [FILLED, OPEN, NEXT] = [0, 1, 2];
 
 /**
- * The map without a region: its pixels take the class of the nearest pixel outside, ring by ring from the edge.
- * If the region is the whole map, they become background.
+ * The map without a region: its pixels take the class of the nearest pixel outside, ring by ring from the edge. Each
+ * pixel of the region is visited once for its ring. If the region is the whole map, its pixels become background.
  * @param {LabelMap} map
  * @param {Region} region
  * @returns {Uint8Array} ids
  */
-export function withoutRegion({ width, height, ids }, { inside, box }) {
+export function withoutRegion({ width, height, ids }, { inside, runs, area }) {
   const result = ids.slice();
-  const isFilled = inside.map((one) => 1 - one);
-  let ring = [];
-  for (let y = box.y; y < box.y + box.height; y++) {
-    for (let x = box.x; x < box.x + box.width; x++) {
-      if (inside[y * width + x]) ring.push(y * width + x);
+  const state = inside.slice();
+  const last = width * (height - 1);
+  // The first filled neighbour above, left, right or below; -1 without one.
+  const filledBeside = (/** @type {number} */ i, /** @type {number} */ x) => {
+    if (i >= width && !state[i - width]) return i - width;
+    if (x > 0 && !state[i - 1]) return i - 1;
+    if (x < width - 1 && !state[i + 1]) return i + 1;
+    return i < last && !state[i + width] ? i + width : -1;
+  };
+  // All rings one after the other, in the order in which they are filled.
+  const queue = new Int32Array(area);
+  let end = 0;
+  for (let k = 0; k < runs.length; k += 2) {
+    const row = Math.floor(runs[k] / width) * width;
+    for (let i = runs[k]; i < runs[k + 1]; i++) if (filledBeside(i, i - row) >= 0) queue[end++] = i;
+  }
+  const push = (/** @type {number} */ i) => {
+    if (state[i] !== OPEN) return;
+    state[i] = NEXT;
+    queue[end++] = i;
+  };
+  for (let k = 0; k < end; k++) state[queue[k]] = NEXT;
+  for (let first = 0, ring = end; first < ring; [first, ring] = [ring, end]) {
+    for (let k = first; k < ring; k++) result[queue[k]] = result[filledBeside(queue[k], queue[k] % width)];
+    for (let k = first; k < ring; k++) state[queue[k]] = FILLED;
+    for (let k = first; k < ring; k++) {
+      const i = queue[k];
+      const x = i % width;
+      if (i >= width) push(i - width);
+      if (x > 0) push(i - 1);
+      if (x < width - 1) push(i + 1);
+      if (i < last) push(i + width);
     }
   }
-  while (ring.length) {
-    const next = [];
-    const filled = [];
-    for (const i of ring) {
-      const from = neighbours(i, width, height).find((j) => isFilled[j]);
-      if (from === undefined) next.push(i);
-      else filled.push([i, result[from]]);
-    }
-    if (!filled.length) {
-      for (const i of next) result[i] = 0;
-      break;
-    }
-    for (const [i, id] of filled) {
-      result[i] = id;
-      isFilled[i] = 1;
-    }
-    ring = next;
-  }
+  if (!end) for (let k = 0; k < runs.length; k += 2) result.fill(0, runs[k], runs[k + 1]);
   return result;
-}
-
-/** @param {number} i @param {number} width @param {number} height */
-function neighbours(i, width, height) {
-  const x = i % width;
-  const list = [];
-  if (i >= width) list.push(i - width);
-  if (x > 0) list.push(i - 1);
-  if (x < width - 1) list.push(i + 1);
-  if (i < width * (height - 1)) list.push(i + width);
-  return list;
 }

@@ -63,18 +63,24 @@ export function frame(region, pose) {
  * @param {import("../map/raster.mjs").Emit} emit
  */
 export function place(region, pose, width, height, emit) {
+  if (pose.sx === 1 && pose.sy === 1 && pose.angle === 0 && Number.isInteger(pose.dx) && Number.isInteger(pose.dy)) {
+    return shift(region, pose, width, height, emit);
+  }
   const corners = frame(region, pose);
   const [xs, ys] = [corners.map((p) => p.x), corners.map((p) => p.y)];
   const [left, right] = [Math.max(0, Math.floor(Math.min(...xs))), Math.min(width, Math.ceil(Math.max(...xs)))];
   const [top, bottom] = [Math.max(0, Math.floor(Math.min(...ys))), Math.min(height, Math.ceil(Math.max(...ys)))];
   const { box, inside } = region;
   const centre = middle(region);
-  /** @param {number} x @param {number} y */
-  const isIn = (x, y) => {
-    const from = fromPose(centre, pose, { x: x + 0.5, y: y + 0.5 });
-    const [fx, fy] = [Math.floor(from.x + 1e-9), Math.floor(from.y + 1e-9)];
-    const isInBox = fx >= box.x && fy >= box.y && fx < box.x + box.width && fy < box.y + box.height;
-    return isInBox && inside[fy * width + fx] === 1;
+  const [cos, sin] = [Math.cos(pose.angle), Math.sin(pose.angle)];
+  const [endX, endY] = [box.x + box.width, box.y + box.height];
+  // `fromPose`, without an object for each pixel.
+  const isIn = (/** @type {number} */ x, /** @type {number} */ y) => {
+    const [px, py] = [x + 0.5 - centre.x - pose.dx, y + 0.5 - centre.y - pose.dy];
+    const fx = Math.floor(centre.x + (px * cos + py * sin) / pose.sx + 1e-9);
+    if (fx < box.x || fx >= endX) return false;
+    const fy = Math.floor(centre.y + (py * cos - px * sin) / pose.sy + 1e-9);
+    return fy >= box.y && fy < endY && inside[fy * width + fx] === 1;
   };
   for (let y = top; y < bottom; y++) {
     for (let x = left; x < right; x++) {
@@ -82,6 +88,19 @@ export function place(region, pose, width, height, emit) {
       while (x < right && isIn(x, y)) x++;
       if (x > start) emit(y, start, x);
     }
+  }
+}
+
+/**
+ * The runs of a region that is only moved.
+ * @param {Region} region @param {Pose} pose @param {number} width @param {number} height
+ * @param {import("../map/raster.mjs").Emit} emit
+ */
+function shift({ runs }, { dx, dy }, width, height, emit) {
+  for (let k = 0; k < runs.length; k += 2) {
+    const row = Math.floor(runs[k] / width);
+    const [from, to] = [runs[k] - row * width + dx, runs[k + 1] - row * width + dx];
+    if (row + dy >= 0 && row + dy < height && to > 0 && from < width) emit(row + dy, Math.max(0, from), Math.min(width, to));
   }
 }
 

@@ -42,9 +42,7 @@ function fill(label, regionFor) {
     const fills = seeds
       .filter((seed) => seed.x >= 0 && seed.x < sheet.width)
       .map((seed) => ({ id: seed.id, region: regionFor(sheet.map, seed.x, y) }));
-    const ids = sheet.map.ids.slice();
-    for (const { id, region } of fills) region.inside.forEach((isInside, i) => isInside && (ids[i] = id));
-    for (const { region } of fills) sheet.lay(ids, region.box);
+    for (const { id, region } of fills) sheet.layRegion(region, id);
     sheet.commit(label);
   });
 }

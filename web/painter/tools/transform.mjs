@@ -121,7 +121,7 @@ export class Transform {
   #show({ sheet }) {
     if (!this.region || !this.uncovered) return;
     sheet.restore();
-    sheet.lay(this.uncovered, this.region.box);
+    sheet.layRegion(this.region, this.uncovered);
     const mirror = sheet.mirror;
     sheet.mirror = null;
     place(this.region, this.pose, sheet.width, sheet.height, sheet.pen(this.region.id));

@@ -1,13 +1,14 @@
 /** The painter's widget: the painting's text, its card in the node, and the opening of the editor. */
 
 import { Card, HEIGHT } from "./card.mjs";
-import { readPainting, writePainting } from "../map/codec.mjs";
+import { readPainting } from "../map/codec.mjs";
 import { UndoStep, saveWorkflow } from "./graph.mjs";
 import { Inputs } from "./inputs.mjs";
 import { LiveRuns } from "./live.mjs";
 import { readMarks, writeMarks } from "./marks.mjs";
 import { keep, recall } from "./memory.mjs";
 import { openSheet } from "./opening.mjs";
+import { packer } from "./packer.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
 import { t } from "../map/words.mjs";
@@ -195,7 +196,7 @@ export class PaintingWidget {
     this.latest = map;
     const save = async () => {
       if (this.latest !== map) return; // a later stroke is already waiting
-      const text = await writePainting(map);
+      const text = await packer.write(map);
       keep(text, snapshot, this);
       this.widget.value = text;
       step.record();

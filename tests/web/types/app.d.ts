@@ -15,6 +15,7 @@ export interface GraphNode {
   graph?: { isRootGraph?: boolean; setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
   onAdded?: (...given: unknown[]) => void;
   onRemoved?: (...given: unknown[]) => void;
+  onConnectionsChange?: (...given: unknown[]) => void;
   onExecuted?: (output: Record<string, any>) => void;
   getInputNode(slot: number): GraphNode | null;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: Record<string, unknown>): GraphWidget;

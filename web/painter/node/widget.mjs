@@ -73,7 +73,11 @@ export class PaintingWidget {
   /** Registers the widget while its node is in a graph. @param {string} name */
   #follow(name) {
     const { node } = this;
-    const { onAdded, onRemoved } = node;
+    const { onAdded, onRemoved, onConnectionsChange } = node;
+    node.onConnectionsChange = (...args) => {
+      onConnectionsChange?.apply(node, args);
+      queueMicrotask(() => this.follow());
+    };
     node.onAdded = (...args) => {
       onAdded?.apply(node, args);
       attached.add(this);

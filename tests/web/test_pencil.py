@@ -75,7 +75,7 @@ def test_lines_are_drawn_erased_hidden_and_come_out_white_on_black(comfy: ComfyP
     assert erased is not None and not erased[20, 30] and erased[20, 12] == 255
     editor.keys("Control+z")
     assert torch.equal(editor.pencil, drawn)
-    editor.keys("k")
+    editor.keys("q")
     assert editor.js("editor.pencil.isShown") is False
     editor.keys("d")
     strength = editor.frame.get_by_label("Pencil strength in percent", exact=True)

@@ -41,7 +41,7 @@ export class Drops {
     try {
       const map = await this.source.read(file, "auto");
       this.page.closeDialogs();
-      this.steps.replace(map, t("start from {source}", { source: file.name }));
+      this.steps.replaceMap(map, t("start from {source}", { source: file.name }));
       this.page.say(t("The picture is a label map: it is the painting now."));
     } catch (error) {
       await this.#lay(file, error instanceof Error ? error.message : String(error));

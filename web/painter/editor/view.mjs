@@ -149,9 +149,9 @@ export class View {
     context.fillRect(...place);
     if (looks.photo) {
       context.imageSmoothingEnabled = true;
-      const { x, y, width, height } = fitted(looks.photo, sheet);
-      const { x: left, y: top } = this.toCanvas({ x, y });
-      context.drawImage(looks.photo, left, top, width * this.zoom, height * this.zoom);
+      const box = fitted(looks.photo, sheet);
+      const { zoom } = this;
+      context.drawImage(looks.photo, box.x * zoom, box.y * zoom, box.width * zoom, box.height * zoom);
     }
     context.imageSmoothingEnabled = false;
     context.globalAlpha = looks.photo ? 1 - looks.photoShare : 1;

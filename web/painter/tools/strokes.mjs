@@ -1,4 +1,4 @@
-/** Brush and eraser: strokes that follow the pointer, and straight lines by Shift and a click. */
+/** Brush, eraser and pencil: strokes that follow the pointer, and straight lines by Shift and a click. */
 
 import { capsule, snap, taper } from "../map/raster.mjs";
 import { pulled } from "./steady.mjs";
@@ -9,11 +9,31 @@ import { pulled } from "./steady.mjs";
 /** @typedef {import("./tool.mjs").Touch} Touch */
 
 /**
+ * How strokes become pixels: where a touch counts, and a segment between two such points.
+ * @typedef {object} Tip
+ * @property {(studio: Studio, touch: Touch, size: number) => Point} place
+ * @property {(studio: Studio, a: Point, b: Point, from: number, to: number) => void} draw  with the sizes at both ends
+ */
+
+/**
+ * A stroke in a class.
  * @param {string} label
  * @param {(studio: Studio) => number} idOf
  * @returns {Tool}
  */
 export function stroke(label, idOf) {
+  return freehand(label, {
+    place: ({ pressure }, touch, size) => (pressure ? touch : snap(touch, size)),
+    draw(studio, a, b, from, to) {
+      const emit = studio.sheet.pen(idOf(studio));
+      if (studio.pressure) taper(a, b, from, to, emit);
+      else capsule(a, b, to, emit);
+    },
+  });
+}
+
+/** @param {string} label @param {Tip} kind @returns {Tool} */
+export function freehand(label, kind) {
   /** @type {Point | null} */
   let last = null;
   let lastSize = 0;
@@ -26,10 +46,8 @@ export function stroke(label, idOf) {
   /** @param {Studio} studio @param {Touch} touch */
   const draw = (studio, touch) => {
     const size = studio.pressure ? Math.max(1, studio.size * touch.pressure) : studio.size;
-    const point = studio.pressure ? touch : snap(touch, size);
-    const emit = studio.sheet.pen(idOf(studio));
-    if (studio.pressure) taper(last ?? point, point, last ? lastSize : size, size, emit);
-    else capsule(last ?? point, point, size, emit);
+    const point = kind.place(studio, touch, size);
+    kind.draw(studio, last ?? point, point, last ? lastSize : size, size);
     [last, lastSize] = [{ x: point.x, y: point.y }, size];
     tip = { ...touch };
   };
@@ -39,7 +57,7 @@ export function stroke(label, idOf) {
     isSized: true,
     down(studio, touch) {
       const start = from(studio, touch);
-      last = start && (studio.pressure ? start : snap(start, studio.size));
+      last = start && kind.place(studio, { ...touch, ...start }, studio.size);
       lastSize = studio.pressure ? Math.max(1, studio.size * touch.pressure) : studio.size;
       draw(studio, touch);
     },

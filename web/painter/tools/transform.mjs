@@ -71,7 +71,7 @@ export class Transform {
   remove(studio) {
     if (!this.region || !this.uncovered) return false;
     studio.sheet.restore();
-    studio.sheet.lay(this.uncovered, this.region.box);
+    studio.sheet.layRegion(this.region, this.uncovered);
     this.#deselect();
     studio.sheet.commit(t("delete"));
     return true;

@@ -45,11 +45,13 @@ export class TopBar {
     const group = (...children) => make("div", { class: "group" }, ...children);
     this.photoGroup = group(buttons.make("photo"), ...this.share.fields);
     const caption = (/** @type {string} */ text) => make("span", { class: "caption" }, text);
-    // Only the sliders: this group is shown while the pencil is in hand, in place of the photo's.
+    // Shown while the pencil is in hand, in place of the photo's group. The fields replace the sliders in a narrow window.
+    for (const { fields } of [this.strength, this.opacity]) fields[1].classList.add("narrow");
     this.pencilGroup = group(
-      ...[buttons.make("pencilLines"), caption(t("Strength")), this.strength.fields[0]],
-      ...[caption(t("Opacity")), this.opacity.fields[0]],
+      ...[buttons.make("pencilLines"), caption(t("Strength")), ...this.strength.fields],
+      ...[caption(t("Opacity")), ...this.opacity.fields],
     );
+    this.pencilGroup.hidden = true;
     this.root = make(
       "header",
       { class: "top", role: "toolbar", "aria-label": t("Painting") },

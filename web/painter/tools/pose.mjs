@@ -74,20 +74,23 @@ export function place(region, pose, width, height, emit) {
   const centre = middle(region);
   const [cos, sin] = [Math.cos(pose.angle), Math.sin(pose.angle)];
   const [endX, endY] = [box.x + box.width, box.y + box.height];
-  // `fromPose`, without an object for each pixel.
-  const isIn = (/** @type {number} */ x, /** @type {number} */ y) => {
-    const [px, py] = [x + 0.5 - centre.x - pose.dx, y + 0.5 - centre.y - pose.dy];
-    const fx = Math.floor(centre.x + (px * cos + py * sin) / pose.sx + 1e-9);
-    if (fx < box.x || fx >= endX) return false;
-    const fy = Math.floor(centre.y + (py * cos - px * sin) / pose.sy + 1e-9);
-    return fy >= box.y && fy < endY && inside[fy * width + fx] === 1;
-  };
   for (let y = top; y < bottom; y++) {
+    const py = y + 0.5 - centre.y - pose.dy;
+    let start = -1;
     for (let x = left; x < right; x++) {
-      const start = x;
-      while (x < right && isIn(x, y)) x++;
-      if (x > start) emit(y, start, x);
+      // `fromPose`, without an object for each pixel.
+      const px = x + 0.5 - centre.x - pose.dx;
+      const fx = Math.floor(centre.x + (px * cos + py * sin) / pose.sx + 1e-9);
+      const fy = Math.floor(centre.y + (py * cos - px * sin) / pose.sy + 1e-9);
+      const isInBox = fx >= box.x && fx < endX && fy >= box.y && fy < endY;
+      if (isInBox && inside[fy * width + fx] === 1) {
+        if (start < 0) start = x;
+      } else if (start >= 0) {
+        emit(y, start, x);
+        start = -1;
+      }
     }
+    if (start >= 0) emit(y, start, right);
   }
 }
 

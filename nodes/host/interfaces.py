@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import comfy.conds
 import comfy.ldm.flux.layers as layers
 import comfy.ldm.flux.math
+import comfy.model_base
 import comfy.model_patcher
 import comfy.patcher_extension
+import comfy.sampler_helpers
+import comfy.samplers
 from comfy.ldm.flux.model import Flux
 
 from ...mogle_core import __version__
 from .functions import innermost
+from .versions import PAUSES_MALLOC_GRAPH, PREFETCH
 
 logger = logging.getLogger(__name__)
 
@@ -29,30 +34,42 @@ FORWARD = "x timestep context y guidance ref_latents control transformer_options
 
 @dataclass(frozen=True)
 class Interface:
-    """A function or class of the host, the names it must have, and those that some version from 0.3.64 to 0.36 adds."""
+    """A function or class of the host, the names it must have, and those that some version from 0.3.64 to 0.36 adds.
+
+    needed: of a function the parameters in their order, because some are found by their place.
+    there: False where this host does not have it and need not.
+    """
 
     name: str
     find: Callable[[], Any]
     needed: str
     known: str = ""
+    there: bool = True
 
-    def names(self) -> set[str]:
+    def names(self) -> list[str]:
         """The parameters of a function, or the public names of a class. Raises AttributeError where there is none."""
         what = self.find()
         if isinstance(what, type):
-            return {name for name in vars(what) if not name.startswith("_")}
-        return set(inspect.signature(innermost(what)).parameters) - {"self", "args", "kwargs"}
+            return sorted(name for name in vars(what) if not name.startswith("_"))
+        parameters = inspect.signature(innermost(what)).parameters
+        return [name for name in parameters if name not in ("self", "args", "kwargs")]
 
     def findings(self) -> Iterator[tuple[str, str]]:
-        """(`missing` or `unknown`, name) of what differs from what we know."""
+        """(`missing`, `unknown` or `moved`, name) of what differs from what we know."""
+        if not self.there:
+            return
         try:
-            names = self.names()
+            names, ordered = self.names(), not isinstance(self.find(), type)
         except (AttributeError, TypeError, ValueError):
             yield "missing", self.name
             return
-        needed = set(self.needed.split())
-        yield from (("missing", name) for name in sorted(needed - names))
-        yield from (("unknown", name) for name in sorted(names - needed - set(self.known.split())))
+        needed, known = self.needed.split(), self.known.split()
+        yield from (("missing", name) for name in needed if name not in names)
+        yield from (("unknown", name) for name in names if name not in (*needed, *known))
+        here = [name for name in names if name in needed]
+        there = [name for name in needed if name in here]
+        if ordered and here != there:
+            yield "moved", next(one for one, other in zip(here, there, strict=True) if one != other)
 
 
 INTERFACES = (
@@ -78,6 +95,26 @@ INTERFACES = (
         "q k v pe mask transformer_options",
         "preferred_attention",
     ),
+    Interface("timestep_embedding", lambda: layers.timestep_embedding, "t dim", "max_period time_factor"),
+    Interface(
+        "BaseModel._apply_model",
+        lambda: comfy.model_base.BaseModel._apply_model,
+        "x t c_concat c_crossattn control transformer_options",
+    ),
+    Interface(
+        "CFGGuider.outer_sample",
+        lambda: comfy.samplers.CFGGuider.outer_sample,
+        "noise latent_image sampler sigmas denoise_mask callback",
+        "disable_pbar seed latent_shapes",
+    ),
+    Interface(
+        "prepare_sampling",
+        lambda: comfy.sampler_helpers.prepare_sampling,
+        "model noise_shape conds model_options",
+        "force_full_load force_offload",
+    ),
+    Interface("CONDNoiseShape.process_cond", lambda: comfy.conds.CONDNoiseShape.process_cond, "batch_size area"),
+    Interface("pause_malloc_graph", lambda: PREFETCH.pause_malloc_graph, "", "sync", there=PAUSES_MALLOC_GRAPH),
     Interface(
         "WrappersMP",
         lambda: comfy.patcher_extension.WrappersMP,
@@ -88,7 +125,7 @@ INTERFACES = (
 
 
 def findings() -> list[tuple[str, str, str]]:
-    """(interface, `missing` or `unknown`, name) of all that this host has otherwise than we know it."""
+    """(interface, `missing`, `unknown` or `moved`, name) of all that this host has otherwise than we know it."""
     return [(interface.name, kind, name) for interface in INTERFACES for kind, name in interface.findings()]
 
 

@@ -38,11 +38,11 @@ class ModelPatcher(Protocol):
     def remove_wrappers_with_key(self, wrapper_type: str, key: str) -> None: ...
 
 
-_PREFETCH: Any = None
+PREFETCH: Any = None
 with suppress(ImportError):  # 0.21 on
-    _PREFETCH = importlib.import_module("comfy.model_prefetch")
+    PREFETCH = importlib.import_module("comfy.model_prefetch")
 
-PAUSES_MALLOC_GRAPH = hasattr(_PREFETCH, "pause_malloc_graph")
+PAUSES_MALLOC_GRAPH = hasattr(PREFETCH, "pause_malloc_graph")
 """Whether the host may record what a block allocates (0.38 on); see `outliving`."""
 
 # Looked up once: a compiled forward pass could not look them up itself.
@@ -63,7 +63,7 @@ def outliving() -> AbstractContextManager[Any]:
     Newer hosts (0.38 on) may record a block's allocations and hand the same memory out at each step; what outlives
     the block must be made while the recording pauses.
     """
-    pause = getattr(_PREFETCH, "pause_malloc_graph", None)
+    pause = getattr(PREFETCH, "pause_malloc_graph", None)
     return nullcontext() if pause is None else pause()
 
 

@@ -38,6 +38,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strict", action="store_true", help="refuse pictures without a partner and damaged ones")
     command.add_argument("--kid-subsets", type=number(1), default=100, help="number of subsets (default: 100)")
     command.add_argument("--kid-subset-size", type=number(2), default=1000, help="pictures in each (default: 1000)")
+    command.add_argument(
+        "--fid-resamples", type=number(0), default=20, help="resamples for FID's band; 0 leaves it out (default: 20)"
+    )
     add_cluster_options(command)
 
 
@@ -81,6 +84,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         all_real=options.all_real,
         kid_subsets=options.kid_subsets,
         kid_subset_size=options.kid_subset_size,
+        fid_resamples=options.fid_resamples,
     )
     yield markdown({settings.title: evaluate(settings, cluster_of(options))})
     yield f"{settings.out}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         command.add_argument_group("or running ComfyUI servers; --transformer and the others then name models there")
     )
     _add_output(command.add_argument_group("output"))
+    _add_until_sure(command.add_argument_group("as many as FID needs"))
     add_cluster_options(command)
     command.add_argument(
         "--write-there", action="store_true", help="with --cluster: workers write the pictures into a shared folder"
@@ -116,8 +117,26 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--strict", action="store_true", help="stop at the first failure")
 
 
+def _add_until_sure(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--until-sure",
+        type=real(1e-9, 1e9),
+        metavar="BAND",
+        help="make a growing random sample of the jobs until FID is known to +- BAND (95 %%)",
+    )
+    group.add_argument("--real", type=Path, help="folder of the photos that FID compares with")
+    group.add_argument("--inception", metavar="SOURCE", help="the network for FID, as in `mogle evaluate`")
+
+
 def run(options: argparse.Namespace) -> Iterator[str]:
     """Make the pictures; yield the lines to print. Raises ValueError at the end if any failed."""
+    if options.until_sure is not None:
+        yield from _until_sure(options)
+        return
+    yield from _all(options)
+
+
+def _all(options: argparse.Namespace) -> Iterator[str]:
     from ..generation.backend import BackendError
     from ..generation.jobs import read_jobs
     from ..generation.run import generate
@@ -135,6 +154,42 @@ def run(options: argparse.Namespace) -> Iterator[str]:
     yield f"{count['made']} made, {count['kept']} kept, {count['failed']} failed: {output.folder}"
     if count["failed"]:
         raise ValueError(f"{counted(count['failed'], 'picture')} could not be made; {output.manifest} says why.")
+
+
+def _until_sure(options: argparse.Namespace) -> Iterator[str]:
+    import torch
+
+    from ..evaluation.features import features
+    from ..evaluation.networks.extractors import load_extractor
+    from ..evaluation.pictures import list_pictures, match
+    from ..evaluation.until_sure import until_sure
+    from ..generation.jobs import Job, read_jobs
+    from ..generation.run import generate
+
+    settings, output, source = settings_of(options), output_of(options), options.inception
+    source = source or ("toy" if options.toy else None)
+    if options.real is None or source is None:
+        raise ValueError("--until-sure needs the photos and the network of FID: give --real FOLDER and --inception.")
+    if options.official_compat or output.shard[1] > 1:
+        raise ValueError("--until-sure takes a sample of all jobs: leave out --official-compat and --shard.")
+    jobs = read_jobs(
+        options.source, options.prompts, options.mode, options.seed, options.copies, options.layout, options.split
+    )
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    network = load_extractor("inception", source, device).network
+    photos = match([job.name for job in jobs], list_pictures(options.real), "photo")
+
+    def make(some: Sequence[Job]) -> dict[str, Path]:
+        made = [each for each in generate(some, settings, backend_of(options), output) if each.status != "failed"]
+        return {each.name: output.folder / str(each.file) for each in made}
+
+    def look(paths: Sequence[Path]) -> torch.Tensor:
+        return features(network, paths, device=device)
+
+    for seen in until_sure(jobs, make, look, look(sorted(set(photos.values()))), options.until_sure):
+        yield f"FID {seen.fid:.2f} \u00b1 {seen.band:.2f} of {counted(seen.count, 'picture')}"
+    if seen.band > options.until_sure:
+        yield f"There are no more jobs; \u00b1 {options.until_sure:g} needs more of them, or --copies."
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

@@ -23,6 +23,7 @@ class Settings:
     pictures: the generated ones. real: photos of the same names. Photos of other names are left out, unless
     `all_real` is set. prompts: see `captions`. extractors: where each network comes from (see `extractors`); a
     metric without its network is left out. detection, rewards: score files from other tools.
+    fid_resamples: of the bootstrap of FID's band; below 2 there is no band.
     """
 
     pictures: Path
@@ -41,6 +42,7 @@ class Settings:
     all_real: bool = False
     kid_subsets: int = 100
     kid_subset_size: int = 1000
+    fid_resamples: int = 20
     seed: int = 0
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..dataset.reading import read_mask
 from ..masks.labels import CLASS_NAMES
 from ..masks.score import Score
-from ..support.frechet import Gaussian, frechet_distance
+from ..support.frechet import Gaussian, frechet_band, frechet_distance
 from ..support.progress import Progress
 from ..support.sentences import counted
 from ..support.versions import versions
@@ -67,13 +67,15 @@ def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extr
 
 
 def _distances(settings: Settings, material: Material, networks: Mapping[Kind, Extractor]) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     # KID draws subsets by position, so both are sorted.
     pictures, photos = sorted(material.compared or material.pictures.values()), sorted(material.reference)
     if "inception" in networks:
         network = networks["inception"].network
         fake, real = (features(network, some, settings.batch, settings.device) for some in (pictures, photos))
-        figures["fid"] = frechet_distance(Gaussian.of(fake), Gaussian.of(real))
+        figures |= {"fid": frechet_distance(Gaussian.of(fake), Gaussian.of(real)), "fid_pictures": len(fake)}
+        if settings.fid_resamples > 1:
+            figures["fid_band"] = frechet_band(fake, real, settings.fid_resamples, settings.seed)
         kid = kernel_distance(fake, real, settings.kid_subsets, settings.kid_subset_size, settings.seed)
         figures |= {"kid": 1000 * kid.mean, "kid_deviation": 1000 * kid.deviation}
     if "clip_large" in networks:
@@ -196,6 +198,7 @@ def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extra
         "extractors": {kind: {"source": each.source, "sha256": each.sha256} for kind, each in networks.items()},
         "caption_rule": "the first of each picture",
         "compared": len(material.compared or material.pictures) if material.reference else 0,
+        "fid": {"resamples": settings.fid_resamples, "band": "1.96 deviations of the resamples, to either side"},
         "kid": _kid_setup(settings, material),
         "label_space": settings.label_space,
         "score_files": {path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None},

@@ -103,4 +103,10 @@ def _table(columns: tuple[Column, ...], rows: Mapping[str, Mapping[str, float]])
 
 
 def _shown(figures: Mapping[str, float], column: Column) -> str:
-    return f"{figures[column.name]:.{column.digits}f}" if column.name in figures else "–"
+    """A figure, and what is known of its uncertainty: `22.24 ± 0.41 of 3,000`."""
+    if column.name not in figures:
+        return "–"
+    band, count = (figures.get(f"{column.name}_{what}") for what in ("band", "pictures"))
+    shown = f"{figures[column.name]:.{column.digits}f}"
+    shown += f" ± {band:.{column.digits}f}" if band is not None else ""
+    return shown + (f" of {count:,.0f}" if count is not None else "")

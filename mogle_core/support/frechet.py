@@ -40,6 +40,22 @@ class Gaussian:
         return self.scatter / (self.count - 1)
 
 
+def frechet_band(first: Tensor, second: Tensor, resamples: int, seed: int = 0) -> float:
+    """How far the distance of features (N, F) and (M, F) is uncertain: half of a 95 % band, by the bootstrap.
+
+    Both sets are drawn again with replacement, and the band is 1.96 deviations of the distances. It covers the choice
+    of pictures, not the bias of the distance, which falls with their number: compare distances of equal numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(features: Tensor) -> Gaussian:
+        again = torch.randint(len(features), (len(features),), generator=generator)
+        return Gaussian.of(features[again.to(features.device)])
+
+    distances = torch.tensor([frechet_distance(drawn(first), drawn(second)) for _ in range(resamples)])
+    return float(1.96 * distances.std())
+
+
 def frechet_distance(first: Gaussian, second: Gaussian) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2).
 

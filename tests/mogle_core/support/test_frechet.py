@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from mogle_core.support.frechet import Gaussian, frechet_distance
+from mogle_core.support.frechet import Gaussian, frechet_band, frechet_distance
 
 
 def gaussian(mean: Tensor, covariance: Tensor, count: int = 1000) -> Gaussian:
@@ -81,3 +81,20 @@ def test_one_sample_is_refused() -> None:
     one = Gaussian.of(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="needs 2 pictures a set; there are 1 and 1"):
         frechet_distance(one, one)
+
+
+def test_the_band_is_that_of_new_samples_and_narrows_with_their_number() -> None:
+    """Of many samples of one distribution, the distances' deviation; four times as many halve it, about."""
+
+    def sample(count: int, seed: int) -> Tensor:
+        return torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))
+
+    shift = torch.tensor([3.0, 0, 0, 0])
+    bands = {count: frechet_band(sample(count, 0), sample(count, 1) + shift, 200) for count in (100, 400)}
+    distances = [
+        frechet_distance(Gaussian.of(sample(100, 2 * n)), Gaussian.of(sample(100, 2 * n + 1) + shift))
+        for n in range(200)
+    ]
+    assert bands[100] == pytest.approx(1.96 * float(torch.tensor(distances).std()), rel=0.35)
+    assert bands[400] == pytest.approx(bands[100] / 2, rel=0.3)
+    assert frechet_band(sample(100, 0), sample(100, 1), 5) == frechet_band(sample(100, 0), sample(100, 1), 5)

@@ -18,7 +18,7 @@ class Kind:
     title: for people. about: what its input may be, a sentence for a tooltip.
     picture: from an input (B, H, W, 3) in 0..1 to the picture that is encoded, (B, h, w, 3), at `size` (h, w).
     make: from a photo (H, W, 3) in 0..1, its label map (H, W) and the number of a style to the picture (H, W, 3).
-    styles: how many styles `make` has. rank: the place among the kinds.
+    styles: how many styles `make` has. mirror: from pictures (B, h, w, 3) to those of the mirrored faces.
     """
 
     name: str
@@ -27,4 +27,4 @@ class Kind:
     picture: Callable[[Tensor, tuple[int, int]], Tensor]
     make: Callable[[Tensor, Tensor, int], Tensor]
     styles: int = 1
-    rank: int = 100
+    mirror: Callable[[Tensor], Tensor] = lambda pictures: pictures.flip(-2)

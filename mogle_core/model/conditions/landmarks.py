@@ -254,11 +254,25 @@ def make(photo: Tensor, ids: Tensor, style: int) -> Tensor:
     return of_label_map(ids).to(photo.device)
 
 
+def mirror(pictures: Tensor) -> Tensor:
+    """Drawn landmarks (B, H, W, 3) of the mirrored face, in which left and right have exchanged their colours."""
+    turned = pictures.flip(-2)
+    colours = F.normalize(torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=turned.device), dim=-1)
+    names = list(COLOURS)
+    others = [names.index({"l_": "r_", "r_": "l_"}.get(name[:2], name[:2]) + name[2:]) for name in names]
+    nearest = (F.normalize(turned, dim=-1) @ colours.T).argmax(-1)
+    swapped = torch.tensor(others, device=turned.device)[nearest]
+    sided = (swapped != nearest)[..., None]
+    brightness = turned.amax(-1, keepdim=True)
+    full = torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=turned.device) / 255
+    return torch.where(sided, full[swapped] * brightness, turned)
+
+
 KIND = Kind(
     name="landmarks",
     title="landmarks",
     about="a label map, whose shapes give the landmarks, or landmarks that are already drawn",
     picture=picture,
     make=make,
-    rank=1,
+    mirror=mirror,
 )

@@ -62,5 +62,4 @@ KIND = Kind(
     picture=picture,
     make=make,
     styles=_STYLES,
-    rank=0,
 )

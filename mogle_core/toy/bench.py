@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..masks.labels import CLASS_NAMES, IDS
+from ..model.mixture.mask_latents import LatentCache
 from ..model.mixture.regions import Region
 from ..model.sampling.options import SamplingOptions
+from ..model.sampling.sampler import Moment, Record
+from ..model.stream.key_forms import KeyForm
 from ..model.stream.refresh import Refresh
 from ..model.stream.region_text import PROMPT_STRENGTH
 from .drawer.attributes import HAIR_COLOURS
@@ -21,6 +24,9 @@ from .drawer.faceset import FaceSet
 from .judge import describe, parse
 from .score import change_ratio, class_scores, frechet, hair_right, mask_score
 from .world import DEFAULTS, World, generate
+
+NOISES_APART = 100_000
+"""Between the seeds of a face's noises."""
 
 
 def remake(
@@ -31,16 +37,21 @@ def remake(
     batch: int = 20,
     hair_prompts: Sequence[str] = (),
     prompt_strength: float = PROMPT_STRENGTH,
+    noise: int = 0,
+    record: Record | None = None,
+    cache: LatentCache | None = None,
 ) -> Tensor:
     """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
 
     hair_prompts: the prompt of each face's hair, or None. prompt_strength: how much of the caption the hair still sees.
+    noise: which of many noises each face starts from. record, cache: as in `world.generate`.
     """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False, disable=None):
         some = slice(first, first + batch)
         ids = torch.from_numpy(faces.ids[some]) if masked else None
-        seeds = range(first, first + len(faces.captions[some]))
+        start = noise * NOISES_APART + first
+        seeds = range(start, start + len(faces.captions[some]))
         hair = {"hair": hair_prompts[some]} if hair_prompts else None
         pictures.append(
             generate(
@@ -51,6 +62,8 @@ def remake(
                 options,
                 region_prompts=hair,
                 prompt_strength=prompt_strength,
+                record=record,
+                cache=cache,
             )
         )
     return torch.cat(pictures)
@@ -178,9 +191,22 @@ def hair_controls() -> tuple[Region, ...]:
     return (*(Region("hair", strength) for strength in (0.0, 0.5, 1.0)), *windows)
 
 
+def refreshing(
+    every: int = 1, schedule: str = "even", steps: int = DEFAULTS.steps, fp8: bool = False
+) -> SamplingOptions:
+    """The toy's defaults with this schedule of the mask's keys."""
+    return replace(DEFAULTS, steps=steps, refresh=Refresh(every, schedule), keys=KeyForm(fp8=fp8))
+
+
 SPEED_OPTIONS: Mapping[str, SamplingOptions] = {
-    **{f"`refresh_every` {every}": replace(DEFAULTS, refresh=Refresh(every)) for every in (2, 4, 8)},
-    "`refresh_every` 4, `dense early`": replace(DEFAULTS, refresh=Refresh(4, "dense early")),
+    "`refresh_every` 0": refreshing(0),
+    "`adaptive`": refreshing(schedule="adaptive"),
+    "`early, then once`": refreshing(schedule="early, then once"),
+    "`refresh_every` 4": refreshing(4),
+    "`refresh_every` 2": refreshing(2),
+    "`refresh_every` 0, `key_storage` fp8": refreshing(0, fp8=True),
+    "`refresh_every` 4, `dense early`": refreshing(4, "dense early"),
+    "`refresh_every` 8": refreshing(8),
     "`mask_tokens` half": replace(DEFAULTS, mask_tokens="half"),
 }
 
@@ -190,15 +216,22 @@ def speed_prices(
     faces: FaceSet,
     options: Mapping[str, SamplingOptions] = SPEED_OPTIONS,
     exact: SamplingOptions = DEFAULTS,
-) -> dict[str, dict[str, float]]:
-    """What each speed option costs: the scores of the exact pictures, then the option's, and the shift in colour.
+    noises: int = 1,
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """What each speed option costs: the scores of the exact pictures, then each option's, and the shift in colour.
 
-    "colour" is a picture's change in mean colour, averaged over pictures and channels, on a scale of 255.
+    Each row is a mean over `noises` noises for every face. "computed" is how many steps of a run compute the mask
+    stream. "colour" is a picture's change in mean colour, averaged over pictures and channels, on a scale of 255.
     """
-    reference = remake(world, faces, options=exact)
-    rows = {"exact": score_pictures(world, reference, faces) | {"colour": 0.0}}
-    for name, chosen in options.items():
-        pictures = remake(world, faces, options=chosen)
-        moved = (pictures.float() - reference.float()).mean(dim=(1, 2)).abs().mean()
-        rows[name] = score_pictures(world, pictures, faces) | {"colour": float(moved)}
-    return rows
+    cache = LatentCache()
+    references: list[Tensor] = []
+    for name, chosen in {"exact": exact, **options}.items():
+        rows = []
+        for noise in range(noises):
+            moments: list[Moment] = []
+            pictures = remake(world, faces, options=chosen, noise=noise, record=moments.append, cache=cache)
+            references += [pictures] if name == "exact" else []
+            moved = (pictures.float() - references[noise].float()).mean(dim=(1, 2)).abs().mean()
+            computed = sum(moment.computed for moment in moments) / len(moments) * chosen.steps
+            rows.append({"computed": computed, **score_pictures(world, pictures, faces), "colour": float(moved)})
+        yield name, {figure: sum(row[figure] for row in rows) / noises for figure in rows[0]}

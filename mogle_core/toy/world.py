@@ -105,6 +105,7 @@ def generate(
     region_prompts: Mapping[str, str | Sequence[str]] | None = None,
     prompt_strength: float = PROMPT_STRENGTH,
     record: Record | None = None,
+    cache: LatentCache | None = None,
 ) -> Tensor:
     """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt. Each is independent of the rest of its batch.
 
@@ -115,7 +116,7 @@ def generate(
         size: height and width in pixels where there is no mask.
         region_prompts: a region's own prompt by class name: one for all pictures, or one for each.
         prompt_strength: how much of `prompts` such a region still sees.
-        record: called after every step.
+        record: called after every step. cache: keeps the masks' latents for further calls.
 
     Raises:
         ValueError: region strengths or region prompts without a mask.
@@ -126,7 +127,7 @@ def generate(
         size = (ids.shape[-2], ids.shape[-1])
     latents = sample(
         world,
-        None if ids is None else pack(encode_masks(world, ids)),
+        None if ids is None else pack(encode_masks(world, ids, cache)),
         world.text.encode(prompts),
         noise_of(seeds, *size).to(world.device),
         options,

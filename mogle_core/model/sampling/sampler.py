@@ -47,12 +47,14 @@ class Moment:
 
     step: from 0. sigma: noise share before it. latents: (B, 16, H/8, W/8) after it.
     gates: (B, L, 20), each token's weights of the full mask's expert and the 19 classes'; None without a mask.
+    computed: whether the step ran the mask stream; False without a mask, and where it reused keys.
     """
 
     step: int
     sigma: float
     latents: Tensor
     gates: Tensor | None
+    computed: bool = True
 
 
 Record = Callable[[Moment], None]
@@ -107,7 +109,7 @@ def sample(
     prompt = _conditioning(models.flux, text, noise, guidances, stream, texts)
     blank = None if options.cfg == 1 or empty is None else _conditioning(models.flux, empty, noise, guidances, stream)
 
-    step = 0
+    step, computed = 0, False
 
     def velocity(x: Tensor, sigma: Tensor) -> Tensor:
         mask = None if stream is None else stream.condition(x.to(dtype), sigma, levels[step])
@@ -116,6 +118,7 @@ def sample(
 
     def predict(given: _Conditioning, x: Tensor, sigma: Tensor, mask: MaskCondition | None) -> Tensor:
         """The velocity in the noise's dtype, because a latent that is rounded at every step would drift."""
+        nonlocal computed
         if mask is not None and mask.reuse is not None:
             mask = replace(mask, texts=given.texts)
         elif mask is not None:
@@ -123,6 +126,7 @@ def sample(
                 (None, None) if reuse is None else reuse.at(given, step, options.steps, mask.tokens, options.keys.new)
             )
             mask = replace(mask, texts=given.texts, modulations=given.modulations, reuse=known, keep=place)
+        computed = mask is not None and mask.reuse is None
         predicted: Tensor = models.flux(x.to(dtype), given.context, sigma, given.pooled, grid, guidances, mask)
         return predicted.to(x.dtype)
 
@@ -131,7 +135,7 @@ def sample(
         latents = unpack(tokens, height, width)
         if record is not None:
             gates = None if stream is None else stream.gates_of(len(noise))
-            record(Moment(step, levels[step], latents, gates))
+            record(Moment(step, levels[step], latents, gates, computed))
         step += 1
     return latents
 

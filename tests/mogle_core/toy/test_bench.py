@@ -77,8 +77,20 @@ def test_a_speed_option_that_saves_nothing_costs_nothing(world: World, held: Fac
         "none": SamplingOptions(2, refresh=Refresh(2, "dense early")),
         "half": SamplingOptions(2, mask_tokens="half"),
     }
-    rows = bench.speed_prices(world, held.first(2), options, SamplingOptions(2))
+    rows = dict(bench.speed_prices(world, held.first(2), options, SamplingOptions(2)))
     assert list(rows) == ["exact", "none", "half"]
-    assert rows["exact"] == {**bench.measure(world, held.first(2), options=SamplingOptions(2)), "colour": 0.0}
+    scores = bench.measure(world, held.first(2), options=SamplingOptions(2))
+    assert rows["exact"] == {"computed": 2, **scores, "colour": 0.0}
     assert rows["none"] == rows["exact"]
     assert rows["half"]["colour"] > 0
+
+
+def test_speed_is_a_mean_over_noises_and_counts_computed_steps(world: World, held: FaceSet) -> None:
+    options = {"once": SamplingOptions(3, refresh=Refresh(0))}
+    faces, exact = held.first(2), SamplingOptions(3)
+    rows = dict(bench.speed_prices(world, faces, options, exact, noises=2))
+    assert (rows["exact"]["computed"], rows["once"]["computed"]) == (3, 1)
+    pictures = [bench.remake(world, faces, options=exact, noise=noise) for noise in (0, 1)]
+    assert not torch.equal(*pictures)
+    scores = [bench.score_pictures(world, made, faces)["mask"] for made in pictures]
+    assert rows["exact"]["mask"] == pytest.approx(sum(scores) / 2)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from support.counting import Counted, Run, count, in_rounds, matrix_rate, operat
 from support.official import Asked, Official, add_options
 from torch import Tensor, nn
 
+from mogle_core.model.flux.attention import attend
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE
@@ -36,12 +38,14 @@ from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
 from mogle_core.model.stream.key_forms import KeyForm
 from mogle_core.model.stream.lora import MaskLoRA
-from mogle_core.model.stream.mask_tokens import mask_grid, resize_tokens, thin_tokens
+from mogle_core.model.stream.mask_tokens import mask_grid, mask_positions, resize_tokens, thin_tokens
+from mogle_core.model.stream.static_keys import compute_keys
 
 FLOOR, PLAIN, OURS = "floor: FLUX with as many more tokens", "plain FLUX", "mask stream"
 OFFICIAL = "official code"
 KEEPING, REUSING = "  that keeps its keys", "  a step that reuses keys"
-STATIC = "static masks, a step that makes its keys"
+GATE = "gate and blend alone"
+STATIC = "static: the mask alone, once a mask"
 
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
@@ -64,16 +68,20 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
     def run(mask: MaskCondition) -> Tensor:
         return model(x.image, *conditions, x.grid, x.guidance, mask)
 
-    def exact(**options: float | bool) -> MaskCondition:
+    def exact(**options: float) -> MaskCondition:
         return MaskCondition(tokens(), x.grid, low_rank, StreamOptions(**options), modulations=modulations)
 
     kept: Kept = KeyForm().new()
     run(replace(exact(), keep=kept))
     doubled, wide = torch.cat((x.image, x.image), dim=1), (x.grid[0], 2 * x.grid[1])
-    static: dict[str, Run] = {}
-    if "static" in StreamOptions.__dataclass_fields__:  # its other steps reuse keys
-        static[STATIC] = lambda: run(replace(exact(static=True), keep={}))
-    return static | {
+    positions = mask_positions(*x.grid, axes=len(model.params.axes_dim), device=x.image.device)
+
+    def static_keys() -> Kept:
+        keys: Kept = KeyForm().new()
+        compute_keys(model, exact(), positions, x.grid, model.rotary, lambda block: attend, keys)
+        return keys
+
+    return {
         FLOOR: lambda: model(doubled, *conditions, wide, x.guidance),
         PLAIN: lambda: model(x.image, *conditions, x.grid, x.guidance),
         OURS: lambda: run(exact()),
@@ -81,8 +89,9 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         "  at strength 0.7": lambda: run(exact(strength=0.7)),
         KEEPING: lambda: run(replace(exact(), keep=KeyForm().new())),
         REUSING: lambda: run(MaskCondition(x.image, x.grid, reuse=kept)),
+        STATIC: static_keys,
         "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank, modulations=modulations)),
-        "gate and blend alone": tokens,
+        GATE: tokens,
         "experts, once a mask": lambda: network.expert_outputs(x.masks),
         "modulations, once a run": lambda: model.modulate_mask(x.pooled, x.guidance, low_rank),
     }
@@ -141,15 +150,38 @@ def print_rows(seconds: dict[str, list[float]], counted: dict[str, Counted], rat
 ONCE = 20
 """The steps of a run that computes the mask stream once."""
 
+ADAPTIVE = 4
+"""How many of these the toy's `adaptive` computes (docs/speed.md)."""
+
+
+def whole_runs(seconds: dict[str, list[float]], steps: int = ONCE) -> dict[str, list[float]]:
+    """The mean step of a whole run with each schedule, round by round.
+
+    A refreshed step stores its keys, and the others reuse them. `adaptive` also runs gate and blend at each step. A
+    static checkpoint makes its keys by a pass of the mask alone, and a second run finds them there.
+    """
+    keeps, reuses, gates, alone = (seconds[name] for name in (KEEPING, REUSING, GATE, STATIC))
+
+    def mixed(share: float, added: Sequence[float]) -> list[float]:
+        rows = zip(keeps, reuses, added, strict=True)
+        return [share * keep + (1 - share) * (reuse + more) for keep, reuse, more in rows]
+
+    nothing = [0.0] * len(keeps)
+    return {
+        **{f"refresh_every {every}": mixed(1 / every, nothing) for every in (2, 4, 8)},
+        f"refresh_every 0, keys once in {steps} steps": mixed(1 / steps, nothing),
+        f"adaptive, {ADAPTIVE} of {ONCE} steps": mixed(ADAPTIVE / ONCE, gates),
+        f"static, the first run of {steps} steps": [r + one / steps for r, one in zip(reuses, alone, strict=True)],
+        "static, a second run with another prompt": reuses,
+    }
+
 
 def print_refresh(seconds: dict[str, list[float]]) -> None:
-    """A refreshed step stores its keys, and n - 1 steps reuse them."""
-    keeps, reuses = (seconds[name] for name in (KEEPING, REUSING))
-    for every in (2, 4, 8, ONCE):
-        mean = [(one + (every - 1) * other) / every for one, other in zip(keeps, reuses, strict=True)]
+    for name, mean in whole_runs(seconds).items():
         ratios = ratio(mean, seconds[OURS]), ratio(mean, seconds[FLOOR]), ratio(mean, seconds[PLAIN])
-        name = f"0, in a run of {ONCE} steps" if every == ONCE else str(every)
-        print(f"refresh_every {name}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
+        print(f"{name}: %.3f of the exact stream, %.3f of the floor, %.3f of plain FLUX" % ratios)
+        if OFFICIAL in seconds:
+            print(f"{name}: {ratio(mean, seconds[OFFICIAL]):.3f} of the official code")
 
 
 def random_models(params: FluxParams, options: argparse.Namespace) -> tuple[Flux, MoGLE, MaskLoRA, Tensor]:

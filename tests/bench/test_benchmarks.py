@@ -23,8 +23,23 @@ def test_a_step_of_every_kind_is_in_the_table() -> None:
     table = printed("step.py", "--sizes", "32", "--rounds", "1", "--threads", "1")
     for row in ("floor", "plain FLUX", "mask stream", "  at strength 0.7", "mask_tokens half", "modulations"):
         assert re.search(rf"^{row}.*\d\.\d{{3}}", table, re.MULTILINE), row
-    assert "refresh_every 4: " in table
+    for row in ("refresh_every 4", "refresh_every 0, keys once in 20 steps", "adaptive", "static, the first run"):
+        assert re.search(rf"^{row}.*: \d\.\d{{3}} of the exact stream", table, re.MULTILINE), row
+    assert re.search(r"^static, a second run.*of plain FLUX$", table, re.MULTILINE)
     assert re.search(r"^torch.bfloat16( +\d+\.\d){5}$", table, re.MULTILINE)
+
+
+def test_a_whole_run_is_the_sum_of_its_steps() -> None:
+    sys.path.append(str(FOLDER))
+    import step
+
+    seconds = {step.KEEPING: [2.0, 4.0], step.REUSING: [1.0, 2.0], step.GATE: [0.1, 0.2], step.STATIC: [0.5, 1.0]}
+    runs = step.whole_runs(seconds, steps=10)
+    assert runs["refresh_every 2"] == [1.5, 3.0]
+    assert runs["refresh_every 0, keys once in 10 steps"] == pytest.approx([1.1, 2.2])
+    assert runs["adaptive, 4 of 20 steps"] == pytest.approx([0.2 * 2 + 0.8 * 1.1, 0.2 * 4 + 0.8 * 2.2])
+    assert runs["static, the first run of 10 steps"] == pytest.approx([1.05, 2.1])
+    assert runs["static, a second run with another prompt"] == [1.0, 2.0]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 
 import step
 import torch
@@ -11,7 +10,6 @@ from support.counting import Counted, Run, bandwidth, count, in_rounds, matrix_r
 from support.rows import Rows
 
 from gpu_parts.sizes import GIB, inputs, like, models, params_of, pixels
-from mogle_core.model.stream.refresh import Refresh
 
 ROUNDS = 10
 STEPS = 28
@@ -61,29 +59,11 @@ def _measured(rows: Rows, runs: dict[str, Run], where: str, rate: float, speed: 
 
 
 def _refreshed(rows: Rows, seconds: dict[str, list[float]], where: str) -> None:
-    """Of steps that keep keys and steps that reuse them, what a whole run takes a step."""
-    keeps, reuses = seconds[step.KEEPING], seconds[step.REUSING]
-    ways = {"refresh_every 4": 1 / 4}
-    if exists(lambda: Refresh(0)):
-        ways[f"refresh_every 0, keys once in {STEPS} steps"] = 1 / STEPS
-    else:
-        rows.skip(f"{where}: refresh_every 0, keys once a run", "this version has no such option")
-    for name, share in ways.items():
-        mean = [share * one + (1 - share) * other for one, other in zip(keeps, reuses, strict=True)]
+    """What a whole run takes a step with each schedule of the mask's keys, and with a static checkpoint."""
+    for name, mean in step.whole_runs(seconds, STEPS).items():
         of = {"of_exact": step.OURS, "of_floor": step.FLOOR, "of_plain": step.PLAIN}
         rows.tell(f"{where}: {name}", 1000 * statistics.median(mean), "ms",
                   **{key: ratio(mean, seconds[other]) for key, other in of.items()})  # fmt: skip
-    if step.STATIC not in seconds:
-        rows.skip(f"{where}: {step.STATIC}", "this version has no such weights")
-
-
-def exists(make: Callable[[], object]) -> bool:
-    """Whether this version has an option."""
-    try:
-        make()
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _graphs(rows: Rows, runs: dict[str, Run], where: str, eager: dict[str, list[float]]) -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from ..dataset import DatasetError
-from ..masks.labels import NUM_MASKS
 from ..model.encoders.registry import named_models
 from ..model.flux.model import Flux
 from ..model.flux.offload import spread, travelling
@@ -23,7 +22,7 @@ from ..model.stream.transformer import blocks_of
 from ..support.sentences import counted
 from .config.reading import TrainingConfig
 from .data.draws import generator
-from .start import fresh_lora, fresh_network
+from .start import fresh_lora, fresh_network, with_extra
 
 _BYTES = {"float32": 4.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5625}  # nf4: with a scale for each 64
 _STATES = {"prodigy": 16, "adamw": 8, "adamw8bit": 2}  # bytes of state to each trained number
@@ -74,7 +73,8 @@ def trained(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
     """Network and LoRA at the start of the run."""
     lora = config.lora
     pairs = fresh_lora(flux, lora.rank, generator(config.loop.seed, "lora", 0), lora.alpha, lora.targets)
-    return fresh_network(config.model.network.config(), config.loop.seed), pairs
+    network = fresh_network(config.model.network.config(), config.loop.seed)
+    return with_extra(network, config.conditions.kinds, config.loop.seed), pairs
 
 
 def needs(config: TrainingConfig, processes: int = 1) -> Needs:
@@ -114,7 +114,8 @@ def _activations(
 ) -> float:
     """Bytes that the backward pass needs, in bfloat16."""
     whole, block = _saved(flux, params, lora, sizes)
-    mixture = sizes.samples * NUM_MASKS * sizes.tokens * TOKEN_WIDTH * 4 * 4  # latents, experts in and out
+    latents = sizes.samples * network.config.num_latents * sizes.tokens * TOKEN_WIDTH
+    mixture = latents * 4 * 4  # themselves, and the experts' inputs and outputs
     if not config.model.gradient_checkpointing:
         return whole + mixture
     sequence = sizes.samples * (2 * sizes.tokens + sizes.text)
@@ -188,7 +189,7 @@ def report(config: TrainingConfig, processes: int = 1) -> Iterator[str]:
     shares = f"{counted(processes, 'process', 'processes')} x {counted(loop.accumulate, 'part')} of {sizes.samples}"
     yield f"step         {counted(loop.batch, 'sample')}: {shares}"
     yield f"run          {counted(loop.steps, 'step')}, {counted(loop.batch * loop.steps, 'sample')}"
-    for name, shape in _shapes(params, sizes):
+    for name, shape in _shapes(params, sizes, network.config.num_latents):
         yield f"  {name:<11}{shape}"
     yield f"  {'attention':<11}{2 * sizes.tokens + sizes.text} tokens: picture, as many of mask, and text"
     found = needs(config, processes)
@@ -238,17 +239,22 @@ def _cache(config: TrainingConfig, params: FluxParams, sizes: Sizes) -> Iterator
     if config.cache.where == "none":
         yield "cache        none: everything is encoded when it is asked for"
         return
+    further = len(config.conditions.kinds)
     try:
         wanted = needs_of(config, find_items(config.data))
     except DatasetError as error:
         sides = texts = config.loop.batch * config.loop.steps
+        pictures = sides * further
         yield f"cache        no data set to count ({error})"
     else:
         sides, texts = int(wanted.sides.sum()), int(wanted.texts.sum())
+        pictures = int(wanted.styles.sum())
     yield (
         f"cache        at most {sides:,} faces, {sides * (2 + PRESENT) * latent / GIB:.1f} GiB with their masks, "
         f"and {texts:,} texts, {texts * text / GIB:.1f} GiB"
     )
+    if further:
+        yield f"conditions   at most {pictures:,} pictures, {pictures * latent / GIB:.1f} GiB"
 
 
 def checkpoint_bytes(config: TrainingConfig, network: nn.Module, lora: nn.Module) -> int:
@@ -257,10 +263,10 @@ def checkpoint_bytes(config: TrainingConfig, network: nn.Module, lora: nn.Module
     return count * (4 + (4 if config.optimiser.ema > 0 else 0) + _STATES[config.optimiser.name])
 
 
-def _shapes(params: FluxParams, sizes: Sizes) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _shapes(params: FluxParams, sizes: Sizes, latents: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     count, tokens = sizes.samples, sizes.tokens
     yield "x0", (count, tokens, TOKEN_WIDTH)
-    yield "masks", (count, NUM_MASKS, tokens, TOKEN_WIDTH)
+    yield "masks", (count, latents, tokens, TOKEN_WIDTH)
     yield "context", (count, sizes.text, params.context_in_dim)
     yield "pooled", (count, params.vec_in_dim)
 

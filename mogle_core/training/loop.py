@@ -327,4 +327,4 @@ class _Meter:
 def _rates(config: TrainingConfig, overfit: bool) -> DropRates:
     if overfit:
         return DropRates(0.0, 0.0, 0.0)
-    return DropRates(config.drop.text, config.drop.local_mask, config.drop.all_masks)
+    return DropRates(config.drop.text, config.drop.local_mask, config.drop.all_masks, config.conditions.rates)

@@ -23,6 +23,7 @@ from ..support.sentences import counted
 from .config.sections import Data, Model, TrainingConfig
 from .data.cache import DiskStore, Plan, check_space, fill, keep_plan, kept_plan, make_plan, sole_writer
 from .data.cache.encoding import encoded_by
+from .data.conditions import check_files
 from .data.items import find_items, split_items
 from .data.rows import DTYPES
 from .data.samples import open_encoders_of
@@ -110,6 +111,7 @@ def _cached(
     encoders = open_encoders_of(config.model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     items = find_items(config.data)
     split_items(len(items), config.validation)
+    check_files(items, config.conditions, config.data)
     store, dtype = DiskStore(config.cache.folder, config.cache.shard_bytes), DTYPES[config.cache.dtype]
     plan = kept_plan(config, items, encoders)
     if plan is None:
@@ -123,7 +125,7 @@ def _cached(
             return
         check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
         encode = partial(encoded_by, cluster, partial(opener, config.model), dtype) if cluster else None
-        fill(missing, items, encoders, store, config.data, dtype, encode)
+        fill(missing, items, encoders, store, config.data, dtype, encode, config.conditions)
     yield f"The cache in {config.cache.folder} is complete."
 
 
@@ -138,7 +140,7 @@ def _described(plan: Plan, missing: Plan, encoders: Encoders, dtype: torch.dtype
 def _duration(missing: Plan, encoders: Encoders) -> str:
     """An estimate, from the time of a few encodes of each kind that is missing."""
     counts = missing.counts()
-    pictures = counts["faces"] + counts["masks"]
+    pictures = counts["faces"] + counts["masks"] + counts.get("conditions", 0)
     seconds = 0.0
     if pictures:
         rows, columns = (TOKEN_PIXELS * int(side) for side in missing.grids[0])

@@ -82,6 +82,8 @@ def allowed(key: str, before: Any, now: Any, config: TrainingConfig) -> bool:
         return not config.validation.every
     if key in MAY_MOVE and isinstance(before, str) and isinstance(now, str):
         return Path(before).name == Path(now).name
+    if key.startswith("conditions.folders."):  # the fingerprint shows whether its files are the same
+        return before is not None and now is not None
     return key in MAY_CHANGE or key.split(".")[0] in MAY_CHANGE
 
 

@@ -34,7 +34,7 @@ from .loop import Due, Trainer, fit
 from .processes import Processes, join_processes, stoppable
 from .reports import Reports, Silence, check_trackers
 from .result import write_result
-from .start import blinded, fresh_lora, fresh_network
+from .start import blinded, fresh_lora, fresh_network, with_extra
 from .trainables import Trainables
 from .validation import Models, contact_sheet, measure, write_sheet
 
@@ -160,6 +160,7 @@ def _initial(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
         logger.info("Its gate starts with the mean of the noise and the times that it saw.")
     if network is None:
         network = fresh_network(config.model.network.config(), seed)
+    network = with_extra(network, config.conditions.kinds, seed)
     if pairs is None:
         pairs = fresh_lora(flux, lora.rank, generator(seed, "lora", 0), lora.alpha, lora.targets)
     return network, pairs.float()
@@ -171,6 +172,8 @@ def _run(trainer: Trainer, samples: EncodedSamples, encoders: Encoders, folder: 
     if processes.first:
         _write_or_warn(folder.config, config_toml(config))
     due = Due(folder.checkpoints, _validation(trainer, samples, encoders, folder, reports), config.validation.every)
+    if trainer.step == 0 and config.model.init is not None and config.conditions.kinds and due.validate is not None:
+        due.validate(0)  # what the new experts start from: the same as without them
     try:
         with stoppable() as stop:
             finished = fit(trainer, due, reports, stop)
@@ -235,7 +238,8 @@ def _validation(
     def show(pair: int) -> Tensor:
         ids = samples.ids(pair)[None]
         mirrored = choose(trainer.config.data, trainer.config.loop.seed, pair, 0).mirrored
-        return colours(flip(ids) if mirrored else ids)[0]
+        mask = colours(flip(ids) if mirrored else ids)[0]
+        return torch.cat((mask, *samples.shown_conditions(pair)), dim=1)
 
     def validate(step: int) -> None:
         if trainer.processes.first:

@@ -67,7 +67,11 @@ def measure(
                 gates.append(weights.float())
     values = {"loss": float(losses.mean())}
     values |= {f"loss_{part + 1}_of_{BINS}": float(loss) for part, loss in enumerate(losses)}
-    return values | gate_numbers(gates, models.network.config.masks)
+    config = models.network.config
+    values |= gate_numbers([gate[..., : config.num_experts].contiguous() for gate in gates], config.masks)
+    for place, name in enumerate(config.extra if gates else ()):
+        values[f"gate_{name}"] = float(torch.cat([gate[..., config.num_experts + place] for gate in gates]).mean())
+    return values
 
 
 def gate_numbers(gates: Sequence[Tensor], masks: slice) -> dict[str, float]:
@@ -101,9 +105,10 @@ def contact_sheet(
     decode: Callable[[Tensor], Tensor],
     show: Callable[[int], Tensor],
 ) -> Image.Image:
-    """A row for each pair: its mask, the generated picture, and the mask over the picture.
+    """A row for each pair: its mask and further conditions, the generated picture, and the mask over the picture.
 
-    decode: latents (N, 16, H/8, W/8) -> pictures (N, H, W, 3) in 0..1. show: a pair's mask as (H, W, 3) in 0..1.
+    decode: latents (N, 16, H/8, W/8) -> pictures (N, H, W, 3) in 0..1. show: a pair's mask as (H, W, 3) in 0..1, or
+        with its further conditions beside it.
     """
     rows = []
     for pair in pairs:
@@ -115,8 +120,8 @@ def contact_sheet(
                 models, batch.masks, (batch.context, batch.pooled), noise, SamplingOptions(steps, guidance)
             )
         made = decode(latents.float()).float().cpu()[0]
-        mask = show(pair)
-        rows.append(torch.cat((mask, made, 0.6 * made + 0.4 * mask), dim=1))
+        shown = show(pair)
+        rows.append(torch.cat((shown, made, 0.6 * made + 0.4 * shown[:, : made.shape[1]]), dim=1))
     width = max(row.shape[1] for row in rows)
     sheet = torch.cat([torch.nn.functional.pad(row, (0, 0, 0, width - row.shape[1])) for row in rows])
     return Image.fromarray((sheet.clamp(0, 1) * 255).round().to(torch.uint8).numpy())

@@ -12,6 +12,8 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from ...support.texts import TextError, read_text
+from .conditions import Conditions
+from .section import nearest
 from .sections import (
     Cache,
     Data,
@@ -25,7 +27,6 @@ from .sections import (
     Timesteps,
     TrainingConfig,
     Validation,
-    nearest,
 )
 
 if sys.version_info >= (3, 11):
@@ -35,6 +36,7 @@ else:
 
 __all__ = [
     "Cache",
+    "Conditions",
     "ConfigError",
     "Data",
     "Drop",

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ...dataset.layouts import Layout
 from ...masks.labels import CLASS_NAMES, LABEL_SPACES
 from ...model.flux_latents import TOKEN_PIXELS
 from ...model.mixture.network import MoGLEConfig
 from ...model.stream.attention import StreamOptions
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """The nearest known word as a question, or the list of known words."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-
-
-def _known(word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
-        raise ValueError(f"{word!r} is unknown; {nearest(word, known)}")
-
-
-class Section(BaseModel):
-    """A table of the file. It is frozen and refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+from .conditions import Conditions
+from .section import Count, Positive, Section, Share, as_tuple, check_known
 
 
 class Data(Section):
@@ -62,7 +38,7 @@ class Data(Section):
     label_space: str = "celebamask"
     resolution: Annotated[
         tuple[Annotated[int, Field(ge=TOKEN_PIXELS)], ...],
-        BeforeValidator(lambda value: (value,) if isinstance(value, int) else _tuple(value)),
+        BeforeValidator(lambda value: (value,) if isinstance(value, int) else as_tuple(value)),
     ] = (512,)
     buckets: bool = False
     flip: bool = False
@@ -84,14 +60,14 @@ class Data(Section):
     @field_validator("label_space")
     @classmethod
     def _space(cls, value: str) -> str:
-        _known(value, ("auto", *LABEL_SPACES))
+        check_known(value, ("auto", *LABEL_SPACES))
         return value
 
     @field_validator("loss_weights")
     @classmethod
     def _classes(cls, value: dict[str, float] | None) -> dict[str, float] | None:
         for name in value or ():
-            _known(name, CLASS_NAMES)
+            check_known(name, CLASS_NAMES)
         return value
 
 
@@ -234,7 +210,7 @@ class Loop(Section):
     seed: int = 42
     checkpoint_every: Positive = 500
     keep: Positive = 3
-    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], BeforeValidator(_tuple)] = ()
+    trackers: Annotated[tuple[Literal["tensorboard", "wandb"], ...], BeforeValidator(as_tuple)] = ()
     resume: str = "never"
     workers: Count | None = None
 
@@ -275,6 +251,7 @@ class TrainingConfig(Section):
     optimiser: Optimiser = Optimiser()
     timesteps: Timesteps = Timesteps()
     drop: Drop = Drop()
+    conditions: Conditions = Conditions()
     loop: Loop = Loop()
     validation: Validation = Validation()
     output: Output = Output()

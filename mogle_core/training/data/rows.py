@@ -13,6 +13,7 @@ from ...model.encoders import Encoders
 from ...model.encoders.api import Moments
 from ...model.mixture.mask_latents import LatentCache
 from ..config.sections import TrainingConfig
+from .conditions import read_condition
 from .items import Item, read_face, read_ids, token_weights
 
 DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32}
@@ -44,6 +45,14 @@ class Rows(Protocol):
         """Latents (20, 16, h, w) of the mask pictures, the full one first."""
         ...
 
+    def condition(self, item: int, kind: str, style: int, mirrored: bool) -> Tensor:
+        """The latent (16, h, w) of a further condition's picture."""
+        ...
+
+    def has_condition(self, item: int, kind: str, style: int, mirrored: bool) -> bool:
+        """Whether it is read from a cache, so that no encoder is needed."""
+        ...
+
     def weights(self, item: int, mirrored: bool) -> Tensor | None:
         """Factors on the loss of each token, (rows, columns); None without data.loss_weights."""
         ...
@@ -62,6 +71,7 @@ class DirectRows:
 
     def __init__(self, config: TrainingConfig, encoders: Encoders, items: Sequence[Item]) -> None:
         self.data, self.encoders, self.items = config.data, encoders, items
+        self.conditions = config.conditions
         self.dtype = DTYPES[config.cache.dtype]
         self._latest = LatentCache()
 
@@ -88,6 +98,13 @@ class DirectRows:
             latent = latent_rows("masks", moments, self.dtype)[0]["mean"]
             self._latest.put(key, latent)
         return latent
+
+    def condition(self, item: int, kind: str, style: int, mirrored: bool) -> Tensor:
+        picture = read_condition(self.items[item], kind, style, self.conditions, self.data, mirrored)
+        return latent_rows("conditions", self.encoders.vae.encode(picture[None]), self.dtype)[0]["mean"]
+
+    def has_condition(self, item: int, kind: str, style: int, mirrored: bool) -> bool:
+        return False
 
     def weights(self, item: int, mirrored: bool) -> Tensor | None:
         if not self.data.loss_weights:

@@ -20,8 +20,9 @@ from ...model.flux_latents import pack
 from ..config.sections import Model, TrainingConfig
 from ..step import Batch, Blanks
 from .cache import open_cache, read_all
+from .conditions import check_files, conditions_fingerprint, read_condition, style_of
 from .draws import generator
-from .items import Item, find_items, fingerprint_by_sizes, manifest_fingerprint, split_items
+from .items import Item, LaterItems, find_items, fingerprint_by_sizes, manifest_fingerprint, split_items
 from .rows import DirectRows, Row, Rows
 from .schedule import Pick, choose
 
@@ -66,6 +67,7 @@ def open_samples(config: TrainingConfig, encoders: Encoders | None = None) -> En
     encoders = encoders or open_encoders_of(config.model)
     items = find_items(config.data)
     split_items(len(items), config.validation)  # raises if no pairs are left for training
+    check_files(items, config.conditions, config.data)
     if config.cache.where != "none":
         return EncodedSamples(config, encoders, items, open_cache(config, items, encoders))
     read_all(config, items)
@@ -78,9 +80,11 @@ class EncodedSamples:
     def __init__(self, config: TrainingConfig, encoders: Encoders, items: Sequence[Item], rows: Rows) -> None:
         """Read the items without storing them, since there may be millions."""
         self.data, self.seed, self.rows = config.data, config.loop.seed, rows
+        self.conditions, self._later = config.conditions, LaterItems(config.data, len(items))
         shared: dict[tuple[int, int], tuple[int, int]] = {}
         self.grids = [shared.setdefault(item.frame.grid, item.frame.grid) for item in items]
-        parts = (encoders.vae.fingerprint, encoders.text.fingerprint, config.cache.dtype)
+        further = conditions_fingerprint(items, config.conditions, config.data)
+        parts = [encoders.vae.fingerprint, encoders.text.fingerprint, config.cache.dtype, *filter(None, [further])]
         self.fingerprint = " ".join((manifest_fingerprint(items, config.data), *parts))
         self.former_fingerprint = " ".join((fingerprint_by_sizes(items, config.data), *parts))
         self.training, self.held_out = split_items(len(items), config.validation)
@@ -113,11 +117,20 @@ class EncodedSamples:
     def stored(self, pick: Pick) -> bool:
         """Whether all parts of the sample are in the cache, so that no encoder is needed."""
         choice = choose(self.data, self.seed, pick.sample, self.rows.captions(pick.pair))
-        return self.rows.stored(pick.pair, choice.mirrored, choice.caption)
+        return self.rows.stored(pick.pair, choice.mirrored, choice.caption) and all(
+            self.rows.has_condition(pick.pair, kind, style_of(self.conditions, kind, pick.sample), choice.mirrored)
+            for kind in self.conditions.kinds
+        )
 
     def ids(self, pair: int) -> Tensor:
         """A pair's label map (height, width) uint8, as in training."""
         return self.rows.ids(pair)
+
+    def shown_conditions(self, pair: int) -> list[Tensor]:
+        """The pictures (height, width, 3) of a pair's further conditions, as validation takes them."""
+        item, mirrored = self._later[pair], choose(self.data, self.seed, pair, 0).mirrored
+        styles = [(kind, style_of(self.conditions, kind, pair)) for kind in self.conditions.kinds]
+        return [read_condition(item, kind, style, self.conditions, self.data, mirrored) for kind, style in styles]
 
     def _sample(self, pick: Pick) -> _Sample:
         rows, pair = self.rows, pick.pair
@@ -125,11 +138,20 @@ class EncodedSamples:
         text = rows.text(pair, choice.caption)
         return _Sample(
             self._latent(rows.face(pair, choice.mirrored), pick.sample),
-            rows.masks(pair, choice.mirrored),
+            self._masks(pick, choice.mirrored),
             text["context"],
             text["pooled"],
             rows.weights(pair, choice.mirrored),
         )
+
+    def _masks(self, pick: Pick, mirrored: bool) -> Tensor:
+        """The latents (20 + K, 16, h, w) of the masks and of the further conditions."""
+        masks = self.rows.masks(pick.pair, mirrored)
+        if not self.conditions.kinds:
+            return masks
+        styles = [(kind, style_of(self.conditions, kind, pick.sample)) for kind in self.conditions.kinds]
+        further = [self.rows.condition(pick.pair, kind, style, mirrored) for kind, style in styles]
+        return torch.cat((masks, torch.stack(further).to(masks.dtype)))
 
     def _latent(self, row: Row, sample: int) -> Tensor:
         mean = row["mean"].float()
@@ -141,7 +163,7 @@ class EncodedSamples:
 
 @dataclass(frozen=True)
 class _Sample:
-    """face: (16, h, w). masks: (20, 16, h, w). context: (T, C). pooled: (P,). loss_weights: (rows, columns)."""
+    """face: (16, h, w). masks: (20 + K, 16, h, w). context: (T, C). pooled: (P,). loss_weights: (rows, columns)."""
 
     face: Tensor
     masks: Tensor

@@ -17,7 +17,9 @@ from ....masks.labels import NUM_MASKS
 from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_PIXELS
 from ....support.progress import Progress
+from ...config.conditions import Conditions
 from ...config.sections import Data
+from ..conditions import read_condition
 from ..items import Item, read_face, read_ids, token_weights
 from ..rows import Row
 from .encoding import Batch, Encode, encoded_here
@@ -43,6 +45,7 @@ def fill(
     data: Data,
     dtype: torch.dtype,
     encode: Encode | None = None,
+    conditions: Conditions | None = None,
 ) -> None:
     """Encode everything that is `missing` (see `Plan.missing`) into the store.
 
@@ -54,7 +57,8 @@ def fill(
     filling, largest_first = _Filling(store), encode is not None
     encode = encode or partial(encoded_here, encoders, dtype)
     try:
-        filling.keep_all(encode(_picture_batches(filling, missing, items, data, largest_first)))
+        given = conditions or Conditions()
+        filling.keep_all(encode(_picture_batches(filling, missing, items, data, given, largest_first)))
         encoders.vae.release()  # the text encoders need its memory
         filling.keep_all(encode(_text_batches(missing, items)))
         encoders.text.release()
@@ -102,9 +106,15 @@ def _batch(kind: str, waiting: list[tuple[bytes, Tensor]]) -> Batch:
 
 
 def _picture_batches(
-    filling: _Filling, missing: Plan, items: Sequence[Item], data: Data, largest_first: bool = False
+    filling: _Filling,
+    missing: Plan,
+    items: Sequence[Item],
+    data: Data,
+    conditions: Conditions,
+    largest_first: bool = False,
 ) -> Iterator[Batch]:
     wanted = missing.faces.any(-1) | missing.masks.any((-1, -2)) | missing.weights.any(-1)
+    wanted |= missing.conditions.any((-1, -2, -3))
     places = [(int(number), int(side)) for number, side in zip(*wanted.nonzero(), strict=True)]
     if largest_first:
         places.sort(key=lambda place: -int(missing.grids[place[0]].prod()))
@@ -119,6 +129,11 @@ def _picture_batches(
         if face is not None:
             yield from filling.picture("faces", missing.faces[number, side].tobytes(), face)
         yield from _masks(filling, missing, number, side, ids, data)
+        for place, style in zip(*missing.conditions[number, side].any(-1).nonzero(), strict=True):
+            key = missing.conditions[number, side, place, style].tobytes()
+            kind = conditions.kinds[place]
+            picture = read_condition(items[number], kind, int(style), conditions, data, bool(side))
+            yield from filling.picture("conditions", key, picture)
     yield from filling.rest()
 
 

@@ -59,9 +59,40 @@ def black_key(frame: Frame, encoder: str) -> bytes:
     return mask_keys(torch.zeros(1, frame.height, frame.width, dtype=torch.uint8), encoder)[0]
 
 
+def condition_key(item: Item, kind: str, style: int, file: bytes, ids: Tensor, mirrored: bool, encoder: str) -> bytes:
+    """The key of a further condition's picture. file: the digest of its file; empty if photo and mask make it."""
+    made_of: tuple[object, ...] = (file,)
+    if not file:
+        path = item.pair.face
+        made_of = (style, _file_digest(path, path.stat().st_mtime_ns), Decoupled(ids).keys(0)[0])
+    return key("condition", kind, *made_of, item.frame, item.mask_size, mirrored, encoder)
+
+
 def weights_key(ids: Tensor, weights: dict[str, float]) -> bytes:
     return key("weights", Decoupled(ids).keys(0)[0], sorted(weights.items()))
 
 
 def text_key(text: str, encoder: str) -> bytes:
     return key("text", text.encode(), encoder)
+
+
+def first_of_each(flat: Keys) -> NDArray[np.bool_]:
+    """Whether each of the keys (N, 2) is the first of its value."""
+    order = np.lexsort((flat[:, 1], flat[:, 0]))
+    ordered = flat[order]
+    new = np.ones(len(flat), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
+    first = np.zeros(len(flat), dtype=bool)
+    first[order[new]] = True
+    return first
+
+
+def distinct(flat: Keys) -> int:
+    """How many different keys there are, without zeros."""
+    return int((first_of_each(flat) & flat.any(1)).sum())
+
+
+def weighed(keys: Keys, sizes: NDArray[np.int64]) -> int:
+    """The sum of the sizes of all different keys."""
+    flat = keys.reshape(-1, 2)
+    return int(sizes.reshape(-1)[first_of_each(flat) & flat.any(1)].sum())

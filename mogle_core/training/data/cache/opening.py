@@ -51,7 +51,7 @@ def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoder
     dtype = DTYPES[config.cache.dtype]
     if isinstance(store, MemoryStore):
         plan = make_plan(config, items, encoders)
-        fill(plan.missing(store), items, encoders, store, config.data, dtype)
+        fill(plan.missing(store), items, encoders, store, config.data, dtype, conditions=config.conditions)
         return plan
     kept = kept_plan(config, items, encoders)
     if kept is not None and kept.is_in(store):
@@ -61,7 +61,7 @@ def filled_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoder
         keep_plan(plan, config, items, encoders)
         missing = plan.missing(store)  # another process may have filled it meanwhile
         check_space(config.cache.folder, sum(missing.bytes(encoders, dtype).values()))
-        fill(missing, items, encoders, store, config.data, dtype)
+        fill(missing, items, encoders, store, config.data, dtype, conditions=config.conditions)
     return plan
 
 
@@ -104,6 +104,7 @@ class StoredRows:
         find = store.finder()
         self._faces, self._masks = _places(plan.faces, find), _places(plan.masks, find)
         self._weights, self._texts = _places(plan.weights, find), _places(plan.texts, find)
+        self._conditions = _places(plan.conditions, find)
         self._blanks, self._empty = _places(plan.blanks, find), _places(plan.empty, find)
         self._warned = False
 
@@ -131,6 +132,20 @@ class StoredRows:
     def text(self, item: int, caption: int) -> Row:
         place = self._text(item, caption)
         return self.direct.text(item, caption) if self._absent(place) else self.store.read(place)
+
+    def condition(self, item: int, kind: str, style: int, mirrored: bool) -> Tensor:
+        place = self._condition(item, kind, style, mirrored)
+        return (
+            self.direct.condition(item, kind, style, mirrored)
+            if self._absent(place)
+            else (self.store.read(place)["mean"])
+        )
+
+    def has_condition(self, item: int, kind: str, style: int, mirrored: bool) -> bool:
+        return self._condition(item, kind, style, mirrored) >= 0
+
+    def _condition(self, item: int, kind: str, style: int, mirrored: bool) -> int:
+        return int(self._conditions[item, int(mirrored), self.direct.conditions.kinds.index(kind), style])
 
     def black(self, item: int) -> Tensor:
         return self.store.read(int(self._blanks[item]))["mean"]

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from ....masks.labels import NUM_MASKS
@@ -23,15 +24,31 @@ from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_WIDTH
 from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
+from ..conditions import conditions_fingerprint, file_digest, find_file, style_of
 from ..items import Item, content_digests, readable_ids, split_items
 from ..schedule import Schedule, choose
-from .keys import Keys, black_key, face_key, mask_keys, stacked, text_key, weights_key
+from .keys import (
+    Keys,
+    black_key,
+    condition_key,
+    distinct,
+    face_key,
+    first_of_each,
+    mask_keys,
+    stacked,
+    text_key,
+    weighed,
+    weights_key,
+)
 from .shards import Store, checksum, read_checked
 
 _AT_ONCE = 1 << 16
 
+PARTS = ("faces", "masks", "weights", "texts", "blanks", "empty", "conditions")
+"""The plan's fields that are keys."""
+
 _Found = TypeVar("_Found")
-_Side = tuple[bytes, list[bytes], bytes]  # keys of a face, its masks, and the weights of its loss
+_Side = tuple[bytes, list[bytes], bytes, Keys]  # keys of a face, its masks, its loss's weights, its conditions
 
 
 @dataclass(frozen=True)
@@ -39,12 +56,14 @@ class Needs:
     """The sides and captions that a run shows.
 
     sides: (N, S) bool, of each item as it is and, where the run mirrors, mirrored. texts: (T,) bool, of all captions
-    one after the other. offsets: (N + 1,), where each item's captions begin.
+    one after the other. offsets: (N + 1,), where each item's captions begin. styles: (N, S, K, V) bool, the pictures of
+    each of K further conditions.
     """
 
     sides: NDArray[np.bool_]
     texts: NDArray[np.bool_]
     offsets: NDArray[np.int64]
+    styles: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,8 @@ class Plan:
 
     grids: (N, 2) rows and columns of tokens. faces: (N, S, 2), item, side. masks: (N, S, 20, 2). weights:
     (N, S, 2), of the loss. texts: (T, 2). offsets: (N + 1,), where each item's captions begin. blanks: (N, 2),
-    the black picture of its size. empty: (1, 2), the empty prompt.
+    the black picture of its size. empty: (1, 2), the empty prompt. conditions: (N, S, K, V, 2), the pictures of further
+    conditions.
     """
 
     grids: NDArray[np.int64]
@@ -64,6 +84,7 @@ class Plan:
     offsets: NDArray[np.int64]
     blanks: Keys
     empty: Keys
+    conditions: Keys
 
     def __len__(self) -> int:
         return len(self.grids)
@@ -71,7 +92,7 @@ class Plan:
     def is_in(self, store: Store) -> bool:
         """Whether the store has everything; it checks a few keys at a time to save memory."""
         find = store.finder()
-        for part in (self.faces, self.masks, self.weights, self.texts, self.blanks, self.empty):
+        for part in (getattr(self, name) for name in PARTS):
             flat = part.reshape(-1, 2)
             for first in range(0, len(flat), _AT_ONCE):
                 keys = flat[first : first + _AT_ONCE]
@@ -81,13 +102,12 @@ class Plan:
 
     def missing(self, store: Store) -> Plan:
         """This plan with zeros for what the store has, and for all but the first place of a key."""
-        names = ("faces", "masks", "weights", "texts", "blanks", "empty")
-        parts = [getattr(self, name) for name in names]
+        parts = [getattr(self, name) for name in PARTS]
         flat = np.concatenate([part.reshape(-1, 2) for part in parts])
-        wanted: NDArray[np.bool_] = _first_of_each(flat) & flat.any(1)
+        wanted: NDArray[np.bool_] = first_of_each(flat) & flat.any(1)
         wanted[wanted] = store.finder()(flat[wanted]) < 0
         kept = np.split(np.where(wanted[:, None], flat, np.uint64(0)), np.cumsum([p.size // 2 for p in parts])[:-1])
-        shaped = {n: k.reshape(p.shape) for n, k, p in zip(names, kept, parts, strict=True)}
+        shaped = {n: k.reshape(p.shape) for n, k, p in zip(PARTS, kept, parts, strict=True)}
         return Plan(grids=self.grids, offsets=self.offsets, **shaped)
 
     def counts(self) -> dict[str, int]:
@@ -98,8 +118,10 @@ class Plan:
             "texts": (self.texts, self.empty),
             "weights": (self.weights,),
         }
+        if self.conditions.size:
+            kinds["conditions"] = (self.conditions,)
         flat = {kind: np.concatenate([part.reshape(-1, 2) for part in parts]) for kind, parts in kinds.items()}
-        return {kind: _distinct(keys) for kind, keys in flat.items()}
+        return {kind: distinct(keys) for kind, keys in flat.items()}
 
     def bytes(self, encoders: Encoders, dtype: torch.dtype) -> dict[str, int]:
         """The bytes of each kind's rows."""
@@ -108,18 +130,24 @@ class Plan:
         latent = self.grids.prod(1) * TOKEN_WIDTH * size
         each_face, each_mask = latent * (2 if encoders.vae.has_variance else 1), latent
         each_weight, sides = self.grids.prod(1) * 4, self.faces.shape[:-1]
-        return {
-            "faces": _weighed(self.faces, np.broadcast_to(each_face[:, None], sides)),
-            "masks": _weighed(
+        sizes = {
+            "faces": weighed(self.faces, np.broadcast_to(each_face[:, None], sides)),
+            "masks": weighed(
                 np.concatenate((self.masks.reshape(-1, 2), self.blanks)),
                 np.concatenate((np.repeat(each_mask, self.masks.shape[1] * NUM_MASKS), each_mask)),
             ),
             "texts": self.counts()["texts"] * (tokens * width + pooled) * size,
-            "weights": _weighed(self.weights, np.broadcast_to(each_weight[:, None], sides)),
+            "weights": weighed(self.weights, np.broadcast_to(each_weight[:, None], sides)),
         }
+        if self.conditions.size:
+            each = np.broadcast_to(each_mask[:, None, None, None], self.conditions.shape[:-1])
+            sizes["conditions"] = weighed(self.conditions, each)
+        return sizes
 
     def save(self, path: Path) -> None:
-        tensors = {f.name: torch.from_numpy(getattr(self, f.name).view(np.int64)) for f in fields(self)}
+        # A plan without further conditions has no tensor for them, as before there were any.
+        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "conditions" or self.conditions.size}
+        tensors = {name: torch.from_numpy(part.view(np.int64)) for name, part in parts.items()}
         write_safetensors(path, tensors, {"checksum": checksum(tensors)})
 
     @classmethod
@@ -127,27 +155,9 @@ class Plan:
         """Raises CacheError for a file that is damaged."""
         stored = read_checked(path)
         integers = ("grids", "offsets")
-        parts: dict[str, Any] = {f.name: stored[f.name].numpy() for f in fields(cls)}
+        none = torch.zeros((*stored["faces"].shape[:2], 0, 1, 2), dtype=torch.int64)
+        parts: dict[str, Any] = {f.name: stored.get(f.name, none).numpy() for f in fields(cls)}
         return cls(**{name: part if name in integers else part.view(np.uint64) for name, part in parts.items()})
-
-
-def _first_of_each(flat: Keys) -> NDArray[np.bool_]:
-    order = np.lexsort((flat[:, 1], flat[:, 0]))
-    ordered = flat[order]
-    new = np.ones(len(flat), dtype=bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
-    first = np.zeros(len(flat), dtype=bool)
-    first[order[new]] = True
-    return first
-
-
-def _distinct(flat: Keys) -> int:
-    return int((_first_of_each(flat) & flat.any(1)).sum())
-
-
-def _weighed(keys: Keys, sizes: NDArray[np.int64]) -> int:
-    flat = keys.reshape(-1, 2)
-    return int(sizes.reshape(-1)[_first_of_each(flat) & flat.any(1)].sum())
 
 
 def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
@@ -156,19 +166,25 @@ def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
     offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(captions)))
     sides = np.zeros((len(items), 2 if config.data.flip else 1), dtype=bool)
     texts = np.zeros(int(offsets[-1]), dtype=bool)
+    counts = [config.conditions.count(kind) for kind in config.conditions.kinds]
+    styles = np.zeros((*sides.shape, len(counts), max(counts, default=1)), dtype=bool)
     training, held_out = split_items(len(items), config.validation)
     for number in held_out:
         sides[number] = True
         texts[offsets[number] : offsets[number + 1]] = True
+        for place, count in enumerate(counts):
+            styles[number, :, place, number % count] = True  # validation takes the item's number as the sample's
     schedule = Schedule([items[number].frame.grid for number in training], config.loop.batch, config.loop.seed)
     for step in range(config.loop.steps):
         for pick in schedule.step(step):
             item = training[pick.pair]
             choice = choose(config.data, config.loop.seed, pick.sample, int(captions[item]))
             sides[item, int(choice.mirrored)] = True
+            for place, kind in enumerate(config.conditions.kinds):
+                styles[item, int(choice.mirrored), place, style_of(config.conditions, kind, pick.sample)] = True
             if choice.caption >= 0:
                 texts[offsets[item] + choice.caption] = True
-    return Needs(sides, texts, offsets)
+    return Needs(sides, texts, offsets, styles)
 
 
 def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders, workers: int = 4) -> Plan:
@@ -182,6 +198,7 @@ def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders,
     faces = np.zeros((*needs.sides.shape, 2), dtype=np.uint64)
     masks = np.zeros((*needs.sides.shape, NUM_MASKS, 2), dtype=np.uint64)
     weights = np.zeros_like(faces)
+    conditions = np.zeros((*needs.styles.shape, 2), dtype=np.uint64)
     shown = _shown(needs)
 
     def keys_of(place: tuple[int, int]) -> _Side:
@@ -192,11 +209,14 @@ def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders,
             face_key(item, mirrored, vae),
             mask_keys(ids, vae),
             weights_key(ids, wanted) if wanted else bytes(16),
+            _condition_keys(config, item, ids, mirrored, needs.styles[place], vae),
         )
 
-    for (number, side), (face, mask, weight) in zip(shown, _in_order(keys_of, shown, "plan", workers), strict=True):
+    for (number, side), (face, mask, weight, further) in zip(
+        shown, _in_order(keys_of, shown, "plan", workers), strict=True
+    ):
         faces[number, side], weights[number, side] = stacked([face])[0], stacked([weight])[0]
-        masks[number, side] = stacked(mask)
+        masks[number, side], conditions[number, side] = stacked(mask), further
     return Plan(
         grids=np.array([item.frame.grid for item in items], dtype=np.int64).reshape(-1, 2),
         faces=faces,
@@ -206,6 +226,7 @@ def make_plan(config: TrainingConfig, items: Sequence[Item], encoders: Encoders,
         offsets=needs.offsets,
         blanks=_blank_keys(items, vae),
         empty=stacked([text_key("", text)]),
+        conditions=conditions,
     )
 
 
@@ -221,6 +242,19 @@ def read_all(config: TrainingConfig, items: Sequence[Item]) -> None:
 
     for _ in _in_order(read, _shown(needs_of(config, items)), "read"):
         pass
+
+
+def _condition_keys(
+    config: TrainingConfig, item: Item, ids: Tensor, mirrored: bool, styles: NDArray[np.bool_], encoder: str
+) -> Keys:
+    """The keys of an item's further conditions at one side, (K, V, 2); zeros where `styles` is not set."""
+    keys = np.zeros((*styles.shape, 2), dtype=np.uint64)
+    for place, style in zip(*styles.nonzero(), strict=True):
+        kind, file = config.conditions.kinds[place], b""
+        if kind in config.conditions.folders:
+            file = file_digest(find_file(item, kind, config.conditions, config.data))
+        keys[place, style] = stacked([condition_key(item, kind, int(style), file, ids, mirrored, encoder)])[0]
+    return keys
 
 
 def _shown(needs: Needs) -> list[tuple[int, int]]:
@@ -258,6 +292,7 @@ def plan_fingerprint(config: TrainingConfig, items: Sequence[Item], encoders: En
     loop, validation = config.loop, config.validation
     run = (loop.steps, loop.batch, loop.seed, validation.pairs if validation.every else 0, config.cache.dtype)
     digest.update(repr((sorted(settings.items()), run, encoders.vae.fingerprint, encoders.text.fingerprint)).encode())
+    digest.update(conditions_fingerprint(items, config.conditions, config.data).encode())
     for item, contents in zip(items, content_digests(items), strict=True):
         digest.update(repr((contents, item.pair.captions, item.frame)).encode())
     return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The pictures of further conditions of an item: from a folder beside the faces, or made from photo and mask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ...dataset import DatasetError
+from ...dataset.frames import cut_picture
+from ...dataset.layouts import PICTURE_SUFFIXES
+from ...dataset.reading import open_picture
+from ...model.conditions import KINDS
+from ..config.conditions import Conditions
+from ..config.sections import Data
+from .items import Item, read_face, read_ids
+
+
+def style_of(conditions: Conditions, kind: str, sample: int) -> int:
+    """Which of the kind's pictures a sample gets, which depends on its number alone."""
+    return sample % conditions.count(kind)
+
+
+def read_condition(item: Item, kind: str, style: int, conditions: Conditions, data: Data, mirrored: bool) -> Tensor:
+    """The picture (height, width, 3) in 0..1 that is encoded.
+
+    Raises:
+        DatasetError: a folder lacks the item's picture, or it cannot be read or used.
+    """
+    if kind not in conditions.folders:
+        ids = read_ids(item, data.label_space, mirrored)[0]
+        return KINDS[kind].make(read_face(item, mirrored), ids, style)
+    path = find_file(item, kind, conditions, data)
+    given = cut_picture(open_picture(path), item.mask_size, item.frame, str(path))
+    try:
+        picture = KINDS[kind].picture(given[None], (item.frame.height, item.frame.width))
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    return (KINDS[kind].mirror(picture) if mirrored else picture)[0]
+
+
+def find_file(item: Item, kind: str, conditions: Conditions, data: Data) -> Path:
+    """The file of the item's condition, which has its name.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    root = data.root if data.root.is_dir() else data.root.parent
+    folder = root / conditions.folders[kind]
+    for stem in (item.pair.name, item.pair.face.stem):
+        for suffix in PICTURE_SUFFIXES:
+            if (path := folder / f"{stem}{suffix}").is_file():
+                return path
+    raise DatasetError(
+        f"{folder} has no {kind} for {item.pair.name}: add {item.pair.name}.png, or take {kind} out of "
+        "conditions.folders, so that it is made from photo and mask."
+    )
+
+
+def check_files(items: Sequence[Item], conditions: Conditions, data: Data) -> None:
+    """Raises DatasetError for the first item without a file in one of the folders."""
+    for kind in conditions.folders:
+        for item in items:
+            find_file(item, kind, conditions, data)
+
+
+def conditions_fingerprint(items: Sequence[Item], conditions: Conditions, data: Data) -> str:
+    """Changes with everything that changes the pictures, but for the items themselves; empty without conditions."""
+    if not conditions.kinds:
+        return ""
+    counts = [(kind, conditions.count(kind), kind in conditions.folders) for kind in conditions.kinds]
+    digest = hashlib.blake2b(repr(counts).encode(), digest_size=16)
+    for kind in conditions.folders:
+        for item in items:
+            digest.update(file_digest(find_file(item, kind, conditions, data)))
+    return f"conditions-{digest.hexdigest()}"
+
+
+def file_digest(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()

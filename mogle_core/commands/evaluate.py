@@ -27,6 +27,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--real", type=Path, help="folder of the photos")
     command.add_argument("--all-real", action="store_true", help="compute FID, KID and CMMD against all photos")
     command.add_argument("--masks", type=Path, help="folder of the label maps")
+    command.add_argument("--sketches", type=Path, help="folder of sketches: adds the distance from lines to edges")
     command.add_argument("--prompts", type=Path, help="captions by name (default: the manifest beside the pictures)")
     command.add_argument("--out", type=Path, help="folder of the report (default: PICTURES_evaluation)")
     command.add_argument("--title", help="title of the table's row (default: the folder's name)")
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
 
     sources = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name in NETWORKS}
     chosen = {kind: source or "toy" for kind, source in sources.items() if source or options.toy}
-    if not chosen and not (options.detection or options.image_reward_scores):
+    if not chosen and not (options.detection or options.image_reward_scores or options.sketches):
         raise ValueError(f"No network is named: give one or more of {', '.join(f'--{name}' for name in NETWORKS)}.")
     settings = Settings(
         pictures=options.pictures,
@@ -85,6 +86,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         kid_subsets=options.kid_subsets,
         kid_subset_size=options.kid_subset_size,
         fid_resamples=options.fid_resamples,
+        sketches=options.sketches,
     )
     yield markdown({settings.title: evaluate(settings, cluster_of(options))})
     yield f"{settings.out}"

@@ -22,7 +22,8 @@ class Settings:
 
     pictures: the generated ones. real: photos of the same names. Photos of other names are left out, unless
     `all_real` is set. prompts: see `captions`. extractors: where each network comes from (see `extractors`); a
-    metric without its network is left out. detection, rewards: score files from other tools.
+    metric without its network is left out. sketches: those that the pictures were made from. detection, rewards:
+    score files from other tools.
     fid_resamples: of the bootstrap of FID's band; below 2 there is no band.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     kid_subset_size: int = 1000
     fid_resamples: int = 20
     seed: int = 0
+    sketches: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Material:
     masks: Mapping[str, Path]
     captions: Mapping[str, str]
     compared: Sequence[Path] = ()
+    sketches: Mapping[str, Path] = field(default_factory=dict)
 
 
 def gather(settings: Settings) -> Material:
@@ -77,6 +80,7 @@ def gather(settings: Settings) -> Material:
         reference=sorted(set(everything)),
         masks=partners(settings.masks, "mask"),
         captions=_captions(settings, pictures),
+        sketches=partners(settings.sketches, "sketch"),
         compared=sorted(pictures.values() if settings.all_real else (pictures[name] for name in real)),
     )
 

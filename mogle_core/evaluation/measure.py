@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..dataset.reading import read_mask
 from ..masks.labels import CLASS_NAMES
 from ..masks.score import Score
+from ..model.conditions import sketch
 from ..support.frechet import Gaussian, frechet_band, frechet_distance
 from ..support.progress import Progress
 from ..support.sentences import counted
@@ -26,6 +28,7 @@ from .metrics.clip_score import clip_scores
 from .metrics.cmmd import cmmd
 from .metrics.diversity import by_subject, diversity
 from .metrics.kernel import kernel_distance
+from .metrics.lines import line_distance
 from .metrics.masks import mask_scores
 from .metrics.structure import distances_of, official, per_picture
 from .networks.extractors import Extractor, Kind
@@ -60,6 +63,9 @@ def measure(settings: Settings, material: Material, networks: Mapping[Kind, Extr
     figures |= {name: _mean(each[name].values()) for name in ("clip", "image_reward") if name in each}
     if "lpips" in networks and (groups := by_subject(material.pictures)):
         figures["diversity"] = _diversity(material, networks["lpips"].network, groups)
+    if material.sketches:
+        each["line_distance"] = _line_distances(material)
+        figures["line_distance"] = _mean(each["line_distance"].values())
     if settings.detection:
         detection = detectors.detection(*detectors.read_scores(settings.detection))
         figures |= {"auc": detection.auc, "eer": detection.eer, "ap": detection.ap}
@@ -146,6 +152,21 @@ def _masks(settings: Settings, material: Material, parser: Any) -> Score:
     return mask_scores(parser, pairs())
 
 
+def _line_distances(material: Material) -> dict[str, float]:
+    """Of the pictures whose sketch has lines. Raises ValueError if none has."""
+    distances = {}
+    for name, path in material.sketches.items():
+        picture = read_picture(material.pictures[name])
+        shown = sketch.picture(read_picture(path)[None].float() / 255, (picture.shape[0], picture.shape[1]))
+        distances[name] = line_distance(shown[0, :, :, 0], picture)
+    known = {name: value for name, value in distances.items() if not math.isnan(value)}
+    if not known:
+        raise ValueError(
+            "None of the sketches has a line: --sketches takes white lines on black, or dark ones on white."
+        )
+    return known
+
+
 def _mask_figures(scores: Score) -> dict[str, float]:
     return {
         "accuracy": float(scores.accuracy.mean()),
@@ -201,6 +222,7 @@ def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extra
         "fid": {"resamples": settings.fid_resamples, "band": "1.96 deviations of the resamples, to either side"},
         "kid": _kid_setup(settings, material),
         "label_space": settings.label_space,
+        **({"sketches": len(material.sketches)} if material.sketches else {}),
         "score_files": {path.name: sha256(path) for path in (settings.detection, settings.rewards) if path is not None},
         "versions": versions(),
     }

@@ -42,6 +42,7 @@ FURTHER: tuple[Column, ...] = (
     Column("mean_iou", "mean IoU ↑", 4, "parser"),
     Column("merged_iou", "mean IoU, left and right as one ↑", 4, "parser"),
     Column("boundary_f1", "boundary F1 ↑", 4, "parser"),
+    Column("line_distance", "sketch's lines to edges, pixels ↓", 3),
     Column("diversity", "LPIPS between seeds ↑", 4, "lpips"),
     Column("auc", "detector AUC", 4),
     Column("eer", "detector EER", 4),

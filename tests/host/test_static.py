@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import comfy.hooks
 import comfy.model_management as management
 import pytest
 import torch
@@ -275,6 +276,16 @@ def test_the_stream_runs_at_every_step_where_others_reach_in(
     assert seen.count(TOKENS) == 4  # image and mask, each twice
     assert empty_store.made == 0
     assert name in caplog.text
+
+
+def test_the_stream_runs_at_every_step_where_hooks_change_the_weights(
+    base, static, latents, caplog, empty_store
+) -> None:
+    lora = comfy.hooks.create_hook_lora(lora_weights(seed=5), 1.0, 0.0)
+    model, positive, _, _ = static(base, comfy.hooks.set_hooks_for_conditioning(POSITIVE, lora), latents(1))
+    run(model, positive, NEGATIVE, steps=2)
+    assert empty_store.made == 0
+    assert "hooks that change the weights" in caplog.text
 
 
 def test_comfyui_may_take_the_keys_back_within_a_run(base, static, latents, comfy, monkeypatch, empty_store) -> None:

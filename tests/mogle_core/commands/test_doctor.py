@@ -15,6 +15,8 @@ import mogle_core
 from mogle_core.cli import main
 from mogle_core.model.checkpoints.convert import Form, convert
 from mogle_core.model.checkpoints.files import Recipe, read, save
+from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.toy.places import FILES, WEIGHTS
 from mogle_core.training.checkpoints import State, write
 
@@ -151,6 +153,15 @@ def test_a_vae_of_another_model_in_comfyuis_folder_is_ignored(
 def test_a_checkpoint_of_the_trainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, State(1200, {"lora": torch.zeros(2)}, {}, {}, 0, "", "", {}), keep=1)
     assert "step_00001200.pt: a checkpoint of `mogle train` at step 1,200" in said(capsys, tmp_path)
+
+
+def test_a_static_checkpoint_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = StreamOptions(independent_condition=True)
+    recipe = Recipe("training", options=options, pooled=torch.zeros(3), stream="static")
+    save(tmp_path / "static.safetensors", MoGLE(MoGLEConfig(gate="static")), read(LORA).lora, recipe)
+    save(tmp_path / "exact.safetensors", read(NETWORK).network, read(LORA).lora, Recipe())
+    lines = [line for line in said(capsys, tmp_path).splitlines() if "The mask stream is static" in line]
+    assert len(lines) == 1 and "static.safetensors" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from . import host
 from .condition import GatedCondition, RegionControl
 from .edit import GetRegion, MaskEdit, MorphMask, SetRegion
 from .errors import with_plain_errors
+from .further import AddCondition, FaceSketch
 from .gates import GateMaps
 from .load import LoadMoGLE, LoRAApply
 from .masks import Encode, MaskDecouple
@@ -22,6 +23,8 @@ NODES: list[type[io.ComfyNode]] = [
     MaskPainter,
     MaskDecouple,
     Encode,
+    AddCondition,
+    FaceSketch,
     SaveMasks,
     LoadMasks,
     GatedCondition,

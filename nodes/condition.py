@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..mogle_core.model.mixture.gate_record import GateRecord
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
-from ..mogle_core.model.mixture.regions import REGION_NAMES, Region, check_window
+from ..mogle_core.model.mixture.regions import CONDITION_NAMES, Region, check_window
 from ..mogle_core.model.stream.key_forms import KEY_FORMS, KeyForm
 from ..mogle_core.model.stream.mask_tokens import MASK_TOKENS, check_texts
 from ..mogle_core.model.stream.refresh import SCHEDULES, Refresh
@@ -237,9 +237,10 @@ class RegionControl(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "region",
-                    options=list(REGION_NAMES),
+                    options=list(CONDITION_NAMES),
                     default="hair",
-                    tooltip="A class, or the full mask, which contains all classes.",
+                    tooltip="A class, the full mask, which contains all classes, or a further condition from Add "
+                    "Condition.",
                 ),
                 inputs.strength(
                     "Multiplies this region's weight in the gate. All weights are then scaled to sum to 1 again. 0 "

@@ -20,7 +20,8 @@ TOYS = (
 )
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
 # Load Masks needs a file that Save Masks wrote before: no template that runs as it is installed can have it.
-IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks"}
+# Add Condition needs a network with an expert for it, and no published one has any; Face Sketch draws for it.
+IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks", "MoGLEAddCondition", "MoGLEFaceSketch"}
 NOTES = ("MarkdownNote", "Note")
 ANY = "*"  # an input that takes every type
 TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`

@@ -81,11 +81,11 @@ class MaskLatents:
             MaskError: the network lacks an expert for a condition.
         """
         if lacking := [kind for kind in self.extra if kind not in extra]:
+            has = f"one for {' and '.join(extra)}" if extra else "experts for the masks alone"
             raise MaskError(
-                f"This network has no expert for a {lacking[0]}; it has "
-                f"{'one for ' + ' and '.join(extra) if extra else 'experts for the masks alone'}. Take Add Condition "
-                f"out, or load a checkpoint that was trained with a {lacking[0]}. A FLUX ControlNet for it also works "
-                "beside the mask: see the template Sketch by a ControlNet."
+                f"This network has no expert for a {lacking[0]}; it has {has}. Take Add Condition out, or load a "
+                f"checkpoint that was trained with a {lacking[0]}. A FLUX ControlNet for it, in place of Add "
+                "Condition, also works beside the mask."
             )
         if not extra:
             return self.latents
@@ -169,12 +169,12 @@ def class_shares(ids: Tensor, name: str) -> Tensor:
     return F.avg_pool2d(region(ids, CLASS_NAMES.index(name)), DOWNSCALE)
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, node: str = "MoGLE Encode", what: str = "mask") -> None:
     """Refuse sides that are not multiples of 16, because FLUX's tokens are 16 x 16 pixels."""
     if width <= 0 or height <= 0 or width % TOKEN_PIXELS or height % TOKEN_PIXELS:
         near = [max(TOKEN_PIXELS, round(side / TOKEN_PIXELS) * TOKEN_PIXELS) for side in (width, height)]
         raise MaskError(
-            f"MoGLE Encode cannot use a mask of {width} x {height} pixels: width and height must be multiples "
+            f"{node} cannot use a {what} of {width} x {height} pixels: width and height must be multiples "
             f"of {TOKEN_PIXELS}. Set its width and height to {near[0]} and {near[1]}, as in Empty Latent Image, "
             "or connect the latent that is sampled."
         )

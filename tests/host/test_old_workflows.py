@@ -24,8 +24,8 @@ DRAWN = [path for path in OLD if path.with_suffix(".png").exists()]
 
 @pytest.fixture(scope="module")
 def stocked(server: Server) -> Server:
-    """The server after `mogle toy install`."""
-    install(server.base, force=True)
+    """The server after `mogle toy install --link`, which must leave the pictures inside the input folder."""
+    install(server.base, link=True, force=True)
     return server
 
 

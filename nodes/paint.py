@@ -122,13 +122,24 @@ def _saved(image: Tensor | None) -> list[dict[str, Any]]:
 
 
 def _sketch(drawn: Tensor | None, given: Tensor | None, ids: Tensor | None) -> Tensor | None:
-    """The lines (B, H, W, 3): drawn, or given at the map's size, or none on a map of ids (B, H, W)."""
+    """The lines (B, H, W, 3): drawn, or given (never stretched), or none on a map of ids (B, H, W)."""
     if drawn is not None:
         return sketch_of(drawn)
     if given is None:
         return None if ids is None else torch.zeros(1, *ids.shape[1:], 3)
     lines = given[..., :3]
-    return lines if ids is None else _fitted(lines, ids)
+    return lines if ids is None else _contained(lines, ids)
+
+
+def _contained(lines: Tensor, ids: Tensor) -> Tensor:
+    """Lines (B, h, w, 3), as large as they fit onto ids (B, H, W), with black borders: as the editor shows."""
+    (height, width), (h, w) = ids.shape[1:], lines.shape[1:3]
+    scale = min(height / h, width / w)
+    inner = torch.empty(1, max(1, round(h * scale)), max(1, round(w * scale)))
+    top, left = (height - inner.shape[1]) // 2, (width - inner.shape[2]) // 2
+    result = torch.zeros(len(lines), height, width, 3)
+    result[:, top : top + inner.shape[1], left : left + inner.shape[2]] = _fitted(lines, inner)
+    return result
 
 
 def _fitted(picture: Tensor, ids: Tensor) -> Tensor:

@@ -138,6 +138,9 @@ def test_a_sketch_is_the_output_until_something_is_drawn(paint: Any) -> None:
     same_size = torch.rand(1, 32, 48, 3)
     assert torch.allclose(paint(painting=write_painting(ids(0)), sketch=same_size)[2], same_size, atol=1e-6)
     assert not paint(painting=write_painting(ids(0)))[2].any()
+    # Another shape: as large as it fits, with black borders.
+    square = paint(painting=write_painting(ids(0)), sketch=torch.ones(1, 64, 64, 3))[2]
+    assert square[:, :, 8:40].min() > 0.999 and not square[:, :, :8].any() and not square[:, :, 40:].any()
 
 
 def test_a_pencil_drawing_without_a_map_runs_and_its_mask_is_missing(server: Server) -> None:

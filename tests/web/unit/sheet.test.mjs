@@ -94,6 +94,13 @@ test("a step keeps what it changed, not the sheet", () => {
   assert.equal(sheet.history.steps[0].runs.length, 4);
 });
 
+test("a map from the input counts as painted once it is resized, an empty sheet does not", () => {
+  const given = asPainting({ ...noise(32, 32, 1), isPainted: false });
+  assert.equal(resizePainting(given, 48, 32).isPainted, true);
+  assert.equal(resizePainting(given, 32, 32).isPainted, false);
+  assert.equal(resizePainting(asPainting({ ...blank(32, 32), isPainted: false }), 48, 32).isPainted, false);
+});
+
 const dot = (x, y, radius = 1.5) => ({ x, y, radius });
 
 test("strokes and pencil lines go back and forth together, down to the untouched sheet", () => {

@@ -34,10 +34,15 @@ export function mirrorPainting(painting) {
   return { ...painting, ...mirror(painting), pencil: reversed };
 }
 
-/** @param {Painting} painting @param {number} width @param {number} height @returns {Painting} */
+/**
+ * A map from the mask input counts as painted then, because the input has another size.
+ * @param {Painting} painting @param {number} width @param {number} height @returns {Painting}
+ */
 export function resizePainting(painting, width, height) {
   const pencil = painting.pencil && resizeLines(painting.pencil, painting, { width, height });
-  return { ...painting, ...resize(painting, width, height), pencil };
+  const isOther = width !== painting.width || height !== painting.height;
+  const isPainted = painting.isPainted || (isOther && painting.ids.some(Boolean));
+  return { ...painting, ...resize(painting, width, height), pencil, isPainted };
 }
 
 /**

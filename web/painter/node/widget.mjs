@@ -135,14 +135,14 @@ export class PaintingWidget {
     } catch (error) {
       notice = t("{error} The canvas is empty.", { error: error instanceof Error ? error.message : error });
     }
-    const { painting, isGiven } = await this.#openSheet(stored);
+    const { painting, isGiven, notice: ofInputs } = await this.#openSheet(stored);
     if (text !== this.text || state !== inputs.state) return;
     this.notice = notice;
     this.card.show(isGiven ? painting : null, hasSafeColours(this.app), {
       hasMask: inputs.has("mask"),
       hasSketch: inputs.has("sketch"),
     });
-    if (notice) this.card.warn(notice);
+    if (notice || ofInputs) this.card.warn(notice || ofInputs);
   }
 
   /** Draws again if the inputs lead elsewhere now. */

@@ -10,7 +10,7 @@ import { PaintingWidget, TYPE, followInputs, redrawAll } from "./node/widget.mjs
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
 app.registerExtension({
-  name: "MoGLE.Painter",
+  name: "comfyuimogle.painter", // under the pack's DisplayName, as comfy-test asks
 
   settings: settings(redrawAll),
 

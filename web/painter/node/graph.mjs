@@ -5,6 +5,8 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
 
+const LOAD_IMAGE = "LoadImage";
+
 /**
  * One step of the workflow's undo for all strokes of one opening of the editor. The states between them are dropped;
  * otherwise fifty strokes would fill the undo queue.
@@ -48,7 +50,7 @@ export function connectedPicture(app, node, input) {
   const slot = node.inputs?.findIndex((one) => one.name === input) ?? -1;
   const source = slot < 0 ? null : node.getInputNode(slot);
   if (!source) return null;
-  const file = source.comfyClass === "LoadImage" && source.widgets?.find((one) => one.name === "image")?.value;
+  const file = source.comfyClass === LOAD_IMAGE && source.widgets?.find((one) => one.name === "image")?.value;
   if (typeof file === "string" && file) return viewOf(file);
   const [output] = app.nodeOutputs?.[String(source.id)]?.images ?? [];
   return output ? addressOf(output) : null;

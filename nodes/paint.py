@@ -71,7 +71,10 @@ class MaskPainter(io.ComfyNode):
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             # An output node runs alone: photo and mask reach the editor before anything is connected behind it.
             is_output_node=True,
-            **host.newer_fields(search_aliases=["face mask", "paint mask", "label map", "segmentation editor"]),
+            **host.newer_fields(
+                search_aliases=["face mask", "paint mask", "label map", "segmentation editor"],
+                essentials_category="Image Tools",
+            ),
         )
 
     @classmethod

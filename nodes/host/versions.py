@@ -68,7 +68,7 @@ def outliving() -> AbstractContextManager[Any]:
 
 
 def newer_fields(**fields: Any) -> dict[str, Any]:
-    """Those schema fields that this host knows (`search_aliases` from 0.11 on)."""
+    """Those schema fields that this host knows (`search_aliases` from 0.11 on, `essentials_category` on 0.33)."""
     known = {known.name for known in dataclasses.fields(io.Schema)}
     return {name: value for name, value in fields.items() if name in known}
 

@@ -35,3 +35,9 @@ def test_every_node_can_be_found_by_other_words(own: dict[str, Any], server: Ser
     aliases = {name: definition.get("search_aliases") for name, definition in own.items()}
     if server.host.version >= (0, 11):
         assert all(aliases.values()), aliases
+
+
+def test_the_painter_is_among_the_essentials(server: Server) -> None:
+    """On hosts that have them; the others' schema has no such field."""
+    painter = server.get("/object_info")["MoGLEMaskPainter"]
+    assert painter.get("essentials_category") == ("Image Tools" if server.host.version >= (0, 33) else None)

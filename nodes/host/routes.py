@@ -64,14 +64,14 @@ _readers = Readers()
 
 def add_routes() -> None:
     """POST /mogle/painting?label_space=auto, a picture file as its body: {"painting", "summary"}, or {"error"} and 4xx.
-    POST /mogle/part, {"painting", "donor", "part", "locked"} as its body: {"painting"}, or {"error"} and 4xx.
+    POST /mogle/painting/part, {"painting", "donor", "part", "locked"} as its body: {"painting"}, or {"error"} and 4xx.
 
     Nothing is stored. Without a server, as in tests in process, there is nothing to add it to.
     """
     server: Any = getattr(PromptServer, "instance", None)
     if server is not None:
         server.routes.post("/mogle/painting")(answer)
-        server.routes.post("/mogle/part")(answer_part)
+        server.routes.post("/mogle/painting/part")(answer_part)
 
 
 async def answer(request: web.Request) -> web.Response:

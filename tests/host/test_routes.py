@@ -178,9 +178,9 @@ def fitted(routes: Any, body: bytes) -> tuple[int, dict[str, str]]:
 
     async def post() -> tuple[int, dict[str, str]]:
         app = web.Application()
-        app.router.add_post("/mogle/part", routes.answer_part)
+        app.router.add_post("/mogle/painting/part", routes.answer_part)
         async with TestClient(TestServer(app)) as client:
-            answer = await client.post("/mogle/part", data=body)
+            answer = await client.post("/mogle/painting/part", data=body)
             return answer.status, await answer.json()
 
     return asyncio.run(post())

@@ -37,7 +37,10 @@ OF_THE_HOST = (
 OF_THE_PACK = (
     Known(r"status of 40[45] .* \S+/jobs/[0-9a-f-]{36}/cancel$", "0.3.64 has no such route; Live asks once a page."),
     Known(r"status of 400 .* \S+/api/prompt$", "The answer to a prompt with a wrong value; Live shows the reason."),
-    Known(r"status of 4\d\d .* \S+/mogle/painting", "The answer to a file that is not a mask; the painter shows why."),
+    Known(
+        r"status of 4\d\d .* \S+/mogle/painting",
+        "The answer to a file that is not a mask, or a part that does not fit; the painter shows why.",
+    ),
 )
 
 

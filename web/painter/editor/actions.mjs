@@ -1,4 +1,7 @@
-/** All actions, each with its key and the part of the editor that it changes: for buttons, shortcuts and the help. */
+/**
+ * All actions, each with its key and the part of the editor that it changes: for buttons, shortcuts and the help.
+ * Longer than other files because it is one list, in the order of the help.
+ */
 
 import { STEP } from "./rotation.mjs";
 
@@ -16,6 +19,10 @@ import { STEP } from "./rotation.mjs";
  * @property {import("./photo.mjs").Photo} photo
  * @property {import("./live.mjs").Live} live
  * @property {import("./exports.mjs").Exports} exports
+ * @property {import("../tools/pair.mjs").Pair} pair
+ * @property {import("./snapping.mjs").Snapping} snapping
+ * @property {import("./nudges.mjs").Nudges} nudges
+ * @property {{open(): void}} parts  the library of parts
  * @property {{openAtPointer(): void}} picker  the classes at the pointer
  * @property {{startSearch(): void}} search  of the list of classes
  * @property {{open(): void, follow(): unknown}} start  the dialog that offers what to start from
@@ -125,6 +132,36 @@ export const ACTIONS = Object.freeze([
       title: "Place the mirror at the pointer",
       keys: ["Shift+M"],
       run: (mirror) => mirror.placeAtPointer(),
+    },
+  ]),
+  ...on("pair", "Face", [
+    {
+      id: "pair",
+      title: "Pair brush: both eyes, brows, ears or lips as one",
+      keys: ["Shift+X"],
+      run: (pair) => pair.toggle(),
+      isOn: (pair) => pair.isOn,
+    },
+  ]),
+  ...on("nudges", "Face", [
+    {
+      id: "nudges",
+      title: "Nudge the face: smile, eyes, brows, hairline, width",
+      keys: ["Shift+R"],
+      run: (nudges) => nudges.toggle(),
+      isOn: (nudges) => nudges.isOpen,
+    },
+  ]),
+  ...on("parts", "Face", [
+    { id: "parts", title: "Hair, hat, glasses, eyes or mouth of another face", keys: ["Shift+J"], run: (parts) => parts.open() },
+  ]),
+  ...on("snapping", "Face", [
+    {
+      id: "snapping",
+      title: "Follow the edges of the photo or Live picture",
+      keys: ["Shift+A"],
+      run: (snapping) => snapping.toggle(),
+      isOn: (snapping) => snapping.isOn,
     },
   ]),
   ...on("steps", "History", [

@@ -43,7 +43,7 @@ export class TopBar {
     this.opacity = slider(make, opacity, { min: 0, max: 100, most: 100 }, (value) => pencil.setShare(value / 100));
     /** @param {(Node | string)[]} children */
     const group = (...children) => make("div", { class: "group" }, ...children);
-    this.photoGroup = group(buttons.make("photo"), ...this.share.fields);
+    this.photoGroup = group(buttons.make("photo"), buttons.make("snapping"), ...this.share.fields);
     const caption = (/** @type {string} */ text) => make("span", { class: "caption" }, text);
     // Shown while the pencil is in hand, in place of the photo's group. The fields replace the sliders in a narrow window.
     for (const { fields } of [this.strength, this.opacity]) fields[1].classList.add("narrow");
@@ -57,8 +57,9 @@ export class TopBar {
       { class: "top", role: "toolbar", "aria-label": t("Painting") },
       make("h1", {}, t("Mask Painter")),
       buttons.make("start", "start", t("Start from")),
+      group(buttons.make("parts"), buttons.make("nudges")),
       group(buttons.make("undo"), buttons.make("redo"), buttons.make("flip")),
-      group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("steady"), buttons.make("mirror")),
+      group(make("span", { class: "caption" }, t("Size")), ...this.size.fields, buttons.make("steady"), buttons.make("mirror"), buttons.make("pair")),
       this.photoGroup,
       this.pencilGroup,
       group(buttons.make("grid"), buttons.make("distinct", "eye"), buttons.make("fit")),

@@ -151,6 +151,7 @@ export class ClassList {
       choose.setAttribute("aria-checked", String(isChosen));
       choose.tabIndex = isChosen ? 0 : -1;
       root.classList.toggle("chosen", isChosen);
+      root.classList.toggle("partner", classes.partner === id);
       root.classList.toggle("absent", !pixels[id]);
       swatch.style.backgroundColor = css(palette[id]);
       swatch.classList.toggle("twin", TWINS.includes(id) && !this.display.distinct);

@@ -6,6 +6,7 @@ import { Sheet } from "../map/sheet.mjs";
 import { Brush } from "../tools/brush.mjs";
 import { Classes } from "../tools/classes.mjs";
 import { Mirror } from "../tools/mirror.mjs";
+import { Pair } from "../tools/pair.mjs";
 import { Pencil } from "../tools/pencil.mjs";
 import { Pen } from "../tools/pen.mjs";
 import { Studio } from "../tools/studio.mjs";
@@ -20,13 +21,16 @@ import { showHelp } from "./help.mjs";
 import { Keyboard } from "./keyboard.mjs";
 import { layOut } from "./layout.mjs";
 import { Live } from "./live.mjs";
+import { Nudges } from "./nudges.mjs";
 import { Page } from "./page.mjs";
+import { PartsDialog } from "./parts.mjs";
 import { Photo } from "./photo.mjs";
 import { Picker } from "./picker.mjs";
 import { Pointers } from "./pointers.mjs";
 import { preferences, remember } from "./preferences.mjs";
 import { Rim } from "./rim.mjs";
 import { Scene } from "./scene.mjs";
+import { Snapping } from "./snapping.mjs";
 import { StartDialog } from "./start.mjs";
 import { StatusLine } from "./status.mjs";
 import { Steps } from "./steps.mjs";
@@ -50,6 +54,7 @@ import { Tag } from "./tag.mjs";
  * @property {(marks: import("../tools/classes.mjs").Marks) => void} onMarks
  * @property {() => Promise<string>} store  saves the workflow; returns what was done, in a sentence
  * @property {import("./live.mjs").StartLive} live
+ * @property {import("./parts.mjs").Fit} fit  a part of another face
  * @property {() => Promise<void>} onClose
  */
 
@@ -76,13 +81,16 @@ export class Editor {
     this.classes = new Classes(settings.classId, refresh, () => this.#onMark());
     this.classes.setMarks(commission.marks);
     this.sheet.paintable.set(this.classes.paintable());
+    const zoom = () => this.scene.view.zoom;
+    const edges = () => this.snapping.edges;
     /** @type {Pen} */
-    this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, this.pencil, () => this.scene.view.zoom, say), {
-      onPress: () => (this.scene.spot = null),
+    this.pen = new Pen(new Studio(this.sheet, this.brush, this.classes, this.pencil, zoom, say, edges), {
+      onPress: () => this.#onPress(),
       onChange: () => this.scene.redraw(),
       onTake: () => this.#onTake(),
     });
     this.mirror = new Mirror(this.sheet, () => this.pen.at, refresh);
+    this.pair = new Pair(this.sheet, this.classes, refresh);
     this.steps = new Steps(this.sheet, this.pen, say, { onResize: () => this.scene.fit(), onReplace: refresh });
 
     // How it is shown
@@ -92,6 +100,10 @@ export class Editor {
     );
     this.photo = new Photo(settings.photoShare, page, { onShare: refresh, onPicture: recolour });
     this.live = new Live(settings, commission.live, page, { onSwitch: refresh, onPicture: recolour });
+    /** @type {Snapping} */
+    this.snapping = new Snapping(this.sheet, this.photo, this.live, say, refresh);
+    this.nudges = new Nudges(page, this.sheet, this.pen, refresh);
+    this.parts = new PartsDialog(page, this.steps, this.display, commission.fit);
     this.start = new StartDialog(page, this.steps, this.display, commission);
 
     // The window
@@ -107,7 +119,8 @@ export class Editor {
     /** @type {import("./actions.mjs").Parts} */
     const parts = {
       ...{ pen, brush, pencil, mirror, classes, steps, display, photo, live, start },
-      ...{ scene: this.scene, search: this.classList, picker: this.picker },
+      ...{ scene: this.scene, search: this.classList, picker: this.picker, pair: this.pair },
+      ...{ snapping: this.snapping, nudges: this.nudges, parts: this.parts },
       exports: new Exports(sheet, page),
       session: {
         help: () => showHelp(page),
@@ -122,6 +135,7 @@ export class Editor {
       tools: toolBar(page, this.buttons),
       rim: this.rim.root,
       tag: tag.root,
+      nudges: this.nudges.root,
       live: live.pane.root,
       classes: this.classList.root,
       advice: this.adviceList.root,
@@ -159,6 +173,12 @@ export class Editor {
     const brushes = { size: sizes.brush, pressure, steady, classId: classes.chosen, ...pencils };
     remember({ ...brushes, grid, names, panel, photoShare: photo.share, ...live.settings });
     await this.commission.onClose();
+  }
+
+  /** A press begins. */
+  #onPress() {
+    this.scene.spot = null;
+    if (this.pen.at) this.pair.begin(this.pen.at);
   }
 
   /** After each step of the sheet. */

@@ -12,6 +12,11 @@ import { CLASSES, FLIPPED } from "./palette.mjs";
 /** @typedef {import("./lines.mjs").Dot} Dot */
 
 /**
+ * How a class divides into two along a line: `ids`, the one to the left of the column or above the row `at` first.
+ * @typedef {{ids: readonly [number, number], axis: "x" | "y", at: number}} Split
+ */
+
+/**
  * Between two calls of `commit` the ids are provisional: `restore` takes the changes back, so that a tool can draw
  * its shape again with every move of the pointer.
  */
@@ -24,6 +29,8 @@ export class Sheet {
     this.paintable = new Uint8Array(CLASSES.length).fill(1);
     /** The mirror's place: the sum of a column's index and its mirror image's, plus 1. Null if there is no mirror. */
     this.mirror = /** @type {number | null} */ (null);
+    /** How the classes divide that are painted as one; null if none do. @type {((id: number) => Split | null) | null} */
+    this.split = null;
     /** Called after each step, undo and redo. */
     this.onStep = () => {};
     /** The ids and the pencil drawing after the last step, and the number of pixels of each class. */
@@ -59,11 +66,24 @@ export class Sheet {
   }
 
   /**
-   * Paints a run, and its mirror image if there is a mirror.
+   * Paints a run, and its mirror image if there is a mirror. A class that divides is painted as two.
    * @param {number} id
    * @returns {import("./raster.mjs").Emit}
    */
   pen(id) {
+    const split = this.split?.(id);
+    if (!split) return this.#single(id);
+    const { axis, at } = split;
+    const [first, second] = split.ids.map((one) => this.#single(one));
+    return (y, from, to) => {
+      if (axis === "y") return y < at ? first(y, from, to) : second(y, from, to);
+      if (from < at) first(y, from, Math.min(to, at));
+      if (to > at) second(y, Math.max(from, at), to);
+    };
+  }
+
+  /** @param {number} id @returns {import("./raster.mjs").Emit} */
+  #single(id) {
     return (y, from, to) => {
       if (this.mirror !== null) this.#put(FLIPPED[id], y, this.mirror - to, this.mirror - from);
       this.#put(id, y, from, to);

@@ -1,6 +1,6 @@
 /** What is connected to a painter's inputs: photo, mask and sketch, before the first run where the page has them. */
 
-import { readPainting } from "../map/codec.mjs";
+import { readPainting, writePainting } from "../map/codec.mjs";
 import { t } from "../map/words.mjs";
 import { addressOf, connectedPicture, isConnected } from "./graph.mjs";
 
@@ -78,7 +78,18 @@ export class Inputs {
   /** @param {Blob} file @param {string} space @returns {Promise<LabelMap>} */
   async read(file, space) {
     const query = new URLSearchParams({ label_space: space });
-    const answer = await this.api.fetchApi(`/mogle/painting?${query}`, { method: "POST", body: file });
+    return this.#ask(`/mogle/painting?${query}`, file);
+  }
+
+  /** @type {import("../editor/parts.mjs").Fit} */
+  async fit({ width, height, ids }, donor, part, locked) {
+    const painting = await writePainting({ width, height, ids });
+    return this.#ask("/mogle/painting/part", JSON.stringify({ painting, donor, part, locked }));
+  }
+
+  /** Posts to the server, which answers with a painting or an error. @param {string} address @param {BodyInit} body */
+  async #ask(address, body) {
+    const answer = await this.api.fetchApi(address, { method: "POST", body });
     const failure = { error: t("The server answered with status {status}.", { status: answer.status }) };
     const result = await answer.json().catch(() => failure);
     if (result.error) throw new Error(result.error);

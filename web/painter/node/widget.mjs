@@ -184,6 +184,7 @@ export class PaintingWidget {
       mask: (space) => inputs.mask(space),
       sketch: () => inputs.sketch(),
       read: (file, space) => inputs.read(file, space),
+      fit: (...order) => inputs.fit(...order),
       onStep: (now, history) => this.#save(now, history, step),
       marks: readMarks(this.node),
       onMarks: (marks) => this.#mark(marks, step),

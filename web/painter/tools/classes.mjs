@@ -1,5 +1,6 @@
 /** The class to paint with, and the marks of each class: protected, hidden, shown alone, the only one to paint over. */
 
+import { pairOf } from "../map/pairs.mjs";
 import { CLASSES, GROUPS } from "../map/palette.mjs";
 
 /** @typedef {"locked" | "hidden" | "only" | "solo"} Mark */
@@ -24,6 +25,19 @@ export class Classes {
     /** @type {Set<number>} */
     this.only = new Set();
     this.solo = /** @type {number | null} */ (null);
+    /** Whether the two classes of a pair are painted as one. */
+    this.paired = false;
+  }
+
+  /** The other class that is painted with the chosen one, or null. */
+  get partner() {
+    const ids = this.paired ? pairOf(this.chosen)?.ids : undefined;
+    return ids ? (ids.find((id) => id !== this.chosen) ?? null) : null;
+  }
+
+  togglePaired() {
+    this.paired = !this.paired;
+    this.onChoose();
   }
 
   /** @param {number} id */

@@ -1,5 +1,6 @@
 /** Lasso and polygon: outlines that are filled when they close. */
 
+import { snapped, wire } from "../map/edges.mjs";
 import { polygon } from "../map/raster.mjs";
 import { t } from "../map/words.mjs";
 
@@ -7,26 +8,46 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("./tool.mjs").Studio} Studio */
 /** @typedef {import("./tool.mjs").Tool} Tool */
 
-/** @returns {Tool} */
+/** How near an edge must be to take the line, when the line is fixed behind the pointer, and when it is too long to run. */
+const [SNAP, FIXED, FAR] = [1.5, 4, 16];
+
+/** With edges to follow, the line snaps to them and runs along them; else it is the pointer's. @returns {Tool} */
 export function lassoTool() {
-  /** @type {Point[]} */
+  /** What is fixed, and the way from there to the pointer. @type {Point[]} */
   let path = [];
+  /** @type {Point[]} */
+  let loose = [];
+  /** @param {Studio} studio @param {Point} point @returns {Point[]} */
+  const way = ({ edges, reach }, point) => {
+    const from = path[path.length - 1];
+    const to = edges ? snapped(edges, point, SNAP * reach) : point;
+    const isNear = Math.hypot(to.x - from.x, to.y - from.y) < FAR * reach;
+    return edges && isNear ? wire(edges, from, to) : [to];
+  };
+  const fix = () => {
+    path.push(...loose);
+    loose = [];
+  };
   return {
-    down(_, { x, y }) {
-      path = [{ x, y }];
+    down({ edges, reach }, { x, y }) {
+      path = [edges ? snapped(edges, { x, y }, SNAP * reach) : { x, y }];
     },
-    drag(_, { x, y }) {
-      path.push({ x, y });
+    drag(studio, { x, y }) {
+      const from = path[path.length - 1];
+      loose = way(studio, { x, y });
+      if (!studio.edges || Math.hypot(x - from.x, y - from.y) > FIXED * studio.reach) fix();
     },
     up(studio) {
+      fix();
+      if (path.length > 2 && studio.edges) path.push(...way(studio, path[0]));
       if (path.length > 2) polygon(path, studio.sheet.pen(studio.classId));
       path = [];
       studio.sheet.commit(t("lasso"));
     },
     cancel() {
-      path = [];
+      [path, loose] = [[], []];
     },
-    outline: () => path,
+    outline: () => [...path, ...loose],
   };
 }
 

@@ -1,5 +1,6 @@
 /** Brush, eraser and pencil: strokes that follow the pointer, and straight lines by Shift and a click. */
 
+import { discWithin } from "../map/edges.mjs";
 import { capsule, snap, taper } from "../map/raster.mjs";
 import { pulled } from "./steady.mjs";
 
@@ -26,7 +27,8 @@ export function stroke(label, idOf) {
     place: ({ pressure }, touch, size) => (pressure ? touch : snap(touch, size)),
     draw(studio, a, b, from, to) {
       const emit = studio.sheet.pen(idOf(studio));
-      if (studio.pressure) taper(a, b, from, to, emit);
+      if (studio.edges) followEdges(studio.edges, a, b, to, emit);
+      else if (studio.pressure) taper(a, b, from, to, emit);
       else capsule(a, b, to, emit);
     },
   });
@@ -88,4 +90,20 @@ export function freehand(label, kind) {
 /** @param {{width: number, height: number}} sheet */
 function sizeOf({ width, height }) {
   return `${width}x${height}`;
+}
+
+/**
+ * A segment of a stroke whose rim stops at edges.
+ * @param {import("../map/edges.mjs").Edges} edges
+ * @param {Point} a
+ * @param {Point} b
+ * @param {number} size
+ * @param {import("../map/raster.mjs").Emit} emit
+ */
+function followEdges(edges, a, b, size, emit) {
+  const steps = Math.max(1, Math.ceil(Math.hypot(b.x - a.x, b.y - a.y) / Math.max(1, size / 4)));
+  for (let i = a === b ? steps : 1; i <= steps; i++) {
+    const share = i / steps;
+    discWithin(edges, { x: a.x + (b.x - a.x) * share, y: a.y + (b.y - a.y) * share }, size, emit);
+  }
 }

@@ -15,14 +15,16 @@ export class Studio {
    * @param {Pencil} pencil
    * @param {() => number} zoom  of the view
    * @param {(sentence: string) => void} say
+   * @param {() => import("../map/edges.mjs").Edges | null} edges  to follow
    */
-  constructor(sheet, brush, classes, pencil, zoom, say) {
+  constructor(sheet, brush, classes, pencil, zoom, say, edges) {
     this.sheet = sheet;
     this.brush = brush;
     this.classes = classes;
     this.pencil = pencil;
     this.zoom = zoom;
     this.say = say;
+    this.findEdges = edges;
     /** Whether the press comes from a device that measures pressure. */
     this.hasPressure = false;
   }
@@ -42,6 +44,10 @@ export class Studio {
   /** Of the stabiliser, in pixels of the map. */
   get string() {
     return STRINGS[this.brush.steady] / this.zoom();
+  }
+
+  get edges() {
+    return this.findEdges();
   }
 
   get reach() {

@@ -13,6 +13,7 @@
  * @property {number} size  of the brush, in pixels
  * @property {boolean} pressure  whether a pen's pressure changes the size
  * @property {number} [string]  of the stabiliser, in pixels of the map; 0 without
+ * @property {import("../map/edges.mjs").Edges | null} [edges]  of the picture to follow, if there are any
  * @property {number} reach  how near a press must be to a corner to hit it, in pixels of the map
  * @property {import("./pencil.mjs").Pencil} pencil
  * @property {(id: number) => void} choose  a class

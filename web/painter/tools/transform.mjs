@@ -122,10 +122,10 @@ export class Transform {
     if (!this.region || !this.uncovered) return;
     sheet.restore();
     sheet.layRegion(this.region, this.uncovered);
-    const mirror = sheet.mirror;
-    sheet.mirror = null;
+    const { mirror, split } = sheet;
+    [sheet.mirror, sheet.split] = [null, null];
     place(this.region, this.pose, sheet.width, sheet.height, sheet.pen(this.region.id));
-    sheet.mirror = mirror;
+    [sheet.mirror, sheet.split] = [mirror, split];
   }
 
   up() {

@@ -16,9 +16,13 @@ import { t } from "../map/words.mjs";
  * @typedef {(map: LabelMap, donor: string, part: string, locked: string) => Promise<LabelMap>} Fit
  */
 
-/** The parts as the server names them, and their classes. */
+/**
+ * The parts as the server names them, and their classes. A hat hides half of the hair below it, so faces `without` one
+ * give theirs.
+ * @type {ReadonlyArray<{name: string, title: string, ids: readonly number[], without?: number}>}
+ */
 export const PARTS = Object.freeze([
-  { name: "hair", title: "Hair", ids: [13] },
+  { name: "hair", title: "Hair", ids: [13], without: 14 },
   { name: "hat", title: "Hats", ids: [14] },
   { name: "glasses", title: "Glasses", ids: [3] },
   { name: "eyes", title: "Eyes", ids: [4, 5] },
@@ -58,7 +62,7 @@ export class PartsDialog {
     this.kinds?.forEach((kind, i) => kind.setAttribute("aria-pressed", String(PARTS[i] === part)));
     const faces = await Promise.all(STARTERS.map(async (starter) => ({ starter, map: await readPainting(starter.painting) })));
     const buttons = faces.flatMap(({ starter, map }) => {
-      const hasPart = map?.ids.some((id) => part.ids.includes(id));
+      const hasPart = map?.ids.some((id) => part.ids.includes(id)) && !map.ids.some((id) => id === part.without);
       return map && hasPart ? [this.#button(starter, map, part)] : [];
     });
     this.gallery?.replaceChildren(...buttons);

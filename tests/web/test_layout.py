@@ -87,6 +87,21 @@ def test_a_small_laptop_has_one_row_and_every_tool(editor: Editor, window: Calla
     editor.do("editor.photo.picture = null; editor.refresh();")
 
 
+def test_the_pencils_settings_fit_the_row_and_have_names_to_read(editor: Editor, window: Callable) -> None:
+    window(1280, 720)
+    editor.keys("d")
+    assert fits(editor, ".top") and fits(editor, ".tools")
+    inputs = "[...editor.topBar.pencilGroup.querySelectorAll('input')].filter((one) => one.clientWidth)"
+    sliders = editor.js(f"{inputs}.filter((one) => one.type === 'range').map((one) => [one.clientWidth, one.title])")
+    assert len(sliders) == 2 and all(width > 30 and name for width, name in sliders)
+    editor.keys("n")
+    assert editor.frame.get_by_label("Label space of the file or mask").is_visible()
+    editor.keys("Escape")
+    window(834, 1112)
+    assert editor.js(f"{inputs}.map((one) => one.type)") == ["number", "number"]
+    editor.keys("b")
+
+
 def test_a_tablet_upright_has_readable_names_and_a_panel_that_folds(editor: Editor, window: Callable) -> None:
     window(820, 1180)
     titles = "[...editor.page.document.querySelectorAll('.classes .title')]"

@@ -99,11 +99,12 @@ function slider(make, name, { min, max, most }, set) {
     const value = Number(/** @type {HTMLInputElement} */ (event.target).value);
     if (Number.isFinite(value)) set(value);
   };
-  const slider = make("input", { type: "range", min, max, "aria-label": name, oninput: change });
+  const slider = make("input", { type: "range", min, max, "aria-label": name, title: name, oninput: change });
   const field = make("input", {
     type: "number",
     min,
     max: most,
+    title: name,
     "aria-label": t("{name}, as a number", { name }),
     onchange: change,
   });

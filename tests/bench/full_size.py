@@ -4,8 +4,8 @@
 
 Run it by hand, in an environment in which that ComfyUI starts: it writes 18 GB to DIR, takes some minutes, needs 17 GB
 of free memory, and removes the files. Everything runs in a process of its own, one after the other, which is ended
-when less than 1 GB of the machine's memory is left. Prints what each part took: seconds, the most memory that it held
-for itself, and the most with the pages of mapped files, which the system may take back.
+when less than 1 GB of the machine's memory and swap is left. Prints what each part took: seconds, the most memory that
+it held for itself, and the most with the pages of mapped files, which the system may take back.
 """
 
 from __future__ import annotations
@@ -170,9 +170,10 @@ def watched(command: list[str]) -> tuple[int, float, float, float]:
         with contextlib.suppress(OSError, KeyError):
             status = _numbers(Path(f"/proc/{process.pid}/status"))
             whole, own = max(whole, status["VmRSS"]), max(own, status["RssAnon"])
-            if _numbers(Path("/proc/meminfo"))["MemAvailable"] < 1:
+            machine = _numbers(Path("/proc/meminfo"))
+            if machine["MemAvailable"] + machine["SwapFree"] < 1:
                 process.kill()
-                print("  ended: less than 1 GiB of memory was left", flush=True)
+                print("  ended: less than 1 GiB of memory and swap was left", flush=True)
     return process.returncode, time.monotonic() - begun, whole, own
 
 

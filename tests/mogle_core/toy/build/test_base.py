@@ -9,7 +9,7 @@ import torch
 from mogle_core.model.flux.attention import rotate
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
-from mogle_core.model.stream.heads import split_heads
+from mogle_core.model.stream.heads import heads_first, split_heads
 from mogle_core.model.stream.mask_tokens import mask_positions
 from mogle_core.toy.build.base import Painter, look_near, train_base
 from mogle_core.toy.build.loop import Plan
@@ -26,7 +26,7 @@ def test_the_first_head_looks_near() -> None:
     x = torch.randn(8, 36, 256)
     single, double = flux.single_blocks[0], flux.double_blocks[0].img_attn
     for qkv, norm in ((double.qkv(x), double.norm), (single.linear1(x)[..., : 3 * 256], single.norm)):
-        q, k, _ = split_heads(qkv, 2, norm)
+        q, k, _ = heads_first(*split_heads(qkv, 2, norm))
         logits = (rotate(q, rotary) @ rotate(k, rotary).mT).mean(0) / 128**0.5
         own, beside, two_on = (logits.diagonal(n * 6, 1, 2).mean(-1) for n in (0, 1, 2))
         assert own[0] > beside[0] + 0.5

@@ -244,8 +244,12 @@ def _started(cluster: Cluster) -> Any:
         given["address"] = cluster.address
     try:
         ray.init(**given)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        where = "on this machine" if cluster.address == HERE else f"at {cluster.address}"
+    except Exception as error:  # Ray raises a bare Exception if a busy machine does not start it in time
+        if cluster.address == HERE:
+            raise ClusterError(
+                f"Ray did not start on this machine ({error}): try again when it is less busy."
+            ) from error
+        where = f"at {cluster.address}"
         raise ClusterError(f"There is no Ray cluster {where} ({error}): start one with `ray start --head`.") from error
     return ray
 

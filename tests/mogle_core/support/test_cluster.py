@@ -197,6 +197,17 @@ def test_an_address_without_a_cluster_is_a_sentence(monkeypatch: pytest.MonkeyPa
         list(Workers[Any, Any](Cluster("auto"), squares).run([1]))
 
 
+def test_a_machine_too_busy_for_ray_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def fail(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(ClusterError, match="Ray did not start on this machine .*timed out.* less busy"):
+        list(Workers[Any, Any](Cluster(workers=1), squares).run([1]))
+
+
 def test_ray_is_imported_only_when_a_cluster_starts() -> None:
     program = "import sys, mogle_core.support.cluster, mogle_core.generation.cluster; print('ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)

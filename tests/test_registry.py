@@ -13,7 +13,7 @@ import pytest
 from support import shipped as registry
 
 REPOSITORY = Path(__file__).parents[1]
-WHOLE = ("nodes", "web", "locales", "example_workflows")
+WHOLE = ("nodes", "web", "locales", "example_workflows", "subgraphs")
 SHIPPED = {
     *WHOLE,
     *("__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "README.md", "CHANGELOG.md", "mogle_core"),

@@ -15,6 +15,8 @@ from support.workflows import as_prompt, read
 from mogle_core.toy.install import install
 
 FOLDER = "face-mogle"  # not the repository's name
+EXAMPLES = Path(hosts.REPOSITORY / "example_workflows")
+TOYS = sorted(path.stem for path in EXAMPLES.glob("toy_*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def stocked(server: Server) -> Server:
+    """The server after `mogle toy install` of the Python package."""
+    install(server.base, force=True)
+    return server
+
+
 def test_every_node_and_help_page_is_there(server: Server) -> None:
     assert "IMPORT FAILED" not in server.start_log
     own = {name for name, node in server.get("/object_info").items() if node["category"].startswith("MoGLE")}
-    assert len(own) >= 18
+    assert len(own) >= 20
     assert {path.stem for path in (hosts.REPOSITORY / "web/docs").glob("*.md")} == own
     for name in own:
         page = server.fetch(f"/extensions/{FOLDER}/docs/{name}.md").decode()
@@ -37,9 +46,8 @@ def test_every_node_and_help_page_is_there(server: Server) -> None:
 
 def test_the_painter_and_every_template_are_served(server: Server) -> None:
     assert b"registerExtension" in server.fetch(f"/extensions/{FOLDER}/painter/painter.js")
-    examples = hosts.REPOSITORY / "example_workflows"
-    assert {path.stem for path in examples.glob("*.json")} == set(server.get("/workflow_templates")[FOLDER])
-    for path in examples.iterdir():
+    assert {path.stem for path in EXAMPLES.glob("*.json")} == set(server.get("/workflow_templates")[FOLDER])
+    for path in EXAMPLES.iterdir():
         assert server.fetch(f"/api/workflow_templates/{FOLDER}/{path.name}") == path.read_bytes()
 
 
@@ -54,10 +62,29 @@ def test_without_the_toys_models_the_server_names_them(server: Server) -> None:
         server.run(prompt)
 
 
-@pytest.mark.parametrize("name", ["toy_mask_and_text", "toy_photo_to_portrait"])
-def test_with_the_python_packages_toy_install_a_template_runs(name: str, server: Server) -> None:
-    install(server.base, force=True)
-    nodes, links = read(Path(hosts.REPOSITORY / f"example_workflows/{name}.json"))
-    outputs = server.run(as_prompt(nodes, links, server.get("/object_info")))
+def test_every_blueprint_is_served_where_the_host_takes_them(server: Server) -> None:
+    """0.3.64 takes none from extensions; ../web/test_blueprints.py opens them in the page."""
+    if not (server.host.path / "app/subgraph_manager.py").is_file():
+        pytest.skip("this ComfyUI takes no blueprints from extensions")
+    offered = {
+        entry["name"]: number
+        for number, entry in server.get("/global_subgraphs").items()
+        if entry["info"]["node_pack"] == f"custom_nodes.{FOLDER}"
+    }
+    files = {path.stem: path for path in (hosts.REPOSITORY / "subgraphs").glob("*.json")}
+    assert set(offered) == set(files)
+    for name, path in files.items():
+        assert server.get(f"/global_subgraphs/{offered[name]}")["data"] == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_with_the_python_packages_toy_install_every_toy_template_runs(name: str, stocked: Server) -> None:
+    """With two steps; test_workflows.py runs each as it is installed."""
+    nodes, links = read(EXAMPLES / f"{name}.json")
+    prompt = as_prompt(nodes, links, stocked.get("/object_info"))
+    for node in prompt.values():
+        if "steps" in node["inputs"] and node["class_type"] == "KSampler":
+            node["inputs"]["steps"] = 2
+    outputs = stocked.run(prompt)
     saved = [str(number) for number, node in nodes.items() if node["type"] == "SaveImage"]
     assert saved and all(outputs[number]["images"] for number in saved)

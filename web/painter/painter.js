@@ -4,6 +4,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { loadLanguage } from "./node/language.mjs";
 import { restore, store } from "./node/memory.mjs";
+import { showPromoted } from "./node/promoted.mjs";
 import { settings } from "./node/settings.mjs";
 import { PaintingWidget, TYPE, followInputs, redrawAll } from "./node/widget.mjs";
 
@@ -26,6 +27,10 @@ app.registerExtension({
         return { widget: painting.widget, minWidth: 260, minHeight: 340 };
       },
     };
+  },
+
+  nodeCreated(node) {
+    showPromoted(app, api, node);
   },
 
   async setup() {

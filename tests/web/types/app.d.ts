@@ -3,22 +3,53 @@
 export interface GraphWidget {
   name: string;
   value: unknown;
+  type?: string;
+  element?: HTMLElement;
+  widgetId?: unknown;
+  onRemove?: () => void;
   serializeValue?: () => unknown;
 }
 
 export interface GraphNode {
   id: number | string;
   comfyClass?: string;
-  inputs?: { name: string; link: number | null }[];
+  inputs?: { name: string; link: number | null; _widget?: GraphWidget }[];
   widgets?: GraphWidget[];
   properties?: Record<string, unknown>;
-  graph?: { isRootGraph?: boolean; setDirtyCanvas?: (foreground: boolean, background: boolean) => void } | null;
+  graph?: Graph | null;
+  subgraph?: Subgraph;
+  isSubgraphNode?(): boolean;
+  size?: [number, number];
+  computeSize?: () => [number, number];
+  setSize?: (size: [number, number]) => void;
+  onResize?: (...given: unknown[]) => void;
+  onConfigure?: (...given: unknown[]) => void;
   onAdded?: (...given: unknown[]) => void;
   onRemoved?: (...given: unknown[]) => void;
   onConnectionsChange?: (...given: unknown[]) => void;
   onExecuted?: (output: Record<string, any>) => void;
   getInputNode(slot: number): GraphNode | null;
+  addCustomWidget?: (widget: GraphWidget) => GraphWidget;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: Record<string, unknown>): GraphWidget;
+}
+
+export interface Link {
+  origin_id: number | string;
+  origin_slot: number;
+  target_id: number | string;
+}
+
+export interface Graph {
+  isRootGraph?: boolean;
+  setDirtyCanvas?: (foreground: boolean, background: boolean) => void;
+  getNodeById?(id: number | string): GraphNode | null;
+  getLink?: (id: number) => Link | undefined;
+}
+
+export interface Subgraph extends Graph {
+  inputs?: { name: string; linkIds: number[] }[];
+  events?: EventTarget;
+  getNodeById(id: number | string): GraphNode | null;
 }
 
 export interface ChangeTracker {
@@ -56,6 +87,7 @@ export interface ComfyApp {
   registerExtension(extension: {
     name: string;
     settings?: Setting[];
+    nodeCreated?: (node: GraphNode) => void;
     setup?: () => void | Promise<void>;
     getCustomWidgets?: () => Record<
       string,

@@ -5,6 +5,8 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
 
+/** What ComfyUI calls the inputs of a subgraph among its nodes. */
+const OF_THE_SUBGRAPH = -10;
 const LOAD_IMAGE = "LoadImage";
 
 /**
@@ -33,9 +35,15 @@ export class UndoStep {
   }
 }
 
-/** @param {GraphNode} node @param {string} input */
-export function isConnected(node, input) {
-  return node.inputs?.some((one) => one.name === input && one.link != null) ?? false;
+/**
+ * @param {GraphNode} node @param {string} input
+ * @param {GraphNode} [host]  the subgraph node that the node is in: an input of it counts as what leads to it
+ */
+export function isConnected(node, input, host) {
+  const link = node.inputs?.find((one) => one.name === input)?.link ?? null;
+  if (link === null || !host) return link !== null;
+  const { origin_id: origin, origin_slot: slot } = node.graph?.getLink?.(link) ?? {};
+  return origin !== OF_THE_SUBGRAPH || host.inputs?.[slot ?? -1]?.link != null;
 }
 
 /**
@@ -44,16 +52,37 @@ export function isConnected(node, input) {
  * @param {ComfyApp} app
  * @param {GraphNode} node
  * @param {string} input
+ * @param {GraphNode} [host]  the subgraph node that the node is in
  * @returns {string | null}
  */
-export function connectedPicture(app, node, input) {
+export function connectedPicture(app, node, input, host) {
   const slot = node.inputs?.findIndex((one) => one.name === input) ?? -1;
-  const source = slot < 0 ? null : node.getInputNode(slot);
+  const source = slot < 0 ? null : (node.getInputNode(slot) ?? outside(node, slot, host));
   if (!source) return null;
   const file = source.comfyClass === LOAD_IMAGE && source.widgets?.find((one) => one.name === "image")?.value;
   if (typeof file === "string" && file) return viewOf(file);
   const [output] = app.nodeOutputs?.[String(source.id)]?.images ?? [];
   return output ? addressOf(output) : null;
+}
+
+/**
+ * The node outside of a subgraph that is connected to an input of a node inside.
+ * @param {GraphNode} node @param {number} slot @param {GraphNode} [host] @returns {GraphNode | null}
+ */
+function outside(node, slot, host) {
+  const link = node.graph?.getLink?.(node.inputs?.[slot].link ?? -1);
+  return host && link?.origin_id === OF_THE_SUBGRAPH ? host.getInputNode(link.origin_slot) : null;
+}
+
+/**
+ * The painter inside a subgraph node whose painting is this input's widget; null if it is not found.
+ * @param {GraphNode} node @param {{name: string}} input @returns {GraphNode | null}
+ */
+export function painterBehind(node, input) {
+  const inside = node.subgraph;
+  const [first] = inside?.inputs?.find((one) => one.name === input.name)?.linkIds ?? [];
+  const link = inside?.getLink?.(first ?? -1);
+  return link ? (inside?.getNodeById(link.target_id) ?? null) : null;
 }
 
 /** @param {string} file  "folder/name.png [output]" */

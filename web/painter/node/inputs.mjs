@@ -18,11 +18,15 @@ export class Inputs {
   /** @type {Output} */
   #output = {};
 
-  /** @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node */
-  constructor(app, api, node) {
+  /**
+   * @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node
+   * @param {GraphNode} [host]  the subgraph node that the node is in, if its painting is a widget there
+   */
+  constructor(app, api, node, host) {
     this.app = app;
     this.api = api;
     this.node = node;
+    this.host = host;
   }
 
   /** @param {Output} output */
@@ -32,7 +36,7 @@ export class Inputs {
 
   /** @param {Input} input */
   has(input) {
-    return isConnected(this.node, input);
+    return isConnected(this.node, input, this.host);
   }
 
   /** Changes whenever the page would read something else from the inputs of map and drawing. */
@@ -43,7 +47,7 @@ export class Inputs {
 
   /** @param {Input} input */
   #address(input) {
-    return connectedPicture(this.app, this.node, input);
+    return connectedPicture(this.app, this.node, input, this.host);
   }
 
   photo() {

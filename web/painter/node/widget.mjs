@@ -16,6 +16,7 @@ import { loadLanguage } from "./language.mjs";
 
 /** @typedef {import("../../../../scripts/app.js").ComfyApp} ComfyApp */
 /** @typedef {import("../../../../scripts/app.js").GraphNode} GraphNode */
+/** @typedef {import("../../../../scripts/app.js").GraphWidget} GraphWidget */
 /** @typedef {import("../../../../scripts/api.js").ComfyApi} ComfyApi */
 /** @typedef {import("../map/painting.mjs").Painting} Painting */
 /** @typedef {import("../map/history.mjs").History} History */
@@ -36,28 +37,60 @@ export function followInputs() {
   for (const painting of attached) painting.follow();
 }
 
+/**
+ * @param {GraphNode} node @param {string} name @param {HTMLElement} element @param {Record<string, unknown>} options
+ * @returns {GraphWidget}
+ */
+function added(node, name, element, options) {
+  return node.addDOMWidget(name, TYPE, element, options);
+}
+
+/**
+ * A widget that is shown with a node in a graph, but is not one that the node adds or follows: a subgraph node has its
+ * widgets from its inputs, and makes them anew.
+ * @param {GraphNode} node @param {string} name @param {HTMLElement} element @param {Record<string, unknown>} options
+ * @returns {GraphWidget}
+ */
+function besides(node, name, element, options) {
+  const { onAdded, onRemoved, onResize } = node;
+  node.addCustomWidget = (widget) => widget;
+  try {
+    return added(node, name, element, options);
+  } finally {
+    delete node.addCustomWidget;
+    Object.assign(node, { onAdded, onRemoved, onResize });
+  }
+}
+
 export class PaintingWidget {
-  /** @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node @param {string} name */
-  constructor(app, api, node, name) {
+  /**
+   * @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node @param {string} name
+   * @param {GraphWidget} [stored]  of a subgraph node: where ComfyUI keeps the value
+   * @param {GraphNode | null} [painter]  of a subgraph node: the painter inside
+   */
+  constructor(app, api, node, name, stored, painter) {
     this.app = app;
     this.api = api;
     this.node = node;
-    this.inputs = new Inputs(app, api, node);
-    this.text = "";
+    this.painter = painter ?? node;
+    this.stored = stored ?? { value: "" };
+    this.inputs = new Inputs(app, api, this.painter, painter ? node : undefined);
     this.notice = "";
     /** Settles when all strokes are in the value. @type {Promise<void>} */
     this.saving = Promise.resolve();
     this.card = new Card(() => void this.open());
     this.#forward(this.card.root);
-    this.widget = node.addDOMWidget(name, TYPE, this.card.root, {
+    this.widget = (stored ? besides : added)(node, name, this.card.root, {
       getValue: () => this.text,
       setValue: (/** @type {unknown} */ value) => this.#set(value),
       getMinHeight: () => HEIGHT,
       hideOnZoom: false,
     });
+    if (stored) Object.defineProperty(this.widget, "widgetId", { value: stored.widgetId, configurable: true });
     // A prompt queued right after a stroke waits until the stroke is in the value.
     this.widget.serializeValue = () => this.saving.then(() => this.text);
-    this.#follow(name);
+    if (stored) this.#stay();
+    else this.#follow(name);
     void this.redraw();
   }
 
@@ -68,6 +101,16 @@ export class PaintingWidget {
       if (event.button === MIDDLE) this.app.canvas?.processMouseDown?.(event);
     });
     root.addEventListener("wheel", (event) => this.app.canvas?.processMouseWheel?.(event), { passive: false });
+  }
+
+  /** Registers the widget of a subgraph node until it is removed. */
+  #stay() {
+    const { onRemove } = this.widget;
+    attached.add(this);
+    this.widget.onRemove = () => {
+      attached.delete(this);
+      onRemove?.call(this.widget);
+    };
   }
 
   /** Registers the widget while its node is in a graph. @param {string} name */
@@ -117,10 +160,15 @@ export class PaintingWidget {
     return [...attached].find((one) => one.node.id === this.node.id && one.#isShown()) ?? this;
   }
 
+  /** An edited file can have any value. One that is not a string becomes JSON, which `redraw` reports as wrong. */
+  get text() {
+    const { value } = this.stored;
+    return typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
+  }
+
   /** @param {unknown} value */
   #set(value) {
-    // An edited file can have any value. One that is not a string becomes JSON, which `redraw` then reports as wrong.
-    this.text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
+    this.stored.value = value;
     void this.redraw();
   }
 
@@ -160,6 +208,7 @@ export class PaintingWidget {
   executed(output) {
     this.inputs.executed(output);
     void this.redraw();
+    for (const other of attached) if (other !== this && other.painter === this.node) other.executed(output);
   }
 
   open() {
@@ -190,7 +239,7 @@ export class PaintingWidget {
       onMarks: (marks) => this.#mark(marks, step),
       store: () => this.saving.then(() => saveWorkflow(app)),
       onDistinct: (isDistinct) => void setSafeColours(app, isDistinct),
-      live: (wishes, listener) => new LiveRuns(app, this.api, this.node, wishes, listener),
+      live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener),
       onClose: () => this.saving,
     });
   }

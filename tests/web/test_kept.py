@@ -8,24 +8,55 @@ from pathlib import Path
 import pytest
 import torch
 from support.browser import NOTHING, PAINTER, ComfyPage, wait_until
+from support.editing import Editor
+
+from mogle_core.masks.painting import read_planes
 
 VUE = "Comfy.VueNodes.Enabled"
 COPIES = "app.graph.nodes.filter((node) => node.type === 'MoGLEMaskPainter')"
 
 
+def use_every_tool(editor: Editor) -> None:
+    """Something by each tool, within the rows that the two strokes leave free."""
+    for class_id, key, places in (
+        (2, "r", ((4, 14), (12, 18))),
+        (3, "o", ((16, 14), (26, 20))),
+        (4, "a", ((30, 14), (38, 14), (38, 20), (30, 20))),
+        (17, "l", ((4, 24), (20, 30))),
+        (18, "b", ((24, 24), (40, 30))),
+        (0, "e", ((20, 16), (22, 16))),
+        (11, "g", ((6, 16),)),
+        (12, "Shift+g", ((34, 16),)),
+        (13, "d", ((44, 14), (60, 34))),
+        (13, "Shift+d", ((50, 14), (52, 30))),
+        (11, "v", ((8, 16), (12, 19))),
+    ):
+        editor.choose(class_id)
+        editor.keys(key)
+        editor.drag(*places)
+    editor.keys("p")
+    for corner in ((44, 44), (60, 44), (52, 58), (44, 44)):
+        editor.click(*corner)
+    editor.keys("b")
+
+
 @pytest.fixture(autouse=True)
 def painted(comfy: ComfyPage) -> list[torch.Tensor]:
-    """A new graph whose painter has two strokes, and the ids after each."""
+    """A new graph whose painter has something by every tool and then two strokes, and the ids after each of the two."""
     comfy.lay_out()
     editor = comfy.edit()
     editor.keys("Escape")  # the window that offers a start
     editor.empty(64, 6)
+    use_every_tool(editor)
     states = []
     for class_id, row in ((1, 10), (13, 40)):
         editor.choose(class_id)
         editor.drag((5, row), (50, row))
         states.append(editor.ids)
     editor.done()
+    planes = read_planes(comfy.value)
+    assert planes is not None and planes.pencil is not None and planes.pencil.any()
+    assert {2, 3, 4, 11, 12, 17, 18} - set(states[-1].unique().tolist()) <= {2, 4, 12}  # fills replaced some
     return states
 
 
@@ -206,4 +237,34 @@ def test_a_result_dropped_onto_the_page_restores_the_painting(comfy: ComfyPage, 
     comfy.drop(tmp_path / "result.png")
     comfy.wait_for_value(value)
     comfy.page.wait_for_timeout(500)
+    paint_on(comfy, painted)
+
+
+def test_the_app_mode_and_back(comfy: ComfyPage, painted) -> None:
+    toggle = "Comfy.ToggleLinear"
+    if not comfy.js("app.extensionManager.command.commands.some((one) => one.id === given)", toggle):
+        pytest.skip("the frontend of this ComfyUI has no App mode")
+    value = comfy.value
+    comfy.command(toggle)
+    comfy.page.wait_for_timeout(500)
+    assert comfy.value == value
+    (inside,) = [node for node in comfy.prompt().values() if node["class_type"] == "MoGLEMaskPainter"]
+    assert inside["inputs"]["painting"] == value
+    comfy.command(toggle)
+    comfy.paint_button.wait_for()
+    comfy.page.wait_for_timeout(500)
+    paint_on(comfy, painted)
+
+
+def test_a_reload_in_mid_stroke_loses_at_most_the_stroke(comfy: ComfyPage, painted) -> None:
+    value = comfy.value
+    comfy.page.wait_for_timeout(1500)  # the frontend writes its draft a little later
+    editor = comfy.edit()
+    editor.zoom(6)
+    comfy.page.mouse.move(*editor.at(5, 40))
+    comfy.page.mouse.down()
+    comfy.page.mouse.move(*editor.at(40, 40))
+    comfy.reload()
+    comfy.page.mouse.up()
+    comfy.wait_for_value(value)
     paint_on(comfy, painted)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = TESTS / "shared/support/toy_run.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+BOTH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 def launch(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -69,9 +70,8 @@ def test_killed_while_writing_it_resumes_from_the_one_before(in_one_go: tuple[st
 @pytest.mark.parametrize("optimiser", ["prodigy", "adamw"])
 def test_two_processes_take_the_steps_of_one(optimiser: str, tmp_path: Path) -> None:
     """Ten steps of the same global batch, with torchrun over gloo."""
-    both = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     alone = launch(tmp_path / "alone", optimiser, "10")
-    together = launch(tmp_path / "together", optimiser, "10", launcher=both)
+    together = launch(tmp_path / "together", optimiser, "10", launcher=BOTH)
     assert alone.returncode == together.returncode == 0, together.stderr
     one, two = end(tmp_path / "alone"), end(tmp_path / "together")
     assert one.keys() == two.keys()
@@ -80,3 +80,15 @@ def test_two_processes_take_the_steps_of_one(optimiser: str, tmp_path: Path) -> 
             torch.testing.assert_close(two[name], one[name], atol=1e-5, rtol=0)
     moved = [name for name in one if name.startswith("lora.") and one[name].any()]
     assert moved
+
+
+def test_two_processes_that_are_killed_and_resumed_are_one_run_of_two_to_the_bit(tmp_path: Path) -> None:
+    whole = launch(tmp_path / "whole", "prodigy", "24", launcher=BOTH)
+    killed = launch(tmp_path / "killed", "prodigy", "24", "in step 21", launcher=BOTH)
+    assert whole.returncode == 0, whole.stderr
+    assert killed.returncode != 0
+    assert not (tmp_path / "killed/end.pt").exists()
+    resumed = launch(tmp_path / "killed", "prodigy", "24", launcher=BOTH)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "step 20" in resumed.stdout
+    check_equal(end(tmp_path / "whole"), end(tmp_path / "killed"))

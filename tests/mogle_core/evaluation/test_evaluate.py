@@ -25,6 +25,7 @@ from mogle_core.masks.decouple import index_image
 from mogle_core.support.cluster import Cluster
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
+from mogle_core.toy.drawer.sketching import draw_sketch
 
 pytestmark = pytest.mark.slow
 
@@ -37,12 +38,13 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in MM-CelebA-HQ's layout."""
     root = tmp_path_factory.mktemp("faces")
     captions = {}
-    for folder in ("face", "mask"):
+    for folder in ("face", "mask", "sketch"):
         (root / folder).mkdir()
     for number in range(FACES):
         face = draw_face(HELD_OUT + number)
         Image.fromarray(face.picture).save(root / f"face/{number}.png")
         index_image(torch.from_numpy(face.ids)).save(root / f"mask/{number}.png")
+        Image.fromarray(draw_sketch(HELD_OUT + number)).save(root / f"sketch/{number}.png")
         captions[f"{number}.png"] = [face.caption]
     (root / "text.json").write_text(json.dumps(captions))
     return root
@@ -59,7 +61,7 @@ def generated(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings_of(faces: Path, pictures: Path, out: Path) -> Settings:
-    return Settings(pictures, out, faces / "face", faces / "mask", faces / "text.json", TOY)
+    return Settings(pictures, out, faces / "face", faces / "mask", faces / "text.json", TOY, sketches=faces / "sketch")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_every_column_is_filled(masked: Result) -> None:
     measured = {column.name for column in (*COLUMNS, *FURTHER)} - {"auc", "eer", "ap"}
     assert measured <= set(masked.figures)
     assert all(np.isfinite(value) for value in masked.figures.values())
-    assert set(masked.per_picture) == {"structure", "clip", "image_reward", "mean_iou"}
+    assert set(masked.per_picture) == {"structure", "clip", "image_reward", "mean_iou", "line_distance"}
     assert all(len(values) == 2 * FACES for values in masked.per_picture.values())
     assert masked.figures["diversity"] > 0
 

@@ -18,7 +18,7 @@ from .mask_latents import MaskLatents
 
 ENDING = ".masks.safetensors"
 FORMAT, VERSION = "mogle.masks", "1"
-LATENTS, IDS = "latents", "ids"
+LATENTS, IDS, EXTRA = "latents", "ids", "extra"
 
 
 def tensors_of(masks: MaskLatents) -> dict[str, Tensor]:
@@ -27,11 +27,11 @@ def tensors_of(masks: MaskLatents) -> dict[str, Tensor]:
     Raises:
         MaskError: another node added something that such a file has no place for.
     """
-    others = [one.name for one in fields(masks) if one.name not in (LATENTS, IDS) and getattr(masks, one.name)]
-    if others:
+    others = [one.name for one in fields(masks) if one.name not in (LATENTS, IDS, EXTRA) and getattr(masks, one.name)]
+    if others := [*masks.extra, *others]:
         raise MaskError(
             f"Save Masks stores encoded masks and nothing else, and these also carry {', '.join(others)}: connect it "
-            "to MoGLE Encode directly."
+            "to MoGLE Encode, before that is added."
         )
     tensors = {LATENTS: masks.latents} | ({} if masks.ids is None else {IDS: masks.ids.to(torch.uint8)})
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

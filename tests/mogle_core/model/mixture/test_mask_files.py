@@ -67,8 +67,10 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
 def test_what_the_file_has_no_place_for_is_not_dropped() -> None:
     @dataclass(frozen=True)
     class More(MaskLatents):
-        sketches: tuple[Tensor, ...] = ()
+        poses: tuple[Tensor, ...] = ()
 
     assert set(tensors_of(More(LATENTS))) == {"latents"}
-    with pytest.raises(MaskError, match="these also carry sketches: connect it to MoGLE Encode"):
-        tensors_of(More(LATENTS, None, (LATENTS,)))
+    with pytest.raises(MaskError, match="these also carry poses: connect it to MoGLE Encode"):
+        tensors_of(More(LATENTS, poses=(LATENTS,)))
+    with pytest.raises(MaskError, match="these also carry sketch: connect it to MoGLE Encode"):
+        tensors_of(MaskLatents(LATENTS).with_condition("sketch", LATENTS[:, 0]))

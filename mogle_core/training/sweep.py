@@ -79,9 +79,23 @@ def planned(sources: Sequence[str], sets: Sequence[str], sweeps: Sequence[str], 
             name = "_".join((base.output.name, *(_word(key, value) for key, value in own.items())))
             row = ": ".join(part for part in (Path(source).stem if len(sources) > 1 else "", title) if part)
             run = Run(row or Path(source).stem, source, (*sets, *given, f"output.name={name}"), published)
-            run.config()  # says what is wrong before anything runs
             runs.append(run)
+    _check_places(runs)
     return runs
+
+
+def _check_places(runs: Sequence[Run]) -> None:
+    """That every configuration can be used, and that no two runs share a folder: the second would resume the first."""
+    places: dict[Path, Run] = {}
+    for run in runs:
+        output = run.config().output
+        place = output.folder / output.name
+        if (other := places.setdefault(place, run)) is not run:
+            raise ConfigError(
+                f"Two runs would share the folder {place}: {other.row} of {other.source}, and {run.row} of "
+                f"{run.source}. Give their configurations different output.name, and leave loop.seed out of --sweep "
+                "beside --seeds."
+            )
 
 
 def _rows(sweeps: Sequence[str]) -> Iterator[tuple[str, float | None, Values]]:
@@ -116,20 +130,38 @@ def sweep(
     A run that has begun before goes on, so a second call makes what is missing. load: gives the function that trains a
     run, here or in a worker.
     """
+    ready = []
     for run in runs:
-        config = run.config()
-        if config.cache.where == "disk":
-            open_samples(config)  # two runs must not fill one cache at once
+        if (complaint := _cached(run)) is None:
+            ready.append(run)
+        else:
+            yield run, complaint
     if cluster is None:
         train = load()
-        yield from ((run, train(run)) for run in runs)
+        yield from ((run, train(run)) for run in ready)
         return
     workers: Workers[Run, Ended] = Workers(cluster, load)
     try:
-        for run, ended in workers.run(runs):
+        for run, ended in workers.run(ready):
             yield run, ended if isinstance(ended, Ended) else Ended(error=str(ended))
     finally:
         workers.close()
+
+
+def _cached(run: Run) -> Ended | None:
+    """Fill the run's cache, since two runs must not fill one at once. Why that cannot be done, else None."""
+    try:
+        config = run.config()
+        if config.cache.where == "disk":
+            open_samples(config)
+    except Exception as error:
+        return _failed(run, error)
+    return None
+
+
+def _failed(run: Run, error: Exception) -> Ended:
+    logger.warning("%s: %s", run.row, error)
+    return Ended(error=str(error) or type(error).__name__)
 
 
 def trained(train: Callable[[TrainingConfig], object], run: Run, *sets: str) -> Ended:
@@ -142,9 +174,8 @@ def trained(train: Callable[[TrainingConfig], object], run: Run, *sets: str) -> 
         result = train(config)
         if result is not None:
             return Ended(numbers_of(config.output.folder / config.output.name))
-    except (ValueError, OSError, RuntimeError) as error:
-        logger.warning("%s: %s", run.row, error)
-        return Ended(error=str(error) or type(error).__name__)
+    except Exception as error:  # whatever ends this run, the others go on
+        return _failed(run, error)
     raise KeyboardInterrupt
 
 

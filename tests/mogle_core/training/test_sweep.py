@@ -56,6 +56,22 @@ def test_what_is_wrong_is_said_before_anything_runs(sweeps: list[str], sentence:
         planned(["toy"], [], sweeps, 1)
 
 
+@pytest.mark.parametrize(
+    ("stems", "sweeps", "seeds"),
+    [(("a/run", "b/run"), [], 1), (("run",), ["loop.seed=1,2"], 2), (("run",), ["model.vae=x/ae,x-ae"], 1)],
+)
+def test_two_runs_in_one_folder_are_refused(
+    stems: tuple[str, ...], sweeps: list[str], seeds: int, tmp_path: Path
+) -> None:
+    """The second would resume the first and show its numbers."""
+    sources = [tmp_path / f"{stem}.toml" for stem in stems]
+    for number, source in enumerate(sources):
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(f"[optimiser]\nlr = {number + 1}.0\n")
+    with pytest.raises(ConfigError, match="Two runs would share the folder"):
+        planned([str(source) for source in sources], [], sweeps, seeds)
+
+
 def test_a_table_has_the_mean_and_the_spread_of_the_seeds() -> None:
     runs = planned(["toy"], [], ["lora.rank=2,4"], 3)
     losses = {2: (0.1, 0.2, 0.3), 4: (0.5, 0.5)}
@@ -70,12 +86,13 @@ def test_a_table_has_the_mean_and_the_spread_of_the_seeds() -> None:
     assert "FID" not in lines[0]
 
 
-def test_an_error_ends_its_run_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [ValueError("no room"), KeyError("no room"), ImportError("no room")])
+def test_an_error_ends_its_run_alone(error: Exception, tmp_path: Path) -> None:
     runs = planned(["toy"], ["cache.where=none", f"output.folder={tmp_path}"], ["lora.rank=2,4"], 1)
 
     def train(config: TrainingConfig) -> Path:
         if config.lora.rank == 2:
-            raise ValueError("no room")
+            raise error
         assert config.loop.resume == "auto"
         folder = config.output.folder / config.output.name
         folder.mkdir()
@@ -90,10 +107,19 @@ def test_an_error_ends_its_run_alone(tmp_path: Path) -> None:
         return lambda run: trained(train, run)
 
     first, second = (how for _, how in sweep(runs, load))
-    assert first.error == "no room"
+    assert "no room" in first.error
     assert second.numbers == {"loss": 0.5, "step": 10, "validation": 0.25, "gate_entropy": 1.0}
     with pytest.raises(KeyboardInterrupt):
         trained(lambda _config: None, runs[0])
+
+
+def test_data_that_cannot_be_read_end_their_run_alone(tmp_path: Path) -> None:
+    runs = planned(["toy"], [f"data.root={tmp_path / 'none'}", f"output.folder={tmp_path}"], ["lora.rank=2,4"], 1)
+
+    def load() -> Callable[[Run], Ended]:
+        return lambda run: pytest.fail(f"{run.row} was trained")
+
+    assert [bool(how.error) for _, how in sweep(runs, load)] == [True, True]
 
 
 def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,9 @@ class Parts:
     def _next(self, number: int, place: int, part: Part) -> Loaded:
         try:
             found = self._received()
-        except RuntimeError as error:  # torch's, if a loading process is gone
+        except (RuntimeError, EOFError, ConnectionError, FileNotFoundError) as error:  # a loading process is gone
+            if "CUDA" in str(error):  # of the thread that pins memory
+                raise
             return self._after_death(error, number, place, part)
         if found is None:
             found = part
@@ -167,7 +170,7 @@ class Parts:
             wait([self._coming])
         self._coming = self._loader = None
 
-    def _after_death(self, error: RuntimeError, number: int, place: int, part: Part) -> Loaded:
+    def _after_death(self, error: Exception, number: int, place: int, part: Part) -> Loaded:
         self._deaths += 1
         if self._deaths > TRIES:
             raise ValueError(
@@ -245,7 +248,7 @@ def _loader(parts: Parts, steps: range, place: int, workers: int) -> DataLoader[
         collate_fn=_as_it_is,
         pin_memory=parts.device.type == "cuda",
         multiprocessing_context="fork",  # the cache's open files and its index are shared, not copied
-        worker_init_fn=_begin_process,
+        worker_init_fn=partial(_begin_process, os.getpid()),
         generator=torch.Generator(),  # leaves torch's random numbers as they are
     )
 
@@ -267,7 +270,7 @@ def _as_it_is(found: Any) -> Any:
     return found
 
 
-def _begin_process(_number: int) -> None:
+def _begin_process(parent: int, _number: int) -> None:
     """Ctrl-C and a scheduler's signal reach all processes; only the training process acts on them, after its step.
 
     The process ends with the training process, however that ends, so that it does not keep the run's lock.
@@ -275,7 +278,7 @@ def _begin_process(_number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _ignore_once)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # which is 1 in a container that runs nothing else
         os._exit(1)
 
 

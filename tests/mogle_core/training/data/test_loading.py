@@ -151,6 +151,42 @@ def test_an_error_arrives_as_it_was_raised(tmp_path: Path) -> None:
         trained(run(DiskSamples(breaks=9), 2), tmp_path)
 
 
+@pytest.mark.parametrize(("parent", "lives"), [("the one that started it", True), ("another", False)])
+def test_a_loading_process_ends_with_the_process_that_started_it(parent: str, lives: bool) -> None:
+    """Which may have any id: alone in a container it is 1."""
+    given = os.getpid() if lives else os.getpid() + 1
+    child = os.fork()
+    if not child:
+        loading._begin_process(given, 0)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == (7 if lives else 1), parent
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a process exited"), EOFError(), ConnectionRefusedError()])
+def test_however_a_lost_process_shows_it_is_started_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = run(DiskSamples(), 0)
+    errors = [error]
+
+    def received(parts: loading.Parts) -> None:
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(loading.Parts, "_received", received)
+    check_equal(trained(made, tmp_path / "lost"), trained(run(DiskSamples(), 0), tmp_path / "whole"))
+    assert not errors
+
+
+def test_an_error_of_the_card_is_not_taken_for_a_lost_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def received(parts: loading.Parts) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(loading.Parts, "_received", received)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        trained(run(DiskSamples(), 0), tmp_path)
+
+
 def test_shared_memory_limits_the_processes(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     made = run(DiskSamples(), 3)
     part = made.load(made.parts(0)[0]).bytes

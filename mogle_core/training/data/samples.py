@@ -88,7 +88,7 @@ class EncodedSamples:
         self.fingerprint = " ".join((manifest_fingerprint(items, config.data), *parts))
         self.former_fingerprint = " ".join((fingerprint_by_sizes(items, config.data), *parts))
         self.training, self.held_out = split_items(len(items), config.validation)
-        self._blanks: dict[tuple[int, int], Blanks] = {}
+        self._blanks: dict[tuple[tuple[int, int], torch.device], Blanks] = {}
 
     def batch(self, picks: Sequence[Pick], device: torch.device) -> Batch:
         each = [self._sample(pick) for pick in picks]
@@ -107,12 +107,12 @@ class EncodedSamples:
         )
 
     def blanks(self, grid: tuple[int, int], device: torch.device) -> Blanks:
-        if grid not in self._blanks:
+        if (grid, device) not in self._blanks:
             item = self.grids.index(grid)
             empty = self.rows.text(item, -1)
             parts = (pack(self.rows.black(item)), empty["context"], empty["pooled"])
-            self._blanks[grid] = Blanks(*(part.to(device, torch.float32) for part in parts))
-        return self._blanks[grid]
+            self._blanks[grid, device] = Blanks(*(part.to(device, torch.float32) for part in parts))
+        return self._blanks[grid, device]
 
     def stored(self, pick: Pick) -> bool:
         """Whether all parts of the sample are in the cache, so that no encoder is needed."""

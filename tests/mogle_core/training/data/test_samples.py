@@ -155,6 +155,13 @@ def test_a_dropped_mask_is_an_absent_classes_constant_to_the_bit(tmp_path: Path)
     assert torch.equal(bare.context, blanks.context.expand_as(bare.context))
 
 
+def test_blanks_are_on_the_device_that_asks(tmp_path: Path) -> None:
+    samples = opened(config(write_set(tmp_path)))
+    grid = samples.grids[0]
+    devices = [torch.device(name) for name in ("cpu", "meta", "cpu")]
+    assert [samples.blanks(grid, device).context.device for device in devices] == devices
+
+
 def test_loss_weights_are_the_mean_of_a_tokens_pixels(tmp_path: Path) -> None:
     samples = opened(config(write_set(tmp_path), data={"loss_weights": {"hair": 3.0}}))
     weights = samples.batch([Pick(0, 0)], CPU).loss_weights

@@ -171,7 +171,9 @@ def _nose(area: NDArray[np.bool_]) -> Points | None:
     if columns is None:
         return None
     rows = np.flatnonzero(area.any(axis=1))
-    bridge = [(np.flatnonzero(area[row]).mean(), row) for row in np.linspace(rows[0], rows[-1], 5)[:4].astype(int)]
+    # Only rows with pixels of the nose: a stray stroke or a parser's specks leave rows without any between them.
+    heights = [rows[np.abs(rows - row).argmin()] for row in np.linspace(rows[0], rows[-1], 5)[:4].astype(int)]
+    bridge = [(np.flatnonzero(area[row]).mean(), row) for row in heights]
     return np.concatenate([np.array(bridge, dtype=float), _ends(area, columns)[1]])
 
 

@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ...dataset import DatasetError
 from ...dataset.frames import cut_picture
 from ...dataset.layouts import PICTURE_SUFFIXES
 from ...dataset.reading import open_picture
-from ...model.conditions import KINDS
+from ...model.conditions import KINDS, landmarks
 from ..config.conditions import Conditions
 from ..config.sections import Data
 from .items import Item, read_face, read_ids
@@ -33,7 +35,13 @@ def read_condition(item: Item, kind: str, style: int, conditions: Conditions, da
         ids = read_ids(item, data.label_space, mirrored)[0]
         return KINDS[kind].make(read_face(item, mirrored), ids, style)
     path = find_file(item, kind, conditions, data)
-    given = cut_picture(open_picture(path), item.mask_size, item.frame, str(path))
+    uncut = open_picture(path)
+    if kind == "landmarks" and not landmarks.is_drawn(torch.from_numpy(np.array(uncut))[None] / 255):
+        # A label map would be resized as a picture, which makes classes between classes.
+        raise DatasetError(
+            f"{path} holds no drawn landmarks. To make them from the masks, take landmarks out of conditions.folders."
+        )
+    given = cut_picture(uncut, item.mask_size, item.frame, str(path))
     try:
         picture = KINDS[kind].picture(given[None], (item.frame.height, item.frame.width))
     except ValueError as error:

@@ -134,6 +134,13 @@ def test_a_face_without_a_sketch_is_named(root: Path) -> None:
         open_samples(given, plain_encoders())
 
 
+def test_a_folder_of_label_maps_is_not_taken_for_landmarks(root: Path) -> None:
+    """Resized as a picture, ids between two ids would be other classes."""
+    given = config(root, conditions={"kinds": ["landmarks"], "folders": {"landmarks": "masks"}})
+    with pytest.raises(DatasetError, match="holds no drawn landmarks"):
+        open_samples(given, plain_encoders()).batch(PICKS, CPU)
+
+
 def test_changed_sketches_are_another_data_set(root: Path) -> None:
     write_sketches(root)
     given = config(root, conditions={"kinds": ["sketch"], "folders": {"sketch": "sketches"}})

@@ -87,6 +87,16 @@ def test_a_label_maps_shapes_give_the_lines() -> None:
     assert jaw[:, 1].max() > 76
 
 
+@pytest.mark.parametrize("gap", [(37, 56), (40, 44), (45, 50)])
+def test_a_nose_in_two_pieces_has_finite_points(gap: tuple[int, int]) -> None:
+    ids = face()
+    ids[gap[0] : gap[1], 44:52] = IDS["skin"]
+    ids[75:77, 60:62] = IDS["nose"]
+    lines = from_label_map(ids.numpy())
+    assert all(np.isfinite(points).all() for points in lines.values())
+    assert float((draw(lines, SIZE) > 0).any(-1).float().mean()) < 0.1
+
+
 def test_the_mirrored_map_gives_the_mirrored_lines() -> None:
     straight, turned = from_label_map(face().numpy()), from_label_map(flip(face()[None])[0].numpy())
     left, right = straight["l_eye"][:, 0], turned["r_eye"][:, 0]

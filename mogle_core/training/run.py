@@ -40,6 +40,9 @@ from .validation import Models, contact_sheet, measure, write_sheet
 
 logger = logging.getLogger(__name__)
 
+UNTRIED = ("int8", "nf4")
+"""Weights that the trial of model.compile knows nothing of: their layers are other packages'."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -121,9 +124,11 @@ def compiling(config: TrainingConfig, state: State | None, device: torch.device)
     """The configuration with `model.compile` decided; a resumed run does as it did before."""
     if config.model.compile is not None:
         return config
-    decided: bool | str = "blocks" if state is None and device.type == "cuda" and compiles_on(device) else False
+    decided: bool | str = False
     if state is not None:
         decided = tomllib.loads(state.config).get("model", {}).get("compile", False)
+    elif config.model.base_dtype not in UNTRIED and device.type == "cuda" and compiles_on(device):
+        decided = "blocks"
     return config.model_copy(update={"model": config.model.model_copy(update={"compile": decided})})
 
 
@@ -155,6 +160,11 @@ def _initial(config: TrainingConfig, flux: Flux) -> tuple[MoGLE, MaskLoRA]:
         found = read(config.model.init)
         network, pairs = found.network, found.lora
         logger.info("Starting from %s; its own network and LoRA count, not [lora].", config.model.init)
+    if network is not None and config.model.network.gate == "static" and network.config.gate == "scalar":
+        raise ValueError(
+            f"model.network.gate is static, and {config.model.init} has a scalar gate, which cannot become static: "
+            "start from a checkpoint with a matrix gate, or leave model.init out."
+        )
     if network is not None and config.model.network.gate == "static" and network.config.gate == "matrix":
         network = blinded(network)
         logger.info("Its gate starts with the mean of the noise and the times that it saw.")

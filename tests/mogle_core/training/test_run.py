@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,13 +23,14 @@ from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.checkpoints.convert import convert
 from mogle_core.model.flux.model import Flux
 from mogle_core.model.flux.params import FluxParams
+from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.support.locks import sole_owner
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.encoders import ToyTextEncoder
 from mogle_core.training import checkpoints
 from mogle_core.training import run as training_run
-from mogle_core.training.config.reading import TrainingConfig, config_toml
+from mogle_core.training.config.reading import TrainingConfig, config_toml, load_config
 from mogle_core.training.data.draws import generator
 from mogle_core.training.result import write_result
 from mogle_core.training.start import fresh_lora, fresh_network
@@ -211,6 +213,14 @@ def test_a_static_run_starts_from_an_exact_file(run: Path, faces: Path, tmp_path
     assert [event["event"] for event in events].count("validation") == 2
 
 
+def test_a_scalar_gate_cannot_become_static(monkeypatch: pytest.MonkeyPatch) -> None:
+    scalar = SimpleNamespace(network=MoGLE(MoGLEConfig(gate="scalar")), lora=None)
+    monkeypatch.setattr(training_run, "read", lambda _path: scalar)
+    config = load_config("toy", ["model.network.gate=static", "model.init=scalar.safetensors"])
+    with pytest.raises(ValueError, match=r"scalar\.safetensors has a scalar gate, which cannot become static"):
+        training_run._initial(config, None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("key", list(STATIC))
 def test_each_ingredient_of_a_static_stream_trains_by_itself(key: str, faces: Path, tmp_path: Path) -> None:
     assert train(faces, tmp_path, validation__every=0, loop__steps=1, **{key: STATIC[key]}) == 0
@@ -246,6 +256,8 @@ def test_blocks_are_compiled_on_cuda_and_a_resumed_run_does_as_before(monkeypatc
     assert training_run.compiling(config, state, cuda).model.compile is False  # nothing is stored
     stored = replace(state, config=config_toml(training_run.compiling(config, None, cuda)))
     assert training_run.compiling(config, stored, cpu).model.compile == "blocks"
+    eight = config.model_copy(update={"model": config.model.model_copy(update={"base_dtype": "int8"})})
+    assert training_run.compiling(eight, None, cuda).model.compile is False
     monkeypatch.setattr(training_run, "compiles_on", lambda _device: False)
     assert training_run.compiling(config, None, cuda).model.compile is False
 

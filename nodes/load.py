@@ -46,7 +46,7 @@ class LoadMoGLE(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, mogle_name: str) -> bool | str:
+    def validate_inputs(cls, mogle_name: str | None = None) -> bool | str:
         return host.file_complaint(
             host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's global_local_mask_moe.pt into models/mogle"
         )
@@ -92,7 +92,7 @@ class LoRAApply(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, lora_name: str) -> bool | str:
+    def validate_inputs(cls, lora_name: str | None = None) -> bool | str:
         return host.file_complaint(
             "loras", lora_name, "Put Face-MoGLE's pytorch_lora_weights.safetensors into models/loras"
         )

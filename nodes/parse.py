@@ -54,8 +54,8 @@ class ParseFace(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, parser_name: str) -> bool | str:
-        return host.parser_complaint(parser_name) or True
+    def validate_inputs(cls, parser_name: str | None = None) -> bool | str:
+        return parser_name is None or host.parser_complaint(parser_name) or True  # None: it is linked
 
     @classmethod
     def fingerprint_inputs(cls, parser_name: str | None = None, **others: object) -> str:

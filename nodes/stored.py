@@ -66,7 +66,7 @@ class LoadMasks(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, masks_name: str) -> bool | str:
+    def validate_inputs(cls, masks_name: str | None = None) -> bool | str:
         return host.masks_complaint(masks_name)
 
     @classmethod

@@ -76,11 +76,14 @@ def register_models_folders() -> None:
         folder_paths.folder_names_and_paths[folder] = (paths, set(extensions) | endings)
 
 
-def file_complaint(folder: str, name: str, remedy: str) -> bool | str:
+def file_complaint(folder: str, name: str | None, remedy: str) -> bool | str:
     """True if `name` is one of the folder's files, else the sentence to show.
 
-    Asked before a node runs; a name that leads out of the folder is none of its files.
+    Asked before a node runs; a name that leads out of the folder is none of its files. None: the name is linked, and
+    only known when the node runs.
     """
+    if name is None:
+        return True
     names = folder_paths.get_filename_list(folder)
     if name in names:
         return True

@@ -12,6 +12,7 @@ import comfy.utils
 import folder_paths
 from comfy.cli_args import args
 
+from ...mogle_core.masks.decouple import MaskError
 from ...mogle_core.model.mixture.mask_files import ENDING, FORMAT, VERSION, read_masks, tensors_of
 from ...mogle_core.model.mixture.mask_latents import MaskLatents
 
@@ -33,8 +34,15 @@ def save_masks(masks: MaskLatents, prefix: str, prompt: Any, workflow: dict[str,
 
 
 def load_masks(name: str) -> MaskLatents:
-    """The masks of one of the files of `masks_choices`."""
-    return read_masks(Path(_places()[name]))
+    """The masks of one of the files of `masks_choices`.
+
+    Raises:
+        MaskError: there is no such file.
+    """
+    path = _places().get(name)
+    if path is None:
+        raise MaskError(str(masks_complaint(name)))
+    return read_masks(Path(path))
 
 
 def masks_choices() -> list[str]:
@@ -42,9 +50,10 @@ def masks_choices() -> list[str]:
     return [*_places()]
 
 
-def masks_complaint(name: str) -> bool | str:
-    """True if there is this file of masks, else the sentence to show."""
-    if name in _places():
+def masks_complaint(name: str | None) -> bool | str:
+    """True if there is this file of masks, else the sentence to show. None: the name is linked, and only known when
+    the node runs."""
+    if name is None or name in _places():
         return True
     return (
         f"There is no file {name!r} of encoded masks. Save Masks writes them to output/{SUBFOLDER}; put others into "

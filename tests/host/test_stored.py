@@ -80,6 +80,27 @@ def test_a_name_that_is_not_offered_is_a_sentence(name: str, comfy, folders) -> 
     assert node.fingerprint_inputs(masks_name=name) == ""
 
 
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        ("MoGLELoader", "mogle_name"),
+        ("MoGLELoRAApply", "lora_name"),
+        ("MoGLEParseFace", "parser_name"),
+        ("MoGLELoadMasks", "masks_name"),
+    ],
+)
+def test_a_linked_name_is_checked_when_the_node_runs(node: str, name: str, comfy, folders) -> None:
+    """ComfyUI asks with None while the name is another node's output."""
+    import nodes
+
+    assert nodes.NODE_CLASS_MAPPINGS[node].validate_inputs(**{name: None}) is True
+
+
+def test_masks_that_are_gone_when_the_node_runs_are_a_sentence(comfy, folders) -> None:
+    with pytest.raises(ValueError, match="There is no file 'gone.masks.safetensors'"):
+        comfy.node("MoGLELoadMasks")(masks_name="gone.masks.safetensors")
+
+
 def test_a_foreign_file_is_a_sentence(comfy, folders) -> None:
     save_file({"latent_tensor": torch.zeros(1, 16, 4, 4)}, folders[0] / "foreign.masks.safetensors")
     with pytest.raises(ValueError, match="foreign.masks.safetensors holds no encoded masks"):

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { advise } from "../../../web/painter/map/advice.mjs";
 import { blank, counts } from "../../../web/painter/map/labelmap.mjs";
 import { asPainting, copyOf, mirrorPainting, resizePainting } from "../../../web/painter/map/painting.mjs";
 import { capsule } from "../../../web/painter/map/raster.mjs";
@@ -163,4 +164,42 @@ test("the mirror draws the other half of a line", () => {
   const { pencil } = sheet.map;
   assert.ok(pencil?.some(Boolean));
   assert.deepEqual(mirrorPainting(sheet.map).pencil, pencil);
+});
+
+test("what is mirrored or swapped on a map from an input is painted from then on", () => {
+  const ids = noise(32, 32, 4).ids;
+  const pencil = noise(32, 32, 5).ids;
+  const given = asPainting({ width: 32, height: 32, ids, pencil, isPainted: false });
+  const mirrored = mirrorPainting(given);
+  assert.deepEqual([mirrored.isPainted, mirrored.isDrawn], [true, true]);
+  const empty = mirrorPainting(asPainting({ ...blank(32, 32), pencil: new Uint8Array(1024), isPainted: false }));
+  assert.deepEqual([empty.isPainted, empty.isDrawn], [false, false]);
+
+  const eyes = asPainting({ ...mapOf("0440000550"), isPainted: false });
+  const mended = advise(eyes).find(({ kind }) => kind === "swapped")?.mend?.(eyes);
+  assert.deepEqual([rowsOf(mended), mended.isPainted], [["0550000440"], true]);
+
+  const sheet = new Sheet(copyOf(given));
+  sheet.replace(mirrored, "mirror");
+  assert.deepEqual(sheet.map, mirrored);
+  sheet.undo();
+  assert.deepEqual(sheet.map, given);
+});
+
+test("planes of an input are exchanged, not painted over", () => {
+  const { ids } = noise(32, 32, 6);
+  const [lines, sketch] = [noise(32, 32, 7).ids, noise(32, 32, 8).ids];
+  const resized = asPainting({ width: 32, height: 32, ids, pencil: lines });
+  const sheet = new Sheet(copyOf(resized));
+  sheet.replace({ ...resized, pencil: sketch }, "follow the sketch input");
+  assert.equal(sheet.map.isDrawn, false);
+  sheet.undo();
+  assert.deepEqual(sheet.map, resized);
+
+  const given = asPainting({ width: 32, height: 32, ids, isPainted: false });
+  const started = new Sheet(copyOf(given));
+  started.replace({ ...given, isPainted: true }, "start from the mask input");
+  assert.equal(started.map.isPainted, true);
+  started.undo();
+  assert.deepEqual(started.map, given);
 });

@@ -64,7 +64,7 @@ function swappedSides(map, pixels) {
     text: t("Left and right {title} are swapped. The person's left is on the right of the picture.", {
       title: t(title),
     }),
-    mend: (current) => ({ ...current, ...swapClasses(current, [[left, right]]) }),
+    mend: (current) => ({ ...current, ...swapClasses(current, [[left, right]]), isPainted: true }),
   }));
 }
 

@@ -26,12 +26,17 @@ export function copyOf(painting) {
   return { ...painting, ids: painting.ids.slice(), pencil: painting.pencil?.slice() ?? null };
 }
 
-/** @param {Painting} painting @returns {Painting} the mirror image of map and drawing */
+/**
+ * The mirror image of map and drawing. What came from an input is painted from then on: the input gives the original.
+ * @param {Painting} painting @returns {Painting}
+ */
 export function mirrorPainting(painting) {
   const { width, pencil } = painting;
   const reversed = pencil?.slice() ?? null;
   for (let i = 0; reversed && i < reversed.length; i += width) reversed.subarray(i, i + width).reverse();
-  return { ...painting, ...mirror(painting), pencil: reversed };
+  const isPainted = painting.isPainted || painting.ids.some(Boolean);
+  const isDrawn = painting.isDrawn || (reversed?.some(Boolean) ?? false);
+  return { ...painting, ...mirror(painting), pencil: reversed, isPainted, isDrawn };
 }
 
 /**

@@ -229,8 +229,10 @@ export class Sheet {
     this.restore();
     const after = asPainting(map);
     const isSameSize = after.width === this.width && after.height === this.height;
-    // Undoing a Change cannot give a map or a drawing back to the inputs that it was not taken from.
-    if (isSameSize && after.isPainted && after.isDrawn >= this.map.isDrawn) return this.#overwrite(after, label);
+    // Only what is painted is painted over: an exchange also keeps whether the inputs decide map and drawing.
+    const isOwn = (/** @type {Painting} */ one) => one.isPainted && (one.isDrawn || !one.pencil);
+    const isSameKind = isOwn(after) && isOwn(this.map) && after.isDrawn === this.map.isDrawn;
+    if (isSameSize && isSameKind) return this.#overwrite(after, label);
     this.history.add(exchange(this.map, after, label));
     this.map = { ...after, ids: after.ids.slice(), pencil: after.pencil?.slice() ?? null };
     this.#begin();

@@ -39,9 +39,10 @@ export class Drops {
   /** @param {File} file */
   async #take(file) {
     try {
-      const map = await this.source.read(file, "auto");
+      const read = await this.steps.waitFor(() => this.source.read(file, "auto"));
+      if (!read) return;
       this.page.closeDialogs();
-      this.steps.replaceMap(map, t("start from {source}", { source: file.name }));
+      this.steps.replaceMap(read.answer, t("start from {source}", { source: file.name }));
       this.page.say(t("The picture is a label map: it is the painting now."));
     } catch (error) {
       await this.#lay(file, error instanceof Error ? error.message : String(error));

@@ -163,6 +163,7 @@ export class Editor {
     if (this.isClosed) return;
     this.isClosed = true;
     this.pen.settle();
+    this.steps.isClosed = true;
     this.scene.close();
     this.live.close();
     clearTimeout(this.adviceTimer);

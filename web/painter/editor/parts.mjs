@@ -85,9 +85,11 @@ export class PartsDialog {
     const { sheet } = this.steps;
     const locked = CLASSES.filter(({ id }) => !sheet.paintable[id]).map(({ name }) => name);
     try {
-      const map = await this.fit(sheet.map, donor, part.name, locked.join(", "));
+      const fit = () => this.fit(sheet.map, donor, part.name, locked.join(", "));
+      const fitted = await this.steps.waitFor(fit, () => this.dialog);
+      if (!fitted) return;
       this.dialog?.close();
-      this.steps.replaceMap(map, t("{part} from {source}", { part: t(part.title), source: title }));
+      this.steps.replaceMap(fitted.answer, t("{part} from {source}", { part: t(part.title), source: title }));
     } catch (error) {
       if (this.problem) this.problem.textContent = error instanceof Error ? error.message : String(error);
     }

@@ -151,10 +151,11 @@ export class StartDialog {
   /** Unpaints the map: from here on the mask input decides it again. */
   async follow() {
     try {
-      const mask = await this.source.mask("auto");
+      const read = await this.#wait(() => this.source.mask("auto"));
+      if (!read) return;
       this.dialog?.close();
       const { sheet } = this.steps;
-      const given = mask ?? blank(sheet.width, sheet.height);
+      const given = read.answer ?? blank(sheet.width, sheet.height);
       const map = sheet.map.isDrawn ? resize(given, sheet.width, sheet.height) : given;
       this.steps.replaceMap({ ...map, isPainted: false }, t("follow the mask input"));
     } catch (error) {
@@ -164,10 +165,13 @@ export class StartDialog {
 
   async #followSketch() {
     try {
-      const file = await this.source.sketch();
-      const pencil = file && linesOf(await createImageBitmap(file), this.steps.sheet, false);
+      const read = await this.#wait(async () => {
+        const file = await this.source.sketch();
+        return file && linesOf(await createImageBitmap(file), this.steps.sheet, false);
+      });
+      if (!read) return;
       this.dialog?.close();
-      this.steps.giveBack({ pencil, isDrawn: false }, t("follow the sketch input"));
+      this.steps.giveBack({ pencil: read.answer, isDrawn: false }, t("follow the sketch input"));
     } catch (error) {
       this.#refuse(error instanceof Error ? error.message : String(error));
     }
@@ -191,22 +195,35 @@ export class StartDialog {
    */
   async #draw(read, label, isFile = false) {
     try {
-      const file = await read();
-      const picture = await createImageBitmap(file).catch(() => {
-        throw new Error(t("The browser cannot show this file as a picture."));
+      const drawn = await this.#wait(async () => {
+        const file = await read();
+        const picture = await createImageBitmap(file).catch(() => {
+          throw new Error(t("The browser cannot show this file as a picture."));
+        });
+        return linesOf(picture, this.steps.sheet, isFile);
       });
-      const pencil = linesOf(picture, this.steps.sheet, isFile);
+      if (!drawn) return;
       this.dialog?.close();
-      this.steps.remake((painting) => ({ ...painting, pencil, isDrawn: true }), label);
+      this.steps.remake((painting) => ({ ...painting, pencil: drawn.answer, isDrawn: true }), label);
     } catch (error) {
       this.#refuse(error instanceof Error ? error.message : String(error));
     }
   }
 
+  /**
+   * An answer, unless the dialog or the editor was closed meanwhile or the painting has a newer step.
+   * @template Answer
+   * @param {() => Promise<Answer>} ask
+   */
+  #wait(ask) {
+    return this.steps.waitFor(ask, () => this.dialog);
+  }
+
   /** @param {(labelSpace: string) => Promise<LabelMap>} read @param {string} label */
   async #read(read, label) {
     try {
-      this.#take(await read(this.space?.value ?? "auto"), label);
+      const taken = await this.#wait(() => read(this.space?.value ?? "auto"));
+      if (taken) this.#take(taken.answer, label);
     } catch (error) {
       this.#refuse(error instanceof Error ? error.message : String(error));
     }

@@ -21,6 +21,41 @@ export class Steps {
     this.say = say;
     this.onResize = onResize;
     this.onReplace = onReplace;
+    /** Whether the editor has closed: answers that come later change nothing. */
+    this.isClosed = false;
+  }
+
+  /**
+   * The painting as it is now, with the stroke in progress.
+   * @returns {() => boolean} whether it still is so; an answer that was asked for now must not replace what is newer
+   */
+  moment() {
+    this.pen.settle();
+    const { history } = this.sheet;
+    const { last } = history;
+    return () => !this.pen.hasBegun && history.last === last;
+  }
+
+  /**
+   * Waits for an answer to a question about the painting as it is now. Null if nobody wants it any more: the editor or
+   * the dialog was closed, or there was a newer step, which is said.
+   * @template Answer
+   * @param {() => Promise<Answer>} ask @param {() => HTMLDialogElement | undefined} [dialog]
+   * @returns {Promise<{answer: Answer} | null>} an error of `ask` is thrown on the same condition
+   */
+  async waitFor(ask, dialog = () => undefined) {
+    const isStill = this.moment();
+    const asking = dialog();
+    const wasOpen = asking?.open;
+    const isWanted = () => !this.isClosed && (!wasOpen || asking?.open === true);
+    try {
+      const answer = await ask();
+      if (isWanted() && isStill()) return { answer };
+      if (isWanted()) this.say(t("The painting has changed since then, so this was not applied. Choose it again."));
+    } catch (error) {
+      if (isWanted()) throw error;
+    }
+    return null;
   }
 
   get canUndo() {
@@ -70,6 +105,7 @@ export class Steps {
 
   /** @param {LabelMap & Partial<Painting>} map @param {string} label */
   replace(map, label) {
+    if (this.isClosed) return;
     this.pen.settle();
     const { width, height } = this.sheet;
     this.sheet.replace(map, label);

@@ -115,6 +115,11 @@ export class History {
     this.done++;
   }
 
+  /** The step that led to the painting as it is now. @returns {Step | undefined} */
+  get last() {
+    return this.steps[this.done - 1];
+  }
+
   get canUndo() {
     return this.done > 0;
   }

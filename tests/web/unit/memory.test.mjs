@@ -21,7 +21,7 @@ function painted(name, strokes, node, side = 32) {
   const sheet = new Sheet(blank(side, side));
   for (let i = 0; i < strokes; i++) {
     sheet.replace(noise(side, side, i), `stroke ${i}`);
-    keep(`${name} ${i}`, sheet.history, node);
+    keep(`${name} ${i}`, sheet.history, node, sheet);
   }
   return sheet;
 }
@@ -38,17 +38,17 @@ test("the paintings of two nodes go on after a reload, only the latest of each",
   store();
   assert.equal(JSON.parse(stored.get("mogle.painter.history")).length, 2);
   restore();
-  assert.deepEqual(undone(one, recall("one 2")), asPainting(blank(32, 32)));
-  assert.deepEqual(undone(other, recall("other 4")), asPainting(blank(32, 32)));
+  assert.deepEqual(undone(one, recall("one 2", {}, one)), asPainting(blank(32, 32)));
+  assert.deepEqual(undone(other, recall("other 4", {}, other)), asPainting(blank(32, 32)));
 });
 
 test("what is undone can be done again after a reload", () => {
   const sheet = painted("undone", 4, {});
   sheet.undo();
-  keep("undone, one back", sheet.history, {});
+  keep("undone, one back", sheet.history, {}, sheet);
   store();
   restore();
-  const history = recall("undone, one back");
+  const history = recall("undone, one back", {}, sheet);
   assert.deepEqual([history.done, history.steps.length], [3, 4]);
 });
 
@@ -68,14 +68,29 @@ test("what is no history is none", () => {
     stored.set("mogle.painter.history", text);
     restore();
   }
-  assert.equal(recall("never painted").canUndo, false);
+  assert.equal(recall("never painted", {}, { width: 32, height: 32 }).canUndo, false);
 });
 
 test("an unpainted sheet has the undone steps of its own node only", () => {
   const node = {};
   const sheet = painted("of a node", 2, node);
   while (sheet.undo());
-  keep("", sheet.history, node);
-  assert.equal(recall("", node).canRedo, true);
-  assert.equal(recall("", {}).canRedo, false);
+  keep("", sheet.history, node, sheet);
+  assert.equal(recall("", node, sheet).canRedo, true);
+  assert.equal(recall("", {}, sheet).canRedo, false);
+});
+
+test("an unpainted sheet that has another size by now has no undone steps, also after a reload", () => {
+  const node = {};
+  const sheet = painted("of a size", 2, node);
+  while (sheet.undo());
+  keep("", sheet.history, node, sheet);
+  assert.equal(recall("", node, { width: 64, height: 16 }).canRedo, false);
+  assert.equal(recall("", node, sheet).canRedo, true);
+  store();
+  assert.deepEqual(
+    JSON.parse(stored.get("mogle.painter.history")).map(({ text, width, height }) => [text, width, height])[0],
+    ["", 32, 32],
+  );
+  restore();
 });

@@ -6,6 +6,7 @@
 import { History } from "../map/history.mjs";
 
 /** @typedef {import("../map/history.mjs").Step} Step */
+/** @typedef {import("../map/lines.mjs").Size} Size */
 
 const KEY = "mogle.painter.history";
 const MAX_HISTORIES = 64;
@@ -13,15 +14,18 @@ const MAX_HISTORIES = 64;
 const MAX_CHARACTERS = 1_500_000;
 
 /**
- * By the painting's text, the latest last. `owner` is the widget of its node.
- * @type {Map<string, {steps: Step[], done: number, owner: object}>}
+ * By the painting's text, the latest last. `owner` is the widget of its node; width and height are the painting's.
+ * @type {Map<string, {steps: Step[], done: number, owner: object, width: number, height: number}>}
  */
 const histories = new Map();
 
-/** @param {string} text @param {{steps: Step[], done: number}} history  that led to the text @param {object} owner */
-export function keep(text, { steps, done }, owner) {
+/**
+ * @param {string} text @param {{steps: Step[], done: number}} history  that led to the text @param {object} owner
+ * @param {Size} size  of the painting
+ */
+export function keep(text, { steps, done }, owner, { width, height }) {
   histories.delete(text);
-  histories.set(text, { steps: steps.slice(), done, owner });
+  histories.set(text, { steps: steps.slice(), done, owner, width, height });
   const oldest = histories.keys().next().value;
   if (histories.size > MAX_HISTORIES && oldest !== undefined) histories.delete(oldest);
 }
@@ -29,23 +33,25 @@ export function keep(text, { steps, done }, owner) {
 /**
  * @param {string} text
  * @param {object} owner  the widget: an unpainted sheet, whose text is empty, has the undone steps of its own node only
+ * @param {Size} size  of the sheet: an unpainted one may have another size by now, to which the steps do not apply
  * @returns {History} empty if the painting has none
  */
-export function recall(text, owner) {
+export function recall(text, owner, { width, height }) {
   const history = histories.get(text);
-  return history && (text || history.owner === owner) ? new History(history.steps.slice(), history.done) : new History();
+  const isOf = history && (text || history.owner === owner) && history.width === width && history.height === height;
+  return isOf ? new History(history.steps.slice(), history.done) : new History();
 }
 
 /** Before the page unloads: stores each node's latest painting with as many of its last steps as fit. */
 export function store() {
-  const latest = new Map([...histories].map(([text, { steps, done, owner }]) => [owner, { text, steps, done }]));
+  const latest = new Map([...histories].map(([text, { owner, ...history }]) => [owner, { text, ...history }]));
   let room = MAX_CHARACTERS;
-  const entries = [...latest.values()].reverse().map(({ text, steps, done }) => {
+  const entries = [...latest.values()].reverse().map(({ text, steps, done, width, height }) => {
     const undone = steps.slice(done).map(encode);
     room -= length(undone);
     const before = lastThatFit(steps.slice(0, done), room);
     room -= length(before);
-    return { text, done: before.length, steps: [...before, ...undone] };
+    return { text, width, height, done: before.length, steps: [...before, ...undone] };
   });
   try {
     sessionStorage.setItem(KEY, JSON.stringify(entries));
@@ -81,8 +87,8 @@ export function restore() {
   const revive = (/** @type {string} */ _, /** @type {unknown} */ value) =>
     Array.isArray(value) ? Uint32Array.from(value) : value;
   try {
-    for (const { text, done, steps } of JSON.parse(sessionStorage.getItem(KEY) ?? "[]").reverse()) {
-      keep(text, { steps: steps.map((/** @type {string} */ one) => JSON.parse(one, revive)), done }, {});
+    for (const { text, done, steps, ...size } of JSON.parse(sessionStorage.getItem(KEY) ?? "[]").reverse()) {
+      keep(text, { steps: steps.map((/** @type {string} */ one) => JSON.parse(one, revive)), done }, {}, size);
     }
   } catch {
     // The entry is not a history: undo starts empty.

@@ -226,7 +226,7 @@ export class PaintingWidget {
     return openEditor({
       map: painting,
       isGiven,
-      history: recall(this.text, this),
+      history: recall(this.text, this, painting),
       notice: this.notice || notice,
       distinct: hasSafeColours(app),
       photo,
@@ -251,7 +251,7 @@ export class PaintingWidget {
     const save = async () => {
       if (this.latest !== map) return; // a later stroke is already waiting
       const text = await packer.write(map);
-      keep(text, snapshot, this);
+      keep(text, snapshot, this, map);
       this.widget.value = text;
       step.record();
       this.node.graph?.setDirtyCanvas?.(true, true);

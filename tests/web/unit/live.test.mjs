@@ -63,12 +63,12 @@ function fakeServer({ cancels = true, refusal = null } = {}) {
 }
 
 /** Runs of a painter at a server, and what they reported. */
-function live(server, prompt = { 1: PAINTER, 2: SAVE }) {
+function live(server, prompt = { 1: PAINTER, 2: SAVE }, saved = () => Promise.resolve()) {
   const reports = [];
   const names = ["Targets", "Queue", "Progress", "Preview", "Picture", "Failure", "Rest"];
   const listener = Object.fromEntries(names.map((name) => [`on${name}`, (...given) => reports.push([name, ...given])]));
   const app = { graphToPrompt: async () => ({ output: prompt, workflow: { nodes: [] } }) };
-  const runs = new LiveRuns(app, server, { id: 1, graph: { isRootGraph: true } }, { steps: () => 0 }, listener);
+  const runs = new LiveRuns(app, server, { id: 1, graph: { isRootGraph: true } }, { steps: () => 0 }, listener, saved);
   return {
     runs,
     reports,
@@ -117,6 +117,27 @@ test("a stroke queues the whole prompt for its target at the back, and the pictu
   assert.equal(reports.find(([name]) => name === "Progress")[1], 0.25);
   runs.close();
   assert.ok(socket.isClosed);
+});
+
+test("a run begins when the stroke is in the workflow", async () => {
+  const server = fakeServer();
+  let save = () => {};
+  const saving = new Promise((resolve) => (save = () => resolve(undefined)));
+  let isAsked = false;
+  const { runs } = live(server, undefined, () => {
+    isAsked = true;
+    return saving;
+  });
+  const { app } = runs;
+  let isSaved = false;
+  const { graphToPrompt } = app;
+  app.graphToPrompt = () => (assert.ok(isSaved), graphToPrompt());
+  runs.touch();
+  await until(() => isAsked);
+  isSaved = true;
+  save();
+  await until(() => server.queued().length === 1);
+  runs.close();
 });
 
 test("a newer stroke takes the waiting run from the queue, and nobody else's", async () => {

@@ -41,13 +41,16 @@ export class LiveRuns {
   /**
    * @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node
    * @param {LiveWishes} wishes @param {LiveListener} listener
+   * @param {() => Promise<unknown>} saved  settles when the last stroke is in the workflow; ComfyUI itself does not wait
+   *   for the value of a subgraph node's widget
    */
-  constructor(app, api, node, wishes, listener) {
+  constructor(app, api, node, wishes, listener, saved) {
     this.app = app;
     this.api = api;
     this.node = node;
     this.wishes = wishes;
     this.listener = listener;
+    this.saved = saved;
     /** The numbers of the last picture that was asked for, and of the last one that was shown. */
     this.asked = 0;
     this.shown = 0;
@@ -98,6 +101,8 @@ export class LiveRuns {
 
   /** @param {AbortSignal} signal */
   async #ask(signal) {
+    await this.saved();
+    if (signal.aborted) return;
     const { output: prompt, workflow } = await this.app.graphToPrompt();
     const isInSubgraph = this.node.graph?.isRootGraph === false;
     const targets = targetsOf(prompt, painterIds(prompt, String(this.node.id), isInSubgraph), definitionOf);

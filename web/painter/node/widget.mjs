@@ -239,7 +239,7 @@ export class PaintingWidget {
       onMarks: (marks) => this.#mark(marks, step),
       store: () => this.saving.then(() => saveWorkflow(app)),
       onDistinct: (isDistinct) => void setSafeColours(app, isDistinct),
-      live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener),
+      live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener, () => this.saving),
       onClose: () => this.saving,
     });
   }

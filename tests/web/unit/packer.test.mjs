@@ -15,6 +15,10 @@ const texts = await Promise.all(paintings.map(writePainting));
 class FakeWorker extends EventTarget {
   orders = [];
 
+  terminate() {
+    this.isTerminated = true;
+  }
+
   postMessage(order) {
     this.orders.push(structuredClone(order));
   }
@@ -50,4 +54,13 @@ test("what a worker has when it breaks is written by the page, and what comes la
   assert.equal(await first, texts[0]);
   assert.equal(await packer.write(paintings[1]), texts[1]);
   assert.equal(worker.orders.length, 1);
+});
+
+test("what a worker does not answer is written by the page, and what comes later", async () => {
+  const worker = new FakeWorker();
+  const packer = new Packer(() => /** @type {any} */ (worker), 1);
+  assert.deepEqual(await Promise.all([packer.write(paintings[0]), packer.write(paintings[1])]), texts.slice(0, 2));
+  assert.ok(worker.isTerminated);
+  assert.equal(await packer.write(paintings[2]), texts[2]);
+  assert.equal(worker.orders.length, 2);
 });

@@ -9,6 +9,7 @@ import { readMarks, writeMarks } from "./marks.mjs";
 import { keep, recall } from "./memory.mjs";
 import { openSheet } from "./opening.mjs";
 import { packer } from "./packer.mjs";
+import { Saving } from "./saving.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
 import { t } from "../map/words.mjs";
@@ -76,9 +77,8 @@ export class PaintingWidget {
     this.stored = stored ?? { value: "" };
     this.inputs = new Inputs(app, api, this.painter, painter ? node : undefined);
     this.notice = "";
-    /** Settles when all strokes are in the value. @type {Promise<void>} */
-    this.saving = Promise.resolve();
     this.card = new Card(() => void this.open());
+    this.saving = new Saving((sentence) => this.card.warn(sentence));
     this.#forward(this.card.root);
     this.widget = (stored ? besides : added)(node, name, this.card.root, {
       getValue: () => this.text,
@@ -88,7 +88,7 @@ export class PaintingWidget {
     });
     if (stored) Object.defineProperty(this.widget, "widgetId", { value: stored.widgetId, configurable: true });
     // A prompt queued right after a stroke waits until the stroke is in the value.
-    this.widget.serializeValue = () => this.saving.then(() => this.text);
+    this.widget.serializeValue = () => this.saving.settled.then(() => this.text);
     if (stored) this.#stay();
     else this.#follow(name);
     void this.redraw();
@@ -237,26 +237,30 @@ export class PaintingWidget {
       onStep: (now, history) => this.#save(now, history, step),
       marks: readMarks(this.node),
       onMarks: (marks) => this.#mark(marks, step),
-      store: () => this.saving.then(() => saveWorkflow(app)),
+      store: () => this.#store(),
       onDistinct: (isDistinct) => void setSafeColours(app, isDistinct),
-      live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener, () => this.saving),
-      onClose: () => this.saving,
+      live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener, () => this.saving.settled),
+      onClose: () => this.saving.settled,
     });
   }
 
   /** @param {Painting} map @param {History} history @param {UndoStep} step */
   #save(map, history, step) {
     const snapshot = { steps: history.steps.slice(), done: history.done };
-    this.latest = map;
-    const save = async () => {
-      if (this.latest !== map) return; // a later stroke is already waiting
+    this.saving.add(async () => {
       const text = await packer.write(map);
       keep(text, snapshot, this, map);
       this.widget.value = text;
       step.record();
       this.node.graph?.setDirtyCanvas?.(true, true);
-    };
-    this.saving = this.saving.then(save).catch((error) => console.error("MoGLE painter:", error));
+    });
+  }
+
+  /** Saves the workflow. @returns {Promise<string>} what was done, in a sentence */
+  async #store() {
+    await this.saving.settled;
+    const done = await saveWorkflow(this.app);
+    return this.saving.failure || done;
   }
 
   /** @param {import("../tools/classes.mjs").Marks} marks @param {UndoStep} step */

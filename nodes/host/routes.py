@@ -46,15 +46,23 @@ class Readers:
 
     def submit(self, read: Callable[..., Any], *given: object) -> Future[Any]:
         """Raises BusyError. The place is free again when the work has ended, whether somebody waits for it or not."""
+        self.take_place()
+        return self.start(read, *given)
+
+    def take_place(self) -> None:
+        """For a request whose body has still to come. Raises BusyError. `start` or `leave` has to follow."""
         with self._lock:
             if self._waiting >= self._most:
                 raise BusyError
             self._waiting += 1
+
+    def start(self, read: Callable[..., Any], *given: object) -> Future[Any]:
+        """Work in a place that was taken."""
         work = self._threads.submit(read, *given)
-        work.add_done_callback(self._ended)
+        work.add_done_callback(self.leave)
         return work
 
-    def _ended(self, _: Future[Any]) -> None:
+    def leave(self, _: Future[Any] | None = None) -> None:
         with self._lock:
             self._waiting -= 1
 
@@ -89,12 +97,18 @@ async def _answer(request: web.Request, work: Callable[..., dict[str, str]], *gi
     if (request.content_length or 0) > MOST_BYTES:
         return _refusal(f"The file has more than {MOST_BYTES // 2**20} MiB: save the mask as PNG.", 413)
     try:
-        future = _readers.submit(work, await request.read(), *given)
-        return web.json_response(await asyncio.wrap_future(future))
-    except MaskError as error:
-        return _refusal(str(error), 400)
+        _readers.take_place()
     except BusyError:
         return _refusal(f"{MOST_WAITING} files are being read already: wait a moment and choose it again.", 429)
+    try:
+        body = await request.read()
+    except BaseException:  # the page has gone, or the server refuses the body
+        _readers.leave()
+        raise
+    try:
+        return web.json_response(await asyncio.wrap_future(_readers.start(work, body, *given)))
+    except MaskError as error:
+        return _refusal(str(error), 400)
 
 
 def painting_of(stored: bytes, label_space: str) -> dict[str, str]:
@@ -115,9 +129,19 @@ def painting_of(stored: bytes, label_space: str) -> dict[str, str]:
 def with_part(body: bytes) -> dict[str, str]:
     """The painting with a part of the donor's face in place of its own. Raises MaskError for whatever is wrong."""
     try:
+        return _with_part(body)
+    except MaskError:
+        raise
+    except Exception as error:  # a body or a face that nobody has thought of, or no memory
+        logger.debug("A part could not be fitted.", exc_info=True)
+        raise MaskError(f"The part cannot be fitted ({type(error).__name__}): choose another face or part.") from error
+
+
+def _with_part(body: bytes) -> dict[str, str]:
+    try:
         order = json.loads(body)
         texts = [order[name] for name in ("painting", "donor", "part", "locked")]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise MaskError("The request is not JSON with painting, donor, part and locked: reload the page.") from error
     painting, donor = (read_painting(text) for text in texts[:2])
     if painting is None or donor is None:

@@ -218,3 +218,37 @@ def test_a_part_that_cannot_be_fitted_is_a_sentence(routes: Any, change: dict[st
     body = b"[]" if change is None else json.dumps(order | change).encode()
     status, found = fitted(routes, body)
     assert status == 400 and sentence in found["error"]
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, IndexError("axis 1"), np.linalg.LinAlgError])
+def test_any_exception_of_fitting_is_a_sentence_and_400(
+    routes: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(routes, "transplant", broken)
+    order = {"painting": write_painting(face(6)), "donor": write_painting(face(6)), "part": "mouth", "locked": ""}
+    status, found = fitted(routes, json.dumps(order).encode())
+    assert status == 400 and "cannot be fitted" in found["error"]
+
+
+def test_json_that_is_nested_too_deep_is_a_sentence_and_400(routes: Any) -> None:
+    status, found = fitted(routes, b"[" * 200_000)
+    assert status == 400 and "not JSON" in found["error"]
+
+
+def test_no_body_is_read_while_the_readers_are_busy(routes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a request whose body never comes gives its place back."""
+    monkeypatch.setattr(routes, "_readers", routes.Readers(threads=1, most=1))
+
+    class Request:
+        content_length = 4
+
+        async def read(self) -> bytes:
+            raise ConnectionResetError("read")
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(routes.answer_part(Request()))
+    routes._readers.take_place()
+    assert asyncio.run(routes.answer_part(Request())).status == 429

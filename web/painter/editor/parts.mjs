@@ -82,7 +82,10 @@ export class PartsDialog {
 
   /** @param {string} donor @param {(typeof PARTS)[number]} part @param {string} title */
   async #take(donor, part, title) {
+    const { gallery } = this;
     const { sheet } = this.steps;
+    if (gallery?.getAttribute("aria-busy") === "true") return; // one part at a time
+    gallery?.setAttribute("aria-busy", "true");
     const locked = CLASSES.filter(({ id }) => !sheet.paintable[id]).map(({ name }) => name);
     try {
       const fit = () => this.fit(sheet.map, donor, part.name, locked.join(", "));
@@ -92,6 +95,8 @@ export class PartsDialog {
       this.steps.replaceMap(fitted.answer, t("{part} from {source}", { part: t(part.title), source: title }));
     } catch (error) {
       if (this.problem) this.problem.textContent = error instanceof Error ? error.message : String(error);
+    } finally {
+      gallery?.setAttribute("aria-busy", "false");
     }
   }
 }

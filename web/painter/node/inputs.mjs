@@ -1,6 +1,7 @@
 /** What is connected to a painter's inputs: photo, mask and sketch, before the first run where the page has them. */
 
 import { readPainting, writePainting } from "../map/codec.mjs";
+import { Refusal } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 import { addressOf, connectedPicture, isConnected } from "./graph.mjs";
 
@@ -13,6 +14,9 @@ import { addressOf, connectedPicture, isConnected } from "./graph.mjs";
 
 /** What the node sends to the page when it runs. */
 /** @typedef {{mogle_photo?: File[], mogle_mask?: string[], mogle_sketch?: File[]}} Output */
+
+/** The status of a refusal; 413 and 429 are about the server. */
+const REFUSED = 400;
 
 export class Inputs {
   /** @type {Output} */
@@ -96,7 +100,7 @@ export class Inputs {
     const answer = await this.api.fetchApi(address, { method: "POST", body });
     const failure = { error: t("The server answered with status {status}.", { status: answer.status }) };
     const result = await answer.json().catch(() => failure);
-    if (result.error) throw new Error(result.error);
+    if (result.error) throw answer.status === REFUSED ? new Refusal(result.error) : new Error(result.error);
     return /** @type {LabelMap} */ (await readPainting(result.painting));
   }
 }

@@ -1,0 +1,2 @@
+/** The server has looked at what it was sent and cannot use it: its sentence says why. Any other failure is not one. */
+export class Refusal extends Error {}

@@ -37,10 +37,20 @@ export class Wheel {
   #isSwipe(/** @type {WheelEvent} */ event) {
     const { deltaX, deltaY, deltaMode, timeStamp } = event;
     const isFine = deltaX !== 0 || Math.abs(deltaY) < NOTCH || !Number.isInteger(deltaY) || isPrecise(event);
+    if (isNotch(event) && timeStamp - this.lastSwipe >= SWIPE_MS) return false;
     const isSwipe = deltaMode === 0 && (isFine || timeStamp - this.lastSwipe < SWIPE_MS);
     if (isSwipe) this.lastSwipe = timeStamp;
     return isSwipe;
   }
+}
+
+/**
+ * Whether the old-style delta is of whole notches, which no zoom of the page divides.
+ * @param {WheelEvent} event
+ */
+function isNotch(event) {
+  const old = /** @type {{wheelDeltaY?: number}} */ (event).wheelDeltaY;
+  return event.deltaX === 0 && Boolean(old) && Number(old) % 120 === 0;
 }
 
 /** Chromium reports a touchpad's old-style delta as exactly three times the new one. @param {WheelEvent} event */

@@ -46,10 +46,14 @@ export function showPromoted(app, api, node) {
     }
     tidy();
   };
-  follow(node, "onAdded", look);
+  const lookSoon = () => queueMicrotask(look);
+  // The subgraph outlives the node, so it must not hold it.
+  const listen = () => node.subgraph?.events?.addEventListener("widget-promoted", lookSoon);
+  const stop = () => node.subgraph?.events?.removeEventListener("widget-promoted", lookSoon);
+  follow(node, "onAdded", () => [listen(), look()]);
   follow(node, "onConfigure", look);
-  follow(node, "onRemoved", leave);
-  node.subgraph?.events?.addEventListener("widget-promoted", () => queueMicrotask(look));
+  follow(node, "onRemoved", () => [stop(), leave()]);
+  if (node.graph) listen();
   look();
 }
 
@@ -59,7 +63,7 @@ function grow(node) {
   if (node.size && node.size[1] < height) node.setSize?.([node.size[0], height]);
 }
 
-/** @param {GraphNode} node @param {"onAdded" | "onConfigure" | "onRemoved"} moment @param {() => void} then */
+/** @param {GraphNode} node @param {"onAdded" | "onConfigure" | "onRemoved"} moment @param {() => unknown} then */
 function follow(node, moment, then) {
   const before = node[moment];
   node[moment] = (...args) => {

@@ -95,13 +95,13 @@ export class Pointers {
   }
 
   #liftFingers() {
-    if (this.pointers.size && this.doing === "tool") this.pen.giveUp();
+    if (this.pointers.size && this.doing === "tool") this.pen.takeBack();
     this.pointers.clear();
     this.doing = null;
   }
 
   #beginPinch() {
-    if (this.doing === "tool") this.pen.giveUp();
+    if (this.doing === "tool") this.pen.takeBack();
     this.doing = "pinch";
     this.twist.reset();
   }
@@ -152,7 +152,7 @@ export class Pointers {
 
   /** Takes back what a finger painted; keeps what a pen or mouse painted. @param {PointerEvent} event */
   #cancel(event) {
-    if (event.pointerType === "touch" && this.doing === "tool") this.pen.giveUp();
+    if (event.pointerType === "touch" && this.doing === "tool") this.pen.takeBack();
     this.#end(event.pointerId);
   }
 

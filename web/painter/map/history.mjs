@@ -110,9 +110,14 @@ export class History {
 
   /** Adds a step, and drops the steps that were undone. @param {Step} step */
   add(step) {
-    this.steps.length = this.done;
+    this.forget();
     this.steps.push(step);
     this.done++;
+  }
+
+  /** Drops the steps that were undone. */
+  forget() {
+    this.steps.length = this.done;
   }
 
   /** The step that led to the painting as it is now. @returns {Step | undefined} */

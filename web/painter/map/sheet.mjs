@@ -1,5 +1,6 @@
 /** The sheet to paint on: map and pencil drawing, the classes that may be painted over, the mirror, the history. */
 
+import { Extent } from "./extent.mjs";
 import { History, applyStep, changedRuns, exchange } from "./history.mjs";
 import { counts } from "./labelmap.mjs";
 import { softSegment } from "./lines.mjs";
@@ -259,6 +260,13 @@ export class Sheet {
     return this.#step(this.history.back(), false);
   }
 
+  /** Undoes the last step and forgets it. @returns {boolean} whether there was one */
+  drop() {
+    const label = this.undo();
+    this.history.forget();
+    return label !== null;
+  }
+
   /** @returns {string | null} the label of the step */
   redo() {
     return this.#step(this.history.forth(), true);
@@ -280,32 +288,5 @@ export class Sheet {
       const start = y * this.width + box.x;
       to.set(from.subarray(start, start + box.width), start);
     }
-  }
-}
-
-/** A box that grows. */
-class Extent {
-  left = Infinity;
-  top = Infinity;
-  right = -Infinity;
-  bottom = -Infinity;
-
-  clear() {
-    [this.left, this.top, this.right, this.bottom] = [Infinity, Infinity, -Infinity, -Infinity];
-  }
-
-  /** @param {number} left @param {number} top @param {number} right @param {number} bottom */
-  add(left, top, right, bottom) {
-    this.left = Math.min(this.left, left);
-    this.top = Math.min(this.top, top);
-    this.right = Math.max(this.right, right);
-    this.bottom = Math.max(this.bottom, bottom);
-  }
-
-  /** @returns {Box | null} what was added since the last call */
-  take() {
-    const { left, top, right, bottom } = this;
-    this.clear();
-    return right > left ? { x: left, y: top, width: right - left, height: bottom - top } : null;
   }
 }

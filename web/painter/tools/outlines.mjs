@@ -87,6 +87,9 @@ export function polygonTool() {
     cancel() {
       [path, next, undone] = [[], null, []];
     },
+    takeBack() {
+      next = null;
+    },
     finish,
     back: () => move(path, undone),
     forth: () => move(undone, path),

@@ -104,6 +104,13 @@ export class Pen {
     this.#rest();
   }
 
+  /** Takes back the press that is down, but not the corners or the region from before it. */
+  takeBack() {
+    if (this.tool?.takeBack) this.tool.takeBack(this.studio);
+    else this.tool?.cancel(this.studio);
+    this.#rest();
+  }
+
   /** Takes back the current stroke, shape or move. */
   giveUp() {
     this.tool?.cancel(this.studio);

@@ -26,6 +26,8 @@
  * @property {(studio: Studio, touch: Touch) => void} drag
  * @property {(studio: Studio, touch: Touch) => void} up
  * @property {(studio: Studio) => void} cancel  takes back everything since the last step
+ * @property {(studio: Studio) => void} [takeBack]  takes back the press that is down, and nothing before it; without it
+ *   `cancel` does that
  * @property {(studio: Studio) => boolean} [finish]  what Enter does; false if there is nothing to finish
  * @property {() => import("../map/raster.mjs").Point[]} [outline]  a path that is not painted yet
  * @property {(studio: Studio, touch: Touch) => import("../map/raster.mjs").Point[]} [guide]  a line that shows what

@@ -26,6 +26,8 @@ export class Transform {
 
   /** @param {Studio} studio @param {Touch} touch */
   down(studio, touch) {
+    const { region, pose, uncovered } = this;
+    this.before = { region, pose, uncovered, step: studio.sheet.history.last };
     const handle = this.region && this.#handleAt(touch);
     if (!handle) {
       this.finish(studio);
@@ -130,6 +132,17 @@ export class Transform {
 
   up() {
     this.grip = null;
+  }
+
+  /** The region and its pose as before the press, also if the press applied the move. @param {Studio} studio */
+  takeBack(studio) {
+    if (!this.grip || !this.before) return;
+    const { step, ...held } = this.before;
+    studio.sheet.restore();
+    while (studio.sheet.history.last !== step && studio.sheet.drop());
+    Object.assign(this, held);
+    this.grip = null;
+    if (this.pose !== AT_REST) this.#show(studio);
   }
 
   /**

@@ -57,7 +57,8 @@ export function isConnected(node, input, host) {
  */
 export function connectedPicture(app, node, input, host) {
   const slot = node.inputs?.findIndex((one) => one.name === input) ?? -1;
-  const source = slot < 0 ? null : (node.getInputNode(slot) ?? outside(node, slot, host));
+  // A node that is only shown, such as a blueprint's preview, is in no graph, and frontends from 1.58 on throw there.
+  const source = slot < 0 || !node.graph ? null : (node.getInputNode(slot) ?? outside(node, slot, host));
   if (!source) return null;
   const file = source.comfyClass === LOAD_IMAGE && source.widgets?.find((one) => one.name === "image")?.value;
   if (typeof file === "string" && file) return viewOf(file);

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from support.checkpoint_files import stored
 from support.places import DATA
 from torch import Tensor
 
@@ -28,11 +29,6 @@ FIELD = DATA / "field"
 GOLDEN = DATA / "golden"
 LORA = load_file(GOLDEN / "pytorch_lora_weights.safetensors")
 MODULE = "transformer_blocks.0.attn.to_q"
-
-
-def stored(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
-    save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, path, metadata)
-    return path
 
 
 def renamed(change) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]

@@ -9,20 +9,13 @@ from torch import Tensor
 from ..mogle_core.masks.decode import decode_tensor
 from ..mogle_core.masks.decouple import Decoupled
 from ..mogle_core.model.conditions import KINDS, landmarks, lines
-from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from ..mogle_core.model.mixture import mask_latents as encode
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
 from . import host, sockets
+from .inputs import sampled_latent, side
 
 # As MoGLE Encode's: it lives across runs, so that only a changed picture is encoded again.
 LATENTS = encode.LatentCache()
-
-
-def _side(name: str) -> io.Int.Input:
-    tooltip = f"{name.title()} of the image to generate, a multiple of {TOKEN_PIXELS}. 0 uses the mask's {name}, or "
-    return io.Int.Input(
-        name, default=0, min=0, max=16384, step=TOKEN_PIXELS, tooltip=f"{tooltip}without a mask the input image's."
-    )
 
 
 class AddCondition(io.ComfyNode):
@@ -43,14 +36,9 @@ class AddCondition(io.ComfyNode):
                 ),
                 io.Combo.Input("kind", options=list(KINDS), default=next(iter(KINDS)), tooltip="What the image shows."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
-                _side("width"),
-                _side("height"),
-                io.Latent.Input(
-                    "latent",
-                    optional=True,
-                    tooltip="The latent that will be sampled. If connected, its size is used and width and height are "
-                    "ignored.",
-                ),
+                side("width", "the mask's width, or without a mask the input image's"),
+                side("height", "the mask's height, or without a mask the input image's"),
+                sampled_latent(),
                 sockets.MaskLatents.Input(
                     "mask_latents",
                     optional=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from . import host
 
 
@@ -21,3 +22,19 @@ def strength_of_blocks(name: str, tooltip: str) -> io.Float.Input:
 def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
     """A fraction of the sampling: 0 is its start, 1 its end."""
     return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
+def side(name: str, at_zero: str) -> io.Int.Input:
+    """name: `width` or `height`. at_zero: whose size counts when it is 0, as the tooltip ends."""
+    return io.Int.Input(
+        name, default=0, min=0, max=16384, step=TOKEN_PIXELS,
+        tooltip=f"{name.title()} of the image to generate, a multiple of {TOKEN_PIXELS}. 0 uses {at_zero}.",
+    )  # fmt: skip
+
+
+def sampled_latent() -> io.Latent.Input:
+    return io.Latent.Input(
+        "latent",
+        optional=True,
+        tooltip="The latent that will be sampled. If connected, its size is used and width and height are ignored.",
+    )

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..mogle_core.masks.decouple import Decoupled, LocalMasks, colours, decode_tensor, regions
 from ..mogle_core.masks.labels import LABEL_SPACES
-from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from ..mogle_core.model.mixture import mask_latents as encode
 from . import host, sockets
+from .inputs import sampled_latent, side
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +69,6 @@ class MaskDecouple(io.ComfyNode):
         return io.NodeOutput(masks, colours(masks.ids), regions(masks.ids).flatten(0, 1), ui=shown)
 
 
-def _side(name: str) -> io.Int.Input:
-    tooltip = f"{name.title()} of the image to generate, a multiple of {TOKEN_PIXELS}. 0 uses the mask's {name}."
-    return io.Int.Input(name, default=0, min=0, max=16384, step=TOKEN_PIXELS, tooltip=tooltip)
-
-
 class Encode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -85,14 +80,9 @@ class Encode(io.ComfyNode):
             inputs=[
                 sockets.Masks.Input("masks", tooltip="From Mask Decouple."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
-                _side("width"),
-                _side("height"),
-                io.Latent.Input(
-                    "latent",
-                    optional=True,
-                    tooltip="The latent that will be sampled. If connected, its size is used and width and height are "
-                    "ignored.",
-                ),
+                side("width", "the mask's width"),
+                side("height", "the mask's height"),
+                sampled_latent(),
             ],
             outputs=[
                 sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition."),

@@ -64,6 +64,20 @@ def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
         yield functools.partial(visit, browser, server)
 
 
+@pytest.fixture(scope="module")
+def stocked(server_options: list[str]) -> Iterator[object]:
+    """A server of its own after `mogle toy install`. With the pack of the tests, old hosts load the toy as well."""
+    from support.comfy_server import Server
+    from support.in_process import TEST_PACK
+
+    from mogle_core.toy.install import install
+
+    packs = {"ComfyUI-MoGLE": hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
+    with Server(hosts.choose(), packs, server_options, 400) as server:
+        install(server.base)
+        yield server
+
+
 # The renderer is a setting of the whole server, so a file's pages live one after the other.
 
 

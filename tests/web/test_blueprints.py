@@ -13,10 +13,8 @@ from playwright.sync_api import Browser
 from support import hosts
 from support.browser import ComfyPage, visit
 from support.comfy_server import Server
-from support.in_process import TEST_PACK
 
 from mogle_core.masks.painting import read_painting
-from mogle_core.toy.install import install
 
 PACK = "ComfyUI-MoGLE"
 BLUEPRINTS = sorted((hosts.REPOSITORY / "subgraphs").glob("*.json"))
@@ -29,14 +27,6 @@ TOY |= {"width": 128, "height": 128, "steps": 2, "seed": 7, "strength": 0.85}
 
 if not (hosts.choose().path / "app/subgraph_manager.py").is_file():
     pytest.skip("this ComfyUI takes no blueprints from extensions (0.3.66 or so on)", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def stocked(server_options: list[str]) -> Iterator[Server]:
-    packs = {PACK: hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
-    with Server(hosts.choose(), packs, server_options, 400) as server:
-        install(server.base)
-        yield server
 
 
 @pytest.fixture(scope="module")

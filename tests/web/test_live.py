@@ -13,9 +13,6 @@ from support import hosts
 from support.browser import PAINTER, ComfyPage, visit, wait_until
 from support.comfy_server import Server
 from support.editing import EDITOR, Editor
-from support.in_process import TEST_PACK
-
-from mogle_core.toy.install import install
 
 TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_paint_from_scratch.json"
 SAVE = "app.graph.nodes.find((node) => node.type === 'SaveImage')"
@@ -28,16 +25,6 @@ COUNT = """
     const show = editor.live.onPicture;
     editor.live.onPicture = () => { editor.pictures++; show(); };
 """
-
-
-@pytest.fixture(scope="module")
-def stocked(server_options: list[str]) -> Iterator[Server]:
-    """A server with the toy's models; the tests' pack lets old hosts load them."""
-    with Server(
-        hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}, server_options
-    ) as server:
-        install(server.base)
-        yield server
 
 
 @pytest.fixture(scope="module")

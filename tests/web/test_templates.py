@@ -15,10 +15,7 @@ from playwright.sync_api import Browser
 from support import hosts
 from support.browser import ComfyPage, visit, wait_until
 from support.comfy_server import Server
-from support.in_process import TEST_PACK
 from support.workflows import FRONTEND_ONLY, Definition, as_prompt, read
-
-from mogle_core.toy.install import install
 
 EXAMPLES = hosts.REPOSITORY / "example_workflows"
 TOYS = sorted(EXAMPLES.glob("toy_*.json"))
@@ -26,15 +23,6 @@ FULL = EXAMPLES / "mask_and_text.json"
 MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
 PACK = "ComfyUI-MoGLE"
 SHORT = EXAMPLES / "toy_paint_from_scratch.json"
-
-
-@pytest.fixture(scope="module")
-def stocked(server_options: list[str]) -> Iterator[Server]:
-    """A server after `mogle toy install`. With the pack of the tests, old hosts also load the toy."""
-    packs = {PACK: hosts.REPOSITORY, TEST_PACK.name: TEST_PACK}
-    with Server(hosts.choose(), packs, server_options, 400) as server:
-        install(server.base)
-        yield server
 
 
 @pytest.fixture(scope="module")

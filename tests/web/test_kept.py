@@ -261,10 +261,7 @@ def test_a_reload_in_mid_stroke_loses_at_most_the_stroke(comfy: ComfyPage, paint
     comfy.page.wait_for_timeout(1500)  # the frontend writes its draft a little later
     editor = comfy.edit()
     editor.zoom(6)
-    comfy.page.mouse.move(*editor.at(5, 40))
-    comfy.page.mouse.down()
-    comfy.page.mouse.move(*editor.at(40, 40))
-    comfy.reload()
-    comfy.page.mouse.up()
+    with editor.held((5, 40), (40, 40)):
+        comfy.reload()
     comfy.wait_for_value(value)
     paint_on(comfy, painted)

@@ -162,11 +162,8 @@ def test_painting_on_a_protected_class_is_answered(editor: Editor) -> None:
 
 
 def test_saving_completes_the_stroke_and_says_where_the_painting_is(editor: Editor) -> None:
-    editor.page.mouse.move(*editor.at(10, 10))
-    editor.page.mouse.down()
-    editor.page.mouse.move(*editor.at(30, 10))
-    editor.keys("Control+s")
-    editor.page.mouse.up()
+    with editor.held((10, 10), (30, 10)):
+        editor.keys("Control+s")
     editor.frame.get_by_text("which has no file yet").wait_for()
     assert editor.area(1) == 21
 

@@ -171,22 +171,16 @@ def test_undo_and_redo_by_all_their_keys(editor: Editor) -> None:
 
 
 def test_escape_discards_unfinished_work(editor: Editor) -> None:
-    editor.page.mouse.move(*editor.at(10, 10))
-    editor.page.mouse.down()
-    editor.page.mouse.move(*editor.at(30, 10))
-    editor.keys("Escape")
-    editor.page.mouse.up()
+    with editor.held((10, 10), (30, 10)):
+        editor.keys("Escape")
     assert not editor.ids.any()
 
 
 def test_undo_during_a_stroke_discards_it_and_redo_stays(editor: Editor) -> None:
     editor.drag((5, 5), (20, 5))
     for key, pixels in (("Control+z", 16), ("Control+y", 16 + 21)):
-        editor.page.mouse.move(*editor.at(10, 10))
-        editor.page.mouse.down()
-        editor.page.mouse.move(*editor.at(30, 10))
-        editor.page.keyboard.press(key)
-        editor.page.mouse.up()
+        with editor.held((10, 10), (30, 10)):
+            editor.page.keyboard.press(key)
         assert editor.area(1) == pixels
 
 
@@ -199,11 +193,8 @@ def test_changes_to_the_whole_map_complete_unfinished_work(editor: Editor) -> No
 
 
 def test_another_tool_completes_unfinished_work(editor: Editor) -> None:
-    editor.page.mouse.move(*editor.at(10, 10))
-    editor.page.mouse.down()
-    editor.page.mouse.move(*editor.at(30, 10))
-    editor.keys("p")
-    editor.page.mouse.up()
+    with editor.held((10, 10), (30, 10)):
+        editor.keys("p")
     assert editor.area(1) == 21
     for corner in ((10, 20), (50, 20), (50, 40)):
         editor.click(*corner)

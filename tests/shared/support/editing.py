@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -82,6 +84,16 @@ class Editor:
             """,
             zoom,
         )
+
+    @contextmanager
+    def held(self, start: tuple[float, float], end: tuple[float, float]) -> Iterator[None]:
+        """A stroke from pixel to pixel of the map, with the button still down."""
+        mouse = self.page.mouse
+        mouse.move(*self.at(*start))
+        mouse.down()
+        mouse.move(*self.at(*end))
+        yield
+        mouse.up()
 
     def choose(self, class_id: int) -> None:
         self.do("editor.classes.choose(given);", class_id)

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from support.full_disk import small_disk
+from support.small_sets import write_faces
 from support.toy_run import config as small_config
 from support.toy_run import trainer
 
@@ -26,7 +27,6 @@ from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.support.locks import sole_owner
-from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.encoders import ToyTextEncoder
 from mogle_core.training import checkpoints
 from mogle_core.training import run as training_run
@@ -38,15 +38,7 @@ from mogle_core.training.start import fresh_lora, fresh_network
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("faces")
-    for part in ("images", "masks", "captions"):
-        (folder / part).mkdir()
-    for seed in range(5):
-        face = draw_face(seed, 128)
-        Image.fromarray(face.picture).save(folder / f"images/{seed}.png")
-        Image.fromarray(face.ids).save(folder / f"masks/{seed}.png")
-        (folder / f"captions/{seed}.txt").write_text(face.caption)
-    return folder
+    return write_faces(tmp_path_factory.mktemp("faces"), 5, 128)
 
 
 def train(faces: Path, out: Path, *options: str, **sets: object) -> int:

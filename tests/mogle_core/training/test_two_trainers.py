@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from support.places import REPOSITORY
+from support.small_sets import write_faces
 
-from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training import checkpoints
 
 pytestmark = [
@@ -27,15 +26,7 @@ WAIT = 600
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("faces")
-    for part in ("images", "masks", "captions"):
-        (folder / part).mkdir()
-    for seed in range(3):
-        face = draw_face(seed, 64)
-        Image.fromarray(face.picture).save(folder / f"images/{seed}.png")
-        Image.fromarray(face.ids).save(folder / f"masks/{seed}.png")
-        (folder / f"captions/{seed}.txt").write_text(face.caption)
-    return folder
+    return write_faces(tmp_path_factory.mktemp("faces"), 3, 64)
 
 
 def trainer(faces: Path, out: Path, *options: str) -> subprocess.Popen[str]:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from mogle_core.masks.decouple import index_image
 from mogle_core.model.encoders import Encoders, Moments
 from mogle_core.support.whole_files import write_png
+from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.training.config.reading import TrainingConfig
 
 
@@ -45,6 +46,18 @@ def write_set(root: Path, count: int = 6, sizes: Sequence[tuple[int, int]] = ((6
         write_png(index_image(label_map(number, *size)), root / f"masks/{number}.png")
     captions = {f"{number}.png": [f"Face {number}.", "A face.", f"It is {number}."] for number in range(count)}
     (root / "captions.json").write_text(json.dumps(captions))
+    return root
+
+
+def write_faces(root: Path, count: int, size: int) -> Path:
+    """images/, masks/ and captions/ of the toy's drawn faces."""
+    for part in ("images", "masks", "captions"):
+        (root / part).mkdir()
+    for seed in range(count):
+        face = draw_face(seed, size)
+        Image.fromarray(face.picture).save(root / f"images/{seed}.png")
+        Image.fromarray(face.ids).save(root / f"masks/{seed}.png")
+        (root / f"captions/{seed}.txt").write_text(face.caption)
     return root
 
 

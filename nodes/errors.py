@@ -11,9 +11,9 @@ _PACK = __name__.rpartition(".nodes.")[0]
 
 
 def with_plain_errors(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node, whose errors of this pack lead with the bare name of their class, such as MaskError.
+    """Change a node so that messages of this pack's errors begin with the bare class name, such as MaskError.
 
-    Inside ComfyUI a module's name is the path of its file, so the page would begin with a path of the server.
+    Inside ComfyUI a module's name is its file's path, so otherwise the message would begin with a path of the server.
     """
     execute: Any = node.execute.__func__
 
@@ -31,5 +31,5 @@ def with_plain_errors(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 
 def _plain(kind: type[Exception]) -> type[Exception]:
-    """The same error for all who catch it. ComfyUI names no module for a class of `builtins`."""
+    """A subclass in `builtins`, so that ComfyUI shows no module. Code that catches `kind` also catches it."""
     return type(kind.__name__, (kind,), {"__module__": "builtins"})

@@ -76,7 +76,7 @@ def test_its_python_has_only_the_findings_that_are_known(lint: dict[str, Any]) -
 
 
 def test_its_pages_script_has_only_the_findings_that_are_known(lint: dict[str, Any]) -> None:
-    """Among them none of a name: extensions, settings, elements and storage keys are under the pack's name."""
+    """No finding is about a name: extensions, settings, elements and storage keys begin with the pack's name."""
     javascript = lint["javascript"]
     assert javascript["namespaces"] == ["comfyuimogle"] and javascript["namespaces_declared"]
     assert {(one["rule"], one["file"]) for one in javascript["findings"]} <= OWN_DOCUMENT, javascript["findings"]

@@ -16,7 +16,7 @@ Call = tuple[str, str, tuple[Any, ...]]
 
 
 class SpreadNetwork:
-    """One of `SpreadNetworks`. Called once it is one call of a worker; `each` spreads many over all of them."""
+    """One of `SpreadNetworks`. A plain call runs on one worker; `each` spreads many calls over all workers."""
 
     def __init__(self, workers: Workers[Call, Any], name: str, method: str = "__call__") -> None:
         self._workers, self._name, self._method = workers, name, method

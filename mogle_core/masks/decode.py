@@ -108,7 +108,7 @@ def _check_tensor(image: Tensor) -> None:
 
 
 def _is_wide_colour(image: Image.Image) -> bool:
-    """Whether a file that is not loaded yet holds 16-bit colours, of which Pillow keeps the upper 8 bits."""
+    """Whether a file holds 16-bit colours. Call this before loading it, since Pillow keeps only the upper 8 bits."""
     tiles = getattr(image, "tile", None) or []
     return image.mode in ("RGB", "RGBA") and any(";16" in str(tile[-1]) for tile in tiles)
 

@@ -1,4 +1,4 @@
-"""The toy world's scores: does a face follow its mask and its caption, and stay as it was outside a repaint?"""
+"""Scores of the toy world: does a face follow its mask and its caption, and is it unchanged outside a repaint?"""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _activations(
         return whole + mixture
     sequence = sizes.samples * (2 * sizes.tokens + sizes.text)
     kept = sequence * params.hidden_size * 2 * len(blocks_of(flux))
-    return kept + 2 * block + mixture  # of the one block that is recomputed: the tensors that it saves, and gradients
+    return kept + 2 * block + mixture  # twice a block: the saved tensors of the recomputed block, and their gradients
 
 
 def _saved(flux: Flux, params: FluxParams, lora: MaskLoRA, sizes: Sizes) -> tuple[float, float]:

@@ -23,7 +23,7 @@ Values = tuple[tuple[str, str], ...]
 """The keys of a combination and their values, as `--set` takes them."""
 
 ABLATIONS = "ablations"
-"""The word for the paper's."""
+"""The value of --sweep that selects the paper's ablations."""
 
 _NETWORK = "model.network."
 _PAPER: tuple[tuple[str, float, Values], ...] = (
@@ -85,7 +85,7 @@ def planned(sources: Sequence[str], sets: Sequence[str], sweeps: Sequence[str], 
 
 
 def _check_places(runs: Sequence[Run]) -> None:
-    """That every configuration can be used, and that no two runs share a folder: the second would resume the first."""
+    """Check that all configurations are usable and that no two runs share a folder: one would resume the other."""
     places: dict[Path, Run] = {}
     for run in runs:
         output = run.config().output
@@ -125,10 +125,10 @@ def _word(key: str, value: str) -> str:
 def sweep(
     runs: Sequence[Run], load: Callable[[], Callable[[Run], Ended]], cluster: Cluster | None = None
 ) -> Iterator[tuple[Run, Ended]]:
-    """Train all runs, one after the other or on the workers of a cluster, in any order. An error ends its run alone.
+    """Train all runs, one after the other or on the workers of a cluster, in any order. An error ends only that run.
 
-    A run that has begun before goes on, so a second call makes what is missing. load: gives the function that trains a
-    run, here or in a worker.
+    Unfinished runs are resumed, so a second call completes the sweep. load: returns the function that trains a run,
+    here or in a worker.
     """
     ready = []
     for run in runs:
@@ -149,7 +149,7 @@ def sweep(
 
 
 def _cached(run: Run) -> Ended | None:
-    """Fill the run's cache, since two runs must not fill one at once. Why that cannot be done, else None."""
+    """Fill the run's cache, because two runs must not fill it at the same time. Returns the failure, or None."""
     try:
         config = run.config()
         if config.cache.where == "disk":

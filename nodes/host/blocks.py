@@ -108,8 +108,8 @@ def _single_block(
 def attention(block: Any, options: Mapping[str, Any], compared: int | None = None) -> Attend:
     """The host's attention with its rope, its choice of backend, and other extensions' patches.
 
-    compared: patches of the result get this many tokens, text and image, where the pictures of a pass are compared
-    and some have no mask; None: all.
+    compared: how many tokens (text and image) patches of the result get if they compare the pictures of a pass and
+    some pictures have no mask; None gives them all tokens.
     """
     patches = options.get("patches", {}) if PATCHES_ATTENTION else {}
     extra = {"preferred_attention": getattr(block, "comfy_attention", None)} if PREFERS_ATTENTION else {}

@@ -1,7 +1,8 @@
 """Attention patches that compare the positive with the negative, as core's Normalized Attention Guidance does.
 
-Such a patch needs both in one pass, and ComfyUI runs only those conditionings together that bring the same arguments.
-So a negative without a mask brings the positive's, marked as absent: its text and image see none of it.
+Such a patch needs both in one pass, but ComfyUI only runs conditionings together if they have the
+same arguments. So a negative without a mask gets the positive's mask, marked as absent: its text and image do not
+see that mask.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Conds = dict[str, list[dict[str, Any]]]
 
 
 def comparing_patches(options: Mapping[str, Any]) -> list[Any]:
-    """The patches of attention's result that ask which conditionings are in the pass."""
+    """The patches of the attention's output that read which conditionings are in the pass."""
     if not PATCHES_ATTENTION:
         return []
     patches = options.get("patches", {}).get("attn1_output_patch", ())
@@ -35,7 +36,7 @@ def is_masked(entry: Mapping[str, Any]) -> bool:
 
 
 def made_comparable(conds: Conds, options: Mapping[str, Any]) -> Conds:
-    """The sampler's conditionings as they can share a pass; unchanged where nothing compares them, or all are alike."""
+    """Let the sampler's conditionings share a pass. Unchanged if no patch compares them, or all or none have a mask."""
     entries = [entry for conditioning in conds.values() for entry in conditioning]
     masked = [entry for entry in entries if is_masked(entry)]
     if not masked or len(masked) == len(entries) or not comparing_patches(options):

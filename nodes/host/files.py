@@ -79,8 +79,8 @@ def register_models_folders() -> None:
 def file_complaint(folder: str, name: str | None, remedy: str) -> bool | str:
     """True if `name` is one of the folder's files, else the sentence to show.
 
-    Asked before a node runs; a name that leads out of the folder is none of its files. None: the name is linked, and
-    only known when the node runs.
+    ComfyUI asks before a node runs. Names that lead out of the folder are refused. name: None if it is linked, since
+    it is then only known when the node runs.
     """
     if name is None:
         return True

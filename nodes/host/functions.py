@@ -7,7 +7,7 @@ from typing import Any
 
 
 def innermost(function: Any) -> Any:
-    """The function that a bound method, a partial, a decorator or a compiled form was made of."""
+    """The plain function inside a bound method, a partial, or a decorated or compiled function."""
     while True:
         if isinstance(function, partial):
             function = function.func

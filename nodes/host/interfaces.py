@@ -36,8 +36,8 @@ FORWARD = "x timestep context y guidance ref_latents control transformer_options
 class Interface:
     """A function or class of the host, the names it must have, and those that some version from 0.3.64 to 0.36 adds.
 
-    needed: of a function the parameters in their order, because some are found by their place.
-    there: False where this host does not have it and need not.
+    needed: a function's parameters, in order because some are found by position.
+    there: False if this version of the host may lack it.
     """
 
     name: str
@@ -125,7 +125,7 @@ INTERFACES = (
 
 
 def findings() -> list[tuple[str, str, str]]:
-    """(interface, `missing`, `unknown` or `moved`, name) of all that this host has otherwise than we know it."""
+    """(interface, `missing`, `unknown` or `moved`, name) of every difference between this host and the known ones."""
     return [(interface.name, kind, name) for interface in INTERFACES for kind, name in interface.findings()]
 
 

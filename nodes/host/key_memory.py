@@ -37,7 +37,7 @@ class KeysModule(torch.nn.Module):
 
 
 class KeysPatcher(comfy.model_patcher.ModelPatcher):
-    """Its size is that of the keys now; unloading drops them all, loading brings nothing back."""
+    """Reports the current size of the keys. Unloading drops all of them, and loading does not restore any."""
 
     model: KeysModule
 
@@ -95,7 +95,7 @@ class LentKeys(Generic[S]):
 
 
 _static: dict[torch.device, LentKeys[StaticKeys]] = {}
-"""The keys of static streams, which outlive runs: by device, and for all models, because they name theirs."""
+"""The keys of static streams, by device. They outlive runs. All models share a store: each key names its model."""
 
 
 def static_store(device: torch.device) -> LentKeys[StaticKeys]:

@@ -51,8 +51,8 @@ def masks_choices() -> list[str]:
 
 
 def masks_complaint(name: str | None) -> bool | str:
-    """True if there is this file of masks, else the sentence to show. None: the name is linked, and only known when
-    the node runs."""
+    """True if the file of masks exists, else the error message. name: None if it is linked, since it is then only
+    known when the node runs."""
     if name is None or name in _places():
         return True
     return (
@@ -78,7 +78,7 @@ def _places() -> dict[str, str]:
 
 
 def _files(folder: str) -> Iterator[tuple[str, str]]:
-    """The files of masks in a folder, by name; none if there is no such folder."""
+    """Name and path of each file of masks in a folder, sorted; nothing if the folder does not exist."""
     if os.path.isdir(folder):
         for file in sorted(os.listdir(folder)):
             path = os.path.join(folder, file)

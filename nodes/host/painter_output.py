@@ -30,7 +30,7 @@ def is_used(prompt: Prompt | None, node_id: str | None, outputs: Collection[int]
 
 
 def mark_empty_painters() -> None:
-    """From now on each queued prompt says at a Mask Painter without a painted map which of its outputs are used.
+    """From now on, mark in queued prompts which outputs of each Mask Painter without a painted map are used.
 
     The marks are for ComfyUI's cache, whose keys do not say where outputs lead: once another node is connected, an
     empty painter must run again and say that it is empty.

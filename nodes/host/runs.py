@@ -73,7 +73,7 @@ class MaskSettings:
     """Everything that Gated Condition sets; travels with the model.
 
     record: stores what the gate does, anew with each run; None stores nothing.
-    refresh, mask_tokens: exactness given away for speed; by default none. keys: how kept keys are stored.
+    refresh, mask_tokens: trade exactness for speed; the defaults are exact. keys: how kept keys are stored.
     schedule: factors on the strength, spread over the run's steps; empty leaves it the same at every step.
     double_strength, single_strength: factors on the strength in FLUX's double blocks and in its single blocks.
     pooled: (P,), in the place of the prompt's in the mask's vector, with guidance 1; None takes the prompt's.
@@ -159,10 +159,10 @@ class Once(Generic[K, V]):
 class Run:
     """One sampling run: what is computed once, what was warned of, and what its passes were.
 
-    levels: the run's sigmas. keys: the mask's keys of earlier steps. measured: the batches whose keys were.
+    levels: the run's sigmas. keys: the mask's keys of earlier steps. measured: the batches that were checked for room.
     masked: whether any conditioning carried a mask. seen: whether any block did.
     sources: what the keys of a static stream depend on. made: how often this run computed such keys.
-    swallowed_by: what stands in FLUX's place, from when it was handed a mask until a block saw one.
+    swallowed_by: what runs in FLUX's place, if it was given a mask that no block had seen yet.
     foreign: the blocks that another extension put in the place of FLUX's. shape: the transformer's sizes.
     """
 

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 def static_keys(
     settings: MaskSettings, run: Run, step: Step, mask: MaskCondition, tokens: Callable[[], Tensor]
 ) -> Kept | None:
-    """The keys of this step's masks, computed where no run has; None where each step has to compute them itself.
+    """The keys of this step's masks, computed unless an earlier run did; None if each step must compute them itself.
 
     mask: everything but its tokens. tokens: computes them.
     """
@@ -122,7 +122,7 @@ def _base(model: Any) -> tuple[Hashable, ...]:
 
 
 def _number(part: Any) -> Hashable:
-    """The identity of what another node put on the model; for what cannot have one, a key that never comes again."""
+    """Identifies what another node put on the model. What has no identity gets a key that never recurs."""
     if part is None or isinstance(part, bool | int | float | str):
         return part
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 ABSENT = 0.0
-"""The value of every latent of a condition that is not given: no VAE makes it of a picture, not even of a black one."""
+"""All latents of a missing condition have this value. No VAE encodes a picture to it, not even a black one."""
 
 
 @dataclass(frozen=True)

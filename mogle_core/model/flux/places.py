@@ -1,4 +1,4 @@
-"""Finds the files of a FLUX.1 transformer: BFL's single file, or those of diffusers' folder."""
+"""Finds a FLUX.1 transformer's files: BFL's single file, or the files of a diffusers folder."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def read_masks(path: Path) -> MaskLatents:
     """The encoded masks of a file that Save Masks wrote.
 
     Raises:
-        WeightsError: the file is another's, of a newer version, or damaged.
+        WeightsError: the file was not written by Save Masks, is from a newer version, or is damaged.
     """
     tensors, metadata = read_tensors(path)
     found = metadata.get(FORMAT)

@@ -241,7 +241,7 @@ class _Stream:
         return kept
 
     def _source(self, models: Models, masks: Tensor) -> tuple[Hashable, ...]:
-        """What the keys of a static stream depend on, but for the regions' strengths."""
+        """What the keys of a static stream depend on, except for the regions' strengths."""
         assert models.network is not None and models.lora is not None and models.recipe.pooled is not None
         scales = tuple((name, rows) for name, rows in models.lora.rows.items())
         weights = (masks, models.recipe.pooled, *models.network.parameters(), *models.lora.parameters())

@@ -134,7 +134,7 @@ def _hidden(others: int, masks: int, first: int, last: int, like: Tensor) -> Ten
     hidden = like.new_zeros(1, 1, others + masks, others + masks)
     hidden[..., :others, others:] = -math.inf
     hidden[..., :others, first:last] = -math.inf
-    hidden[..., first:last, :] = 0  # nobody sees these rows, and one that sees nothing itself would not be a number
+    hidden[..., first:last, :] = 0  # nothing reads these rows, but a row that sees nothing would be NaN
     return hidden
 
 

@@ -57,8 +57,8 @@ class Reuse:
     ) -> tuple[Kept | None, Kept | None]:
         """The keys that this pass reuses, and where it stores its keys: one of both, or neither.
 
-        Only a complete set is reused: a pass that skipped blocks leaves one behind that is not. Sets of other steps
-        are given up here, before new ones are made. A set that was dropped is made again, as in a refreshed step.
+        Only complete sets are reused; a pass that skips blocks leaves an incomplete one. Sets of other steps are
+        dropped here, before new ones are made. A set that was dropped is made again, as in a refreshed step.
 
         Args:
             key: the conditioning. step: of 0 .. steps - 1.

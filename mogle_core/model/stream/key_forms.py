@@ -35,11 +35,11 @@ class KeyForm:
         return StoredKeys(self)
 
     def stored_bytes(self, total: int, itemsize: int) -> int:
-        """What a set of `total` bytes, in numbers of `itemsize` bytes, takes where it is stored."""
+        """Bytes that a set takes where it is stored, if it takes `total` bytes in numbers of `itemsize` bytes."""
         return total // itemsize if self.fp8 else total
 
     def device_bytes(self, total: int, itemsize: int, blocks: int) -> int:
-        """What it takes on the device."""
+        """Bytes that such a set takes on the device."""
         stored = self.stored_bytes(total, itemsize)
         return stored * min(IN_FLIGHT, blocks) // blocks if self.host else stored
 
@@ -81,7 +81,7 @@ class StoredKeys:
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _brought(self, block: str) -> tuple[Tensor, ...]:
-        """A block's keys on the device; those of the next one set out."""
+        """Return a block's keys on the device, and start to copy those of the next block."""
         self._send(block)
         following = self._order.get(block)
         if following is not None:
@@ -121,7 +121,7 @@ def _bytes(blocks: Iterable[tuple[Tensor, ...]]) -> int:
 
 
 def _parked(part: Tensor) -> Tensor:
-    """A copy in host memory, pinned where a GPU will read it, without waiting for it."""
+    """Copy to host memory, pinned if a GPU will read it. Does not wait until the copy is done."""
     pinned = part.device.type == "cuda"
     host = torch.empty(part.shape, dtype=part.dtype, pin_memory=pinned)
     return host.copy_(part, non_blocking=pinned)

@@ -17,7 +17,7 @@ DENSE_SHARE = 0.3
 """The first share of the steps, in which the layout is decided: the early schedules refresh at each of them."""
 
 THRESHOLD = 0.1
-"""`adaptive`: how far the mask tokens may move, of their norm."""
+"""`adaptive`: how far the mask tokens may move, as a fraction of their norm."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ class Refresh:
 
 
 def moved(before: Tensor, after: Tensor) -> float:
-    """The largest change of a picture's mask tokens (B, M, 64), of their norm. Waits for the device."""
+    """The largest change of any picture's mask tokens (B, M, 64), relative to their norm. Waits for the device."""
     change = (after - before).float().flatten(1).norm(dim=1)
     return float((change / before.float().flatten(1).norm(dim=1).clamp_min(1e-12)).max())

@@ -78,7 +78,7 @@ def train_mogle(
     name: str = "mogle",
     step_loss: Callable[..., Tensor] = step_loss,
 ) -> tuple[MoGLE, MaskLoRA]:
-    """Train the network (any of the paper's variants) and the LoRA; return both, averaged over the last steps.
+    """Train network (any of the paper's variants) and LoRA. Returns both with weights averaged over the last steps.
 
     The network first learns to draw the grey references from the masks, without the transformer. In so small a
     base, the image learns to ignore meaningless tokens faster than these tokens could acquire a meaning.

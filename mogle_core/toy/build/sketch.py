@@ -27,7 +27,7 @@ from .mogle import MaskedFaces
 SKETCH = "sketch"
 
 DROPS = DropRates(all_masks=0.1, extra=(0.15,))
-"""How often a condition is left out, of faces half of which have no masks anyway."""
+"""How often training drops a condition. Half of the faces have no masks to begin with."""
 
 
 def encode_sketches(vae: ToyVAE, seeds: Sequence[int], styles: int, batch: int = 16) -> Tensor:
@@ -53,7 +53,7 @@ def train_sketch(
     name: str = "mogle_sketch",
     step_loss: Callable[..., Tensor] = step_loss,
 ) -> tuple[MoGLE, MaskLoRA]:
-    """Add a sketch expert to a trained network; return network and LoRA, averaged over the last steps.
+    """Train a sketch expert onto a trained network; return network and LoRA with weights averaged over the last steps.
 
     As with the masks (`train_mogle`), the new expert first learns to draw the grey references, alone.
     """

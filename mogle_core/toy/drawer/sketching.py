@@ -46,7 +46,7 @@ class Hand:
 
 
 EXACT = Hand()
-"""No looseness at all: what the distance from a picture's edges is measured to."""
+"""An exact hand: its lines are compared with a picture's edges."""
 
 
 def some_hand(rng: np.random.Generator) -> Hand:

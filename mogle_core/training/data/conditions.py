@@ -26,7 +26,7 @@ def style_of(conditions: Conditions, kind: str, sample: int) -> int:
 
 
 def read_condition(item: Item, kind: str, style: int, conditions: Conditions, data: Data, mirrored: bool) -> Tensor:
-    """The picture (height, width, 3) in 0..1 that is encoded.
+    """The picture of an item's condition, as the VAE gets it: (height, width, 3) in 0..1.
 
     Raises:
         DatasetError: a folder lacks the item's picture, or it cannot be read or used.
@@ -75,7 +75,7 @@ def check_files(items: Sequence[Item], conditions: Conditions, data: Data) -> No
 
 
 def conditions_fingerprint(items: Sequence[Item], conditions: Conditions, data: Data) -> str:
-    """Changes with everything that changes the pictures, but for the items themselves; empty without conditions."""
+    """A digest of the settings and files from which the conditions' pictures are made; empty without conditions."""
     if not conditions.kinds:
         return ""
     counts = [(kind, conditions.count(kind), kind in conditions.folders) for kind in conditions.kinds]

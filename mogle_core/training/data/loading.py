@@ -202,7 +202,7 @@ class Parts:
         return self._fitting(self.load(first[:1]).bytes * len(first))
 
     def _fitting(self, part: int) -> int:
-        """As many as half of the shared memory holds the parts of; containers often have only 64 MiB."""
+        """How many loading processes fit into half of the shared memory, which containers often limit to 64 MiB."""
         if not SHARED_MEMORY.is_dir():
             return self.workers
         free = shutil.disk_usage(SHARED_MEMORY).free
@@ -217,7 +217,7 @@ class Parts:
 
 
 class _StoredParts(Dataset["Loaded | Part | Exception"]):
-    """Loads a part in a loading process; gives it back unloaded where that needs an encoder."""
+    """Loads parts in a loading process. A part that needs an encoder is returned unloaded."""
 
     def __init__(self, parts: Parts) -> None:
         self._load, self._storable = parts.load, parts.storable

@@ -1,6 +1,6 @@
 """Chooses the pairs of a step, and the caption and side of each: pure functions of the step's and the sample's number.
 
-So a run can resume at any step, and the cache can be planned before the run.
+This is why a run can resume at any step, and why the cache can be planned before the run.
 """
 
 from __future__ import annotations

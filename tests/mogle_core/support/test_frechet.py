@@ -84,7 +84,7 @@ def test_one_sample_is_refused() -> None:
 
 
 def test_the_band_is_that_of_new_samples_and_narrows_with_their_number() -> None:
-    """Of many samples of one distribution, the distances' deviation; four times as many halve it, about."""
+    """The band is 1.96 deviations of the distances of many fresh samples. Four times the samples halve it."""
 
     def sample(count: int, seed: int) -> Tensor:
         return torch.randn(count, 4, generator=torch.Generator().manual_seed(seed))

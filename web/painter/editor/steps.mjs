@@ -27,7 +27,7 @@ export class Steps {
 
   /**
    * The painting as it is now, with the stroke in progress.
-   * @returns {() => boolean} whether it still is so; an answer that was asked for now must not replace what is newer
+   * @returns {() => boolean} whether it is unchanged since; a late answer must not replace a newer step
    */
   moment() {
     this.pen.settle();

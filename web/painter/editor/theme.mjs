@@ -5,7 +5,7 @@ import { css } from "../map/palette.mjs";
 
 /** @typedef {import("../map/palette.mjs").RGB} RGB */
 
-/** The page's colours, by the names of ComfyUI's palettes; in painter.css stands what holds without them. */
+/** The page's colours, by the names of ComfyUI's palettes; painter.css has the defaults. */
 const SOURCES = Object.freeze({
   deep: "--bg-color",
   ground: "--comfy-menu-bg",

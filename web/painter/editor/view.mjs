@@ -85,7 +85,7 @@ export class View {
   turn(by, at = { x: this.canvas.clientWidth / 2, y: this.canvas.clientHeight / 2 }) {
     const [x, y] = turned(this.x - at.x, this.y - at.y, by);
     [this.x, this.y, this.angle] = [at.x + x, at.y + y, Math.atan2(Math.sin(this.angle + by), Math.cos(this.angle + by))];
-    // No rest of many turns, so that a straight view has whole pixels again.
+    // Drops the rounding error of many turns, so that a straight view has whole pixels again.
     if (Math.abs(this.angle) < 1e-9) this.angle = 0;
   }
 

@@ -2,7 +2,7 @@
 
 /** A mouse's wheel moves at least this far at once, in pixels; a touchpad moves in smaller steps. */
 const NOTCH = 30;
-/** After an event of two fingers the next are theirs as well, for this long, in ms: swipes end in whole numbers. */
+/** For this long after a swipe event, in ms, further events count as swipes: swipes end in whole numbers. */
 const SWIPE_MS = 250;
 
 export class Wheel {

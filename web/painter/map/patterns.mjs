@@ -7,7 +7,7 @@ import { CLASSES } from "./palette.mjs";
 
 /** Classes whose official colours are near another's: right ear (skin's), lower lip (hair's), necklace (background's). */
 export const TWINS = Object.freeze([9, 12, 16]);
-/** For one stripe of the hatching the map has about this many in a row. */
+/** About how many stripes of the hatching fit across the map. */
 const STRIPES = 64;
 const LEAST_PERIOD = 4;
 /** The outline's width is this share of the map's longer side, and at least a pixel. */

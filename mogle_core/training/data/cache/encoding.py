@@ -50,12 +50,12 @@ def encoded_by(
 
 
 def rows_of(encoders: Encoders, dtype: torch.dtype, batch: Batch) -> list[Row]:
-    """The rows of a batch; where memory does not hold it, half by half."""
+    """Encode a batch; if memory runs out, split it in halves."""
     return in_halves(partial(_encoded, encoders, dtype, batch.kind), batch.content)
 
 
 def in_halves(encode: Callable[..., list[Row]], batch: Tensor | list[str]) -> list[Row]:
-    """The batch at once, or where the GPU's memory does not hold it, half by half."""
+    """Encode the whole batch at once, or in halves if memory runs out."""
     try:
         return encode(batch)
     except (RuntimeError, MemoryError) as error:

@@ -99,7 +99,7 @@ class _Filling:
 
 
 def _batch(kind: str, waiting: list[tuple[bytes, Tensor]]) -> Batch:
-    """Of what waits, which is emptied."""
+    """Turn the waiting pictures into a batch, and empty the list."""
     batch = Batch(kind, [key for key, _ in waiting], torch.stack([picture for _, picture in waiting]))
     waiting.clear()
     return batch

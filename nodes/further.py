@@ -11,8 +11,7 @@ from ..mogle_core.masks.decouple import Decoupled
 from ..mogle_core.model.conditions import KINDS, landmarks, lines
 from ..mogle_core.model.mixture import mask_latents as encode
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
-from . import host, sockets
-from .inputs import sampled_latent, side
+from . import host, inputs, sockets
 
 # As MoGLE Encode's: it lives across runs, so that only a changed picture is encoded again.
 LATENTS = encode.LatentCache()
@@ -36,9 +35,9 @@ class AddCondition(io.ComfyNode):
                 ),
                 io.Combo.Input("kind", options=list(KINDS), default=next(iter(KINDS)), tooltip="What the image shows."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
-                side("width", "the mask's width, or without a mask the input image's"),
-                side("height", "the mask's height, or without a mask the input image's"),
-                sampled_latent(),
+                inputs.side("width", "the mask's width, or without a mask the input image's"),
+                inputs.side("height", "the mask's height, or without a mask the input image's"),
+                inputs.sampled_latent(),
                 sockets.MaskLatents.Input(
                     "mask_latents",
                     optional=True,

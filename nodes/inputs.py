@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from comfy_api.latest import io
 
 from ..mogle_core.model.flux_latents import TOKEN_PIXELS
@@ -38,3 +40,11 @@ def sampled_latent() -> io.Latent.Input:
         optional=True,
         tooltip="The latent that will be sampled. If connected, its size is used and width and height are ignored.",
     )
+
+
+def is_valid(name: str | None, complaint: Callable[[str], str | None]) -> bool | str:
+    """The answer of `validate_inputs` for a file's name. None: it is linked, and only known when the node runs.
+
+    complaint: the sentence about a name that is not offered, None for one that is.
+    """
+    return name is None or complaint(name) or True

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..mogle_core.model.checkpoints import files as weights
 from ..mogle_core.model.checkpoints.lora_metadata import style_of
-from . import host, sockets
+from . import host, inputs, sockets
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,8 @@ class LoadMoGLE(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, mogle_name: str | None = None) -> bool | str:
-        return host.file_complaint(
-            host.MOGLE_FOLDER, mogle_name, "Put Face-MoGLE's global_local_mask_moe.pt into models/mogle"
-        )
+        remedy = "Put Face-MoGLE's global_local_mask_moe.pt into models/mogle"
+        return inputs.is_valid(mogle_name, lambda name: host.file_complaint(host.MOGLE_FOLDER, name, remedy))
 
     @classmethod
     def fingerprint_inputs(cls, mogle_name: str = "", **others: object) -> str:
@@ -93,9 +92,8 @@ class LoRAApply(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, lora_name: str | None = None) -> bool | str:
-        return host.file_complaint(
-            "loras", lora_name, "Put Face-MoGLE's pytorch_lora_weights.safetensors into models/loras"
-        )
+        remedy = "Put Face-MoGLE's pytorch_lora_weights.safetensors into models/loras"
+        return inputs.is_valid(lora_name, lambda name: host.file_complaint("loras", name, remedy))
 
     @classmethod
     def fingerprint_inputs(cls, lora_name: str = "", **others: object) -> str:

@@ -10,8 +10,7 @@ from torch import Tensor
 from ..mogle_core.masks.decouple import Decoupled, LocalMasks, colours, decode_tensor, regions
 from ..mogle_core.masks.labels import LABEL_SPACES
 from ..mogle_core.model.mixture import mask_latents as encode
-from . import host, sockets
-from .inputs import sampled_latent, side
+from . import host, inputs, sockets
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +79,9 @@ class Encode(io.ComfyNode):
             inputs=[
                 sockets.Masks.Input("masks", tooltip="From Mask Decouple."),
                 io.Vae.Input("vae", tooltip="FLUX.1's VAE (ae.safetensors)."),
-                side("width", "the mask's width"),
-                side("height", "the mask's height"),
-                sampled_latent(),
+                inputs.side("width", "the mask's width"),
+                inputs.side("height", "the mask's height"),
+                inputs.sampled_latent(),
             ],
             outputs=[
                 sockets.MaskLatents.Output(display_name="mask_latents", tooltip="For Gated Condition."),

@@ -13,7 +13,7 @@ from ..mogle_core.masks.decouple import colours, decode_tensor
 from ..mogle_core.model.flux_latents import TOKEN_PIXELS
 from ..mogle_core.parse import align
 from ..mogle_core.parse.sides import fix_left_right as repaired
-from . import host, sockets
+from . import host, inputs, sockets
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class ParseFace(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, parser_name: str | None = None) -> bool | str:
-        return parser_name is None or host.parser_complaint(parser_name) or True  # None: it is linked
+        return inputs.is_valid(parser_name, host.parser_complaint)
 
     @classmethod
     def fingerprint_inputs(cls, parser_name: str | None = None, **others: object) -> str:

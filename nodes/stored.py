@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
-from . import host, sockets
+from . import host, inputs, sockets
 
 
 class SaveMasks(io.ComfyNode):
@@ -67,7 +67,7 @@ class LoadMasks(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, masks_name: str | None = None) -> bool | str:
-        return host.masks_complaint(masks_name)
+        return inputs.is_valid(masks_name, host.masks_complaint)
 
     @classmethod
     def fingerprint_inputs(cls, masks_name: str = "", **others: object) -> str:

@@ -76,25 +76,26 @@ def register_models_folders() -> None:
         folder_paths.folder_names_and_paths[folder] = (paths, set(extensions) | endings)
 
 
-def file_complaint(folder: str, name: str | None, remedy: str) -> bool | str:
-    """True if `name` is one of the folder's files, else the sentence to show.
+def file_complaint(folder: str, name: str, remedy: str) -> str | None:
+    """The sentence to show if `name` is none of the folder's files; None if it is one.
 
-    ComfyUI asks before a node runs. Names that lead out of the folder are refused. name: None if it is linked, since
-    it is then only known when the node runs.
+    Names that lead out of the folder are refused.
     """
-    if name is None:
-        return True
     names = folder_paths.get_filename_list(folder)
     if name in names:
-        return True
+        return None
     if not names:
         return f"models/{folder} holds no file yet. {remedy}, then press R to refresh."
     return f"models/{folder} has no file {name!r}. {remedy}, or choose one of: {', '.join(names[:10])}."
 
 
 def file_state(folder: str, name: str | None) -> str:
+    """As `path_state`, of one of the folder's files."""
+    return path_state(folder_paths.get_full_path(folder, name) if name else None)
+
+
+def path_state(path: str | None) -> str:
     """A file's size and time of change, so that another file under the same name makes its node run again."""
-    path = folder_paths.get_full_path(folder, name) if name else None
     if path is None or not os.path.isfile(path):
         return ""
     stat = os.stat(path)

@@ -15,6 +15,7 @@ from comfy.cli_args import args
 from ...mogle_core.masks.decouple import MaskError
 from ...mogle_core.model.mixture.mask_files import ENDING, FORMAT, VERSION, read_masks, tensors_of
 from ...mogle_core.model.mixture.mask_latents import MaskLatents
+from .files import path_state
 
 SUBFOLDER = "masks"
 MASKS_ENDING = ENDING
@@ -41,7 +42,7 @@ def load_masks(name: str) -> MaskLatents:
     """
     path = _places().get(name)
     if path is None:
-        raise MaskError(str(masks_complaint(name)))
+        raise MaskError(_missing(name))
     return read_masks(Path(path))
 
 
@@ -50,11 +51,12 @@ def masks_choices() -> list[str]:
     return [*_places()]
 
 
-def masks_complaint(name: str | None) -> bool | str:
-    """True if the file of masks exists, else the error message. name: None if it is linked, since it is then only
-    known when the node runs."""
-    if name is None or name in _places():
-        return True
+def masks_complaint(name: str) -> str | None:
+    """The sentence to show if there is no such file of masks; None if there is."""
+    return None if name in _places() else _missing(name)
+
+
+def _missing(name: str) -> str:
     return (
         f"There is no file {name!r} of encoded masks. Save Masks writes them to output/{SUBFOLDER}; put others into "
         f"ComfyUI's input folder, with names that end in {ENDING}, and press R to refresh."
@@ -62,12 +64,8 @@ def masks_complaint(name: str | None) -> bool | str:
 
 
 def masks_state(name: str) -> str:
-    """A file's size and time of change, so that another file under the same name makes its node run again."""
-    path = _places().get(name)
-    if path is None:
-        return ""
-    stat = os.stat(path)
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+    """As `path_state`, of one of the files of `masks_choices`."""
+    return path_state(_places().get(name))
 
 
 def _places() -> dict[str, str]:

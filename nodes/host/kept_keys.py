@@ -91,7 +91,7 @@ def tokens_of(settings: MaskSettings, step: Step, kind: str) -> Tokens:
 
 def log_savings(run: Run) -> None:
     """Log what a time window or reused keys saved; nothing if every step computed the whole mask stream."""
-    if run.shape is not None and any(tokens.kept for tokens in run.passes) and len(list(run.sources.values())):
+    if run.shape is not None and any(tokens.kept for tokens in run.passes) and any(run.sources.values()):
         logger.info(
             "The checkpoint's mask stream is static: its keys were computed %d times in this run and used in %d of %d "
             "passes.",

@@ -161,7 +161,8 @@ class Run:
 
     levels: the run's sigmas. keys: the mask's keys of earlier steps. measured: the batches that were checked for room.
     masked: whether any conditioning carried a mask. seen: whether any block did.
-    sources: what the keys of a static stream depend on. made: how often this run computed such keys.
+    sources: what the keys of a static stream depend on; weights: of that, the digest of network and LoRA.
+    made: how often this run computed such keys.
     swallowed_by: what runs in FLUX's place, if it was given a mask that no block had seen yet.
     foreign: the blocks that another extension put in the place of FLUX's. shape: the transformer's sizes.
     """
@@ -176,6 +177,7 @@ class Run:
     levels: list[float] | None = None
     keys: Once[torch.device, LentKeys[Reuse]] = field(default_factory=Once)
     measured: set[Batch] = field(default_factory=set)
+    weights: Once[torch.device, str] = field(default_factory=Once)
     sources: Once[tuple[Batch, tuple[float, ...] | None], Source] = field(default_factory=Once)
     made: int = 0
     warned: set[str] = field(default_factory=set)

@@ -42,7 +42,7 @@ def static_keys(
         return None
     values = strengths(settings.regions, tuple(step.within(r.start_percent, r.end_percent) for r in settings.regions))
     factors = None if values is None else tuple(values.tolist())
-    source = run.sources.get((step.batch, factors), lambda: _source(settings, step, mask, factors))
+    source = run.sources.get((step.batch, factors), lambda: _source(settings, run, step, mask, factors))
     lent = static_store(step.x.device)
     form = settings.keys if source.key in lent.reuse else _form(settings, step, source.pictures, lent.reuse)
     if form is None:
@@ -84,7 +84,9 @@ def _undisturbed(run: Run, step: Step) -> bool:
     return not who
 
 
-def _source(settings: MaskSettings, step: Step, mask: MaskCondition, factors: tuple[float, ...] | None) -> Source:
+def _source(
+    settings: MaskSettings, run: Run, step: Step, mask: MaskCondition, factors: tuple[float, ...] | None
+) -> Source:
     """All that the keys depend on, and how many different masks the batch has: one, or as many as pictures."""
     alike = bool((step.latents == step.latents[:1]).all())
     pictures = 1 if alike else len(step.latents)
@@ -92,10 +94,12 @@ def _source(settings: MaskSettings, step: Step, mask: MaskCondition, factors: tu
     network = step.additional_model(NETWORK)
     lora = [part for name in sorted(mask.lora) for part in mask.lora[name]]
     pooled = [] if settings.pooled is None else [settings.pooled]
-    numbers = digest([step.latents[:pictures], positions, *pooled, *network.state_dict().values(), *lora])
+    weights = run.weights.get(step.x.device, lambda: digest([*network.state_dict().values(), *lora]))
+    numbers = digest([step.latents[:pictures], positions, *pooled])
     return Source(
         (
             numbers,
+            weights,
             factors,
             str(network.config),
             tuple(sorted(mask.lora)),

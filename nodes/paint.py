@@ -138,17 +138,17 @@ def _contained(lines: Tensor, ids: Tensor) -> Tensor:
     """Lines (B, h, w, 3), as large as they fit onto ids (B, H, W), with black borders: as the editor shows."""
     (height, width), (h, w) = ids.shape[1:], lines.shape[1:3]
     scale = min(height / h, width / w)
-    inner = torch.empty(1, max(1, round(h * scale)), max(1, round(w * scale)))
-    top, left = (height - inner.shape[1]) // 2, (width - inner.shape[2]) // 2
+    h, w = max(1, round(h * scale)), max(1, round(w * scale))
+    top, left = (height - h) // 2, (width - w) // 2
     result = torch.zeros(len(lines), height, width, 3)
-    result[:, top : top + inner.shape[1], left : left + inner.shape[2]] = _fitted(lines, inner)
+    result[:, top : top + h, left : left + w] = _fitted(lines, (h, w))
     return result
 
 
-def _fitted(picture: Tensor, ids: Tensor) -> Tensor:
-    """A picture (B, h, w, 3), stretched to the size of ids (B, H, W)."""
+def _fitted(picture: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A picture (B, h, w, 3), stretched to `size` (H, W)."""
     resized = torch.nn.functional.interpolate(
-        picture.movedim(-1, 1).to(torch.float32), ids.shape[1:], mode="bilinear", antialias=True
+        picture.movedim(-1, 1).to(torch.float32), size, mode="bilinear", antialias=True
     )
     return resized.movedim(1, -1)
 
@@ -157,4 +157,4 @@ def _preview(ids: Tensor, image: Tensor | None) -> Tensor:
     """The colours of ids (B, H, W), blended half and half with the first photo, stretched to fit: (B, H, W, 3)."""
     if image is None:
         return colours(ids)
-    return (colours(ids) + _fitted(image[:1, ..., :3], ids)) / 2
+    return (colours(ids) + _fitted(image[:1, ..., :3], ids.shape[1:])) / 2

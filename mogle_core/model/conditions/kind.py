@@ -19,6 +19,7 @@ class Kind:
     picture: from an input (B, H, W, 3) in 0..1 to the picture that is encoded, (B, h, w, 3), at `size` (h, w).
     make: from a photo (H, W, 3) in 0..1, its label map (H, W) and the number of a style to the picture (H, W, 3).
     styles: how many styles `make` has. mirror: from pictures (B, h, w, 3) to those of the mirrored faces.
+    is_drawn: whether an input is such a picture already, where `picture` also takes label maps; None where it does not.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Kind:
     make: Callable[[Tensor, Tensor, int], Tensor]
     styles: int = 1
     mirror: Callable[[Tensor], Tensor] = lambda pictures: pictures.flip(-2)
+    is_drawn: Callable[[Tensor], bool] | None = None

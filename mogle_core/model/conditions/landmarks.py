@@ -225,7 +225,7 @@ def is_drawn(images: Tensor) -> bool:
     if not bright.any() or float(bright.float().mean()) > 0.4:
         return False
     shown = F.normalize(levels[bright], dim=-1)
-    colours = F.normalize(torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=shown.device), dim=-1)
+    colours = F.normalize(_colours(shown.device), dim=-1)
     return float(((shown @ colours.T).amax(-1) > 0.985).float().mean()) > 0.9
 
 
@@ -259,15 +259,19 @@ def make(photo: Tensor, ids: Tensor, style: int) -> Tensor:
 def mirror(pictures: Tensor) -> Tensor:
     """Drawn landmarks (B, H, W, 3) of the mirrored face, in which left and right have exchanged their colours."""
     turned = pictures.flip(-2)
-    colours = F.normalize(torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=turned.device), dim=-1)
+    colours = _colours(turned.device)
     names = list(COLOURS)
     others = [names.index({"l_": "r_", "r_": "l_"}.get(name[:2], name[:2]) + name[2:]) for name in names]
-    nearest = (F.normalize(turned, dim=-1) @ colours.T).argmax(-1)
+    nearest = (F.normalize(turned, dim=-1) @ F.normalize(colours, dim=-1).T).argmax(-1)
     swapped = torch.tensor(others, device=turned.device)[nearest]
     sided = (swapped != nearest)[..., None]
     brightness = turned.amax(-1, keepdim=True)
-    full = torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=turned.device) / 255
-    return torch.where(sided, full[swapped] * brightness, turned)
+    return torch.where(sided, (colours / 255)[swapped] * brightness, turned)
+
+
+def _colours(device: torch.device) -> Tensor:
+    """The lines' colours (8, 3), float32 in 0..255."""
+    return torch.tensor(list(COLOURS.values()), dtype=torch.float32, device=device)
 
 
 KIND = Kind(
@@ -277,4 +281,5 @@ KIND = Kind(
     picture=picture,
     make=make,
     mirror=mirror,
+    is_drawn=is_drawn,
 )

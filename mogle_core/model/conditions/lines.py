@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 STYLES = ("shading", "edges", "outlines")
-"""How `photo_lines` and `outlines` draw: by extended difference of Gaussians, by edges, by a label map's outlines."""
+"""How Face Sketch draws: by extended difference of Gaussians, by edges, by a label map's outlines."""
 
 _GREY = (0.299, 0.587, 0.114)
 

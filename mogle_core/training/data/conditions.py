@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,20 @@ from ...dataset import DatasetError
 from ...dataset.frames import cut_picture
 from ...dataset.layouts import PICTURE_SUFFIXES
 from ...dataset.reading import open_picture
-from ...model.conditions import KINDS, landmarks
+from ...model.conditions import KINDS
 from ..config.conditions import Conditions
 from ..config.sections import Data
-from .items import Item, read_face, read_ids
+from .items import Item, file_digest, read_face, read_ids
 
 
 def style_of(conditions: Conditions, kind: str, sample: int) -> int:
     """Which of the kind's pictures a sample gets, which depends on its number alone."""
     return sample % conditions.count(kind)
+
+
+def styles_of(conditions: Conditions, sample: int) -> list[tuple[str, int]]:
+    """Each kind, with the number of the picture that a sample gets of it."""
+    return [(kind, style_of(conditions, kind, sample)) for kind in conditions.kinds]
 
 
 def read_condition(item: Item, kind: str, style: int, conditions: Conditions, data: Data, mirrored: bool) -> Tensor:
@@ -36,10 +42,11 @@ def read_condition(item: Item, kind: str, style: int, conditions: Conditions, da
         return KINDS[kind].make(read_face(item, mirrored), ids, style)
     path = find_file(item, kind, conditions, data)
     uncut = open_picture(path)
-    if kind == "landmarks" and not landmarks.is_drawn(torch.from_numpy(np.array(uncut))[None] / 255):
+    is_drawn = KINDS[kind].is_drawn
+    if is_drawn is not None and not is_drawn(torch.from_numpy(np.array(uncut))[None] / 255):
         # A label map would be resized as a picture, which makes classes between classes.
         raise DatasetError(
-            f"{path} holds no drawn landmarks. To make them from the masks, take landmarks out of conditions.folders."
+            f"{path} holds no drawn {kind}. To make them from the masks, take {kind} out of conditions.folders."
         )
     given = cut_picture(uncut, item.mask_size, item.frame, str(path))
     try:
@@ -80,11 +87,8 @@ def conditions_fingerprint(items: Sequence[Item], conditions: Conditions, data: 
         return ""
     counts = [(kind, conditions.count(kind), kind in conditions.folders) for kind in conditions.kinds]
     digest = hashlib.blake2b(repr(counts).encode(), digest_size=16)
-    for kind in conditions.folders:
-        for item in items:
-            digest.update(file_digest(find_file(item, kind, conditions, data)))
+    files = [find_file(item, kind, conditions, data) for kind in conditions.folders for item in items]
+    with ThreadPoolExecutor() as pool:
+        for content in pool.map(file_digest, files):
+            digest.update(bytes.fromhex(content))
     return f"conditions-{digest.hexdigest()}"
-
-
-def file_digest(path: Path) -> bytes:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()

@@ -163,15 +163,16 @@ def content_digests(items: Sequence[Item]) -> list[tuple[str, str]]:
     long as the disk needs to read what is not in its cache.
     """
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda item: (_digest(item.pair.mask), _digest(item.pair.face)), items))
+        return list(pool.map(lambda item: (file_digest(item.pair.mask), file_digest(item.pair.face)), items))
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """A digest of a file's content, which is read once a process unless the file changes."""
     found = path.stat()
     return _digest_of(str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 19)
 def _digest_of(path: str, size: int, modified: int, changed: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:

@@ -20,7 +20,7 @@ from ...model.flux_latents import pack
 from ..config.sections import Model, TrainingConfig
 from ..step import Batch, Blanks
 from .cache import open_cache, read_all
-from .conditions import check_files, conditions_fingerprint, read_condition, style_of
+from .conditions import check_files, conditions_fingerprint, read_condition, styles_of
 from .draws import generator
 from .items import Item, LaterItems, find_items, fingerprint_by_sizes, manifest_fingerprint, split_items
 from .rows import DirectRows, Row, Rows
@@ -118,8 +118,8 @@ class EncodedSamples:
         """Whether all parts of the sample are in the cache, so that no encoder is needed."""
         choice = choose(self.data, self.seed, pick.sample, self.rows.captions(pick.pair))
         return self.rows.stored(pick.pair, choice.mirrored, choice.caption) and all(
-            self.rows.has_condition(pick.pair, kind, style_of(self.conditions, kind, pick.sample), choice.mirrored)
-            for kind in self.conditions.kinds
+            self.rows.has_condition(pick.pair, kind, style, choice.mirrored)
+            for kind, style in styles_of(self.conditions, pick.sample)
         )
 
     def ids(self, pair: int) -> Tensor:
@@ -129,7 +129,7 @@ class EncodedSamples:
     def shown_conditions(self, pair: int) -> list[Tensor]:
         """The pictures (height, width, 3) of a pair's further conditions, as validation takes them."""
         item, mirrored = self._later[pair], choose(self.data, self.seed, pair, 0).mirrored
-        styles = [(kind, style_of(self.conditions, kind, pair)) for kind in self.conditions.kinds]
+        styles = styles_of(self.conditions, pair)
         return [read_condition(item, kind, style, self.conditions, self.data, mirrored) for kind, style in styles]
 
     def _sample(self, pick: Pick) -> _Sample:
@@ -149,7 +149,7 @@ class EncodedSamples:
         masks = self.rows.masks(pick.pair, mirrored)
         if not self.conditions.kinds:
             return masks
-        styles = [(kind, style_of(self.conditions, kind, pick.sample)) for kind in self.conditions.kinds]
+        styles = styles_of(self.conditions, pick.sample)
         further = [self.rows.condition(pick.pair, kind, style, mirrored) for kind, style in styles]
         return torch.cat((masks, torch.stack(further).to(masks.dtype)))
 

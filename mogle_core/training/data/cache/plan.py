@@ -24,8 +24,8 @@ from ....model.encoders import Encoders
 from ....model.flux_latents import TOKEN_WIDTH
 from ....support.tensor_files import write_safetensors
 from ...config.sections import TrainingConfig
-from ..conditions import conditions_fingerprint, file_digest, find_file, style_of
-from ..items import Item, content_digests, readable_ids, split_items
+from ..conditions import conditions_fingerprint, find_file, styles_of
+from ..items import Item, content_digests, file_digest, readable_ids, split_items
 from ..schedule import Schedule, choose
 from .keys import (
     Keys,
@@ -172,16 +172,16 @@ def needs_of(config: TrainingConfig, items: Sequence[Item]) -> Needs:
     for number in held_out:
         sides[number] = True
         texts[offsets[number] : offsets[number + 1]] = True
-        for place, count in enumerate(counts):
-            styles[number, :, place, number % count] = True  # validation takes the item's number as the sample's
+        for place, (_, style) in enumerate(styles_of(config.conditions, number)):
+            styles[number, :, place, style] = True  # validation takes the item's number as the sample's
     schedule = Schedule([items[number].frame.grid for number in training], config.loop.batch, config.loop.seed)
     for step in range(config.loop.steps):
         for pick in schedule.step(step):
             item = training[pick.pair]
             choice = choose(config.data, config.loop.seed, pick.sample, int(captions[item]))
             sides[item, int(choice.mirrored)] = True
-            for place, kind in enumerate(config.conditions.kinds):
-                styles[item, int(choice.mirrored), place, style_of(config.conditions, kind, pick.sample)] = True
+            for place, (_, style) in enumerate(styles_of(config.conditions, pick.sample)):
+                styles[item, int(choice.mirrored), place, style] = True
             if choice.caption >= 0:
                 texts[offsets[item] + choice.caption] = True
     return Needs(sides, texts, offsets, styles)
@@ -252,7 +252,7 @@ def _condition_keys(
     for place, style in zip(*styles.nonzero(), strict=True):
         kind, file = config.conditions.kinds[place], b""
         if kind in config.conditions.folders:
-            file = file_digest(find_file(item, kind, config.conditions, config.data))
+            file = bytes.fromhex(file_digest(find_file(item, kind, config.conditions, config.data)))
         keys[place, style] = stacked([condition_key(item, kind, int(style), file, ids, mirrored, encoder)])[0]
     return keys
 

@@ -2,8 +2,8 @@
 
 import { icon } from "./dom.mjs";
 import { ICONS } from "./icons.mjs";
-import { CLASSES, GROUPS, colours, css } from "../map/palette.mjs";
-import { TWINS } from "../map/patterns.mjs";
+import { showClass } from "./swatch.mjs";
+import { CLASSES, GROUPS } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/sheet.mjs").Sheet} Sheet */
@@ -145,7 +145,6 @@ export class ClassList {
   refresh() {
     const { classes, sheet } = this;
     const pixels = sheet.counts;
-    const palette = colours(this.display.distinct);
     this.rows.forEach(({ root, choose, swatch, share, marks }, id) => {
       const isChosen = classes.chosen === id;
       choose.setAttribute("aria-checked", String(isChosen));
@@ -153,8 +152,7 @@ export class ClassList {
       root.classList.toggle("chosen", isChosen);
       root.classList.toggle("partner", classes.partner === id);
       root.classList.toggle("absent", !pixels[id]);
-      swatch.style.backgroundColor = css(palette[id]);
-      swatch.classList.toggle("twin", TWINS.includes(id) && !this.display.distinct);
+      showClass(swatch, id, this.display.distinct);
       swatch.classList.toggle("hatched", classes.has("hidden", id));
       share.textContent = shareText(pixels[id] / sheet.map.ids.length);
       for (const { mark, button } of marks) {

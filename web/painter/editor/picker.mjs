@@ -1,9 +1,9 @@
 /** The classes at the pointer: a menu that a right click opens. */
 
-import { CLASSES, GROUPS, colours, css } from "../map/palette.mjs";
-import { TWINS } from "../map/patterns.mjs";
+import { CLASSES, GROUPS } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
 import { classOf } from "./keys.mjs";
+import { showClass } from "./swatch.mjs";
 
 /** @typedef {import("./page.mjs").Page} Page */
 /** @typedef {{x: number, y: number}} Place  in pixels of the window */
@@ -44,11 +44,9 @@ export class Picker {
   open(place) {
     this.close();
     const { make } = this.page;
-    const palette = colours(this.display.distinct);
     const items = ORDER.map((id) => {
-      const isTwin = TWINS.includes(id) && !this.display.distinct;
-      const swatch = make("span", { class: isTwin ? "swatch twin" : "swatch" });
-      swatch.style.backgroundColor = css(palette[id]);
+      const swatch = make("span", { class: "swatch" });
+      showClass(swatch, id, this.display.distinct);
       return make(
         "button",
         {

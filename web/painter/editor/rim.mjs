@@ -1,6 +1,7 @@
 /** The rim of the canvas, for fingers and narrow windows: the chosen class, and the size of the brush. */
 
-import { CLASSES, colours, css } from "../map/palette.mjs";
+import { showClass } from "./swatch.mjs";
+import { CLASSES } from "../map/palette.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("./page.mjs").Page} Page */
@@ -35,7 +36,7 @@ export class Rim {
 
   refresh() {
     const id = this.classes.chosen;
-    this.swatch.style.backgroundColor = css(colours(this.display.distinct)[id]);
+    showClass(this.swatch, id, this.display.distinct);
     const name = t("Choose a class; now {title}", { title: t(CLASSES[id].title) });
     this.chosen.setAttribute("aria-label", name);
     this.chosen.title = name;

@@ -174,6 +174,22 @@ function eyeSize(places, amount) {
   });
 }
 
+/**
+ * Moves what lies around a point up or down, less and less towards the edge.
+ * @param {{x: number, y: number}} centre @param {number} shift
+ * @param {number} across @param {number} up @param {number} down  how far it reaches
+ * @returns {Warp}
+ */
+function vertical(centre, shift, across, up, down) {
+  return {
+    from: (x, y) => {
+      const [u, v] = [x - centre.x, y - centre.y];
+      return [x, y + shift * fade(Math.hypot(u / across, v / (v > 0 ? down : up)))];
+    },
+    box: around(centre, across, up, down),
+  };
+}
+
 /** Each brow up or down, the eye below it in place. @param {Place[]} places @param {number} amount @returns {Warp[]} */
 function browHeight(places, amount) {
   return there(places, BROWS).map((brow) => {
@@ -182,13 +198,7 @@ function browHeight(places, amount) {
     const down = Math.max(half.y + 2, Math.min(1.2 * half.x, ...eyes.filter((gap) => gap > 0)));
     const [across, up] = [1.7 * half.x, 1.4 * half.x];
     const shift = 0.55 * Math.min(down, up) * amount;
-    return {
-      from: (x, y) => {
-        const [u, v] = [x - centre.x, y - centre.y];
-        return [x, y + shift * fade(Math.hypot(u / across, v / (v > 0 ? down : up)))];
-      },
-      box: around(centre, across, up, down),
-    };
+    return vertical(centre, shift, across, up, down);
   });
 }
 
@@ -203,15 +213,7 @@ function hairline(places, amount) {
   const up = Math.max(least, 1.1 * (centre.y - hair.box.top));
   const across = 1.3 * halves(skin).x;
   const shift = 0.55 * Math.min(down, up) * amount;
-  return [
-    {
-      from: (x, y) => {
-        const [u, v] = [x - centre.x, y - centre.y];
-        return [x, y + shift * fade(Math.hypot(u / across, v / (v > 0 ? down : up)))];
-      },
-      box: around(centre, across, up, down),
-    },
-  ];
+  return [vertical(centre, shift, across, up, down)];
 }
 
 /** The face about its middle line. @param {Place[]} places @param {number} amount @returns {Warp[]} */

@@ -1,6 +1,6 @@
 /** Pictures that are dropped on the editor or pasted: a label map replaces the painting, any other is the photo. */
 
-import { Refusal } from "../map/refusal.mjs";
+import { Refusal, messageOf } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("./page.mjs").Page} Page */
@@ -46,7 +46,7 @@ export class Drops {
       this.steps.replaceMap(read.answer, t("start from {source}", { source: file.name }));
       this.page.say(t("The picture is a label map: it is the painting now."));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       // Only a refusal says that it is not a label map.
       if (error instanceof Refusal) await this.#lay(file, reason);
       else this.page.say(reason);

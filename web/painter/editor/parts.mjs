@@ -5,6 +5,7 @@ import { resize } from "../map/labelmap.mjs";
 import { CLASSES } from "../map/palette.mjs";
 import { STARTERS } from "../map/starters.mjs";
 import { show } from "../map/picture.mjs";
+import { messageOf } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("./page.mjs").Page} Page */
@@ -94,7 +95,7 @@ export class PartsDialog {
       this.dialog?.close();
       this.steps.replaceMap(fitted.answer, t("{part} from {source}", { part: t(part.title), source: title }));
     } catch (error) {
-      if (this.problem) this.problem.textContent = error instanceof Error ? error.message : String(error);
+      if (this.problem) this.problem.textContent = messageOf(error);
     } finally {
       gallery?.setAttribute("aria-busy", "false");
     }

@@ -5,6 +5,7 @@ import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resize } from "../map/labelma
 import { linesOf } from "../map/lines.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { asPainting, resizePainting } from "../map/painting.mjs";
+import { messageOf } from "../map/refusal.mjs";
 import { STARTERS } from "../map/starters.mjs";
 import { show } from "../map/picture.mjs";
 import { t } from "../map/words.mjs";
@@ -150,31 +151,25 @@ export class StartDialog {
 
   /** Unpaints the map: from here on the mask input decides it again. */
   async follow() {
-    try {
-      const read = await this.#wait(() => this.source.mask("auto"));
-      if (!read) return;
-      this.dialog?.close();
-      const { sheet } = this.steps;
-      const given = read.answer ?? blank(sheet.width, sheet.height);
-      const map = sheet.map.isDrawn ? resize(given, sheet.width, sheet.height) : given;
-      this.steps.replaceMap({ ...map, isPainted: false }, t("follow the mask input"));
-    } catch (error) {
-      this.#refuse(error instanceof Error ? error.message : String(error));
-    }
+    await this.#apply(
+      () => this.source.mask("auto"),
+      (given) => {
+        const { sheet } = this.steps;
+        const whole = given ?? blank(sheet.width, sheet.height);
+        const map = sheet.map.isDrawn ? resize(whole, sheet.width, sheet.height) : whole;
+        this.steps.replaceMap({ ...map, isPainted: false }, t("follow the mask input"));
+      },
+    );
   }
 
   async #followSketch() {
-    try {
-      const read = await this.#wait(async () => {
+    await this.#apply(
+      async () => {
         const file = await this.source.sketch();
         return file && linesOf(await createImageBitmap(file), this.steps.sheet, false);
-      });
-      if (!read) return;
-      this.dialog?.close();
-      this.steps.giveBack({ pencil: read.answer, isDrawn: false }, t("follow the sketch input"));
-    } catch (error) {
-      this.#refuse(error instanceof Error ? error.message : String(error));
-    }
+      },
+      (pencil) => this.steps.giveBack({ pencil, isDrawn: false }, t("follow the sketch input")),
+    );
   }
 
   #sketchInput() {
@@ -194,39 +189,41 @@ export class StartDialog {
    * @param {() => Promise<Blob>} read @param {string} label @param {boolean} [isFile]  may be dark lines on white
    */
   async #draw(read, label, isFile = false) {
-    try {
-      const drawn = await this.#wait(async () => {
+    await this.#apply(
+      async () => {
         const file = await read();
         const picture = await createImageBitmap(file).catch(() => {
           throw new Error(t("The browser cannot show this file as a picture."));
         });
         return linesOf(picture, this.steps.sheet, isFile);
-      });
-      if (!drawn) return;
-      this.dialog?.close();
-      this.steps.remake((painting) => ({ ...painting, pencil: drawn.answer, isDrawn: true }), label);
-    } catch (error) {
-      this.#refuse(error instanceof Error ? error.message : String(error));
-    }
+      },
+      (pencil) => this.steps.remake((painting) => ({ ...painting, pencil, isDrawn: true }), label),
+    );
   }
 
   /**
-   * An answer, unless the dialog or the editor was closed meanwhile or the painting has a newer step.
+   * Closes the dialog and applies an answer, unless the dialog or the editor was closed meanwhile or the painting has a
+   * newer step. A failure is said.
    * @template Answer
-   * @param {() => Promise<Answer>} ask
+   * @param {() => Promise<Answer>} ask @param {(answer: Answer) => void} apply
    */
-  #wait(ask) {
-    return this.steps.waitFor(ask, () => this.dialog);
+  async #apply(ask, apply) {
+    try {
+      const read = await this.steps.waitFor(ask, () => this.dialog);
+      if (!read) return;
+      this.dialog?.close();
+      apply(read.answer);
+    } catch (error) {
+      this.#refuse(messageOf(error));
+    }
   }
 
   /** @param {(labelSpace: string) => Promise<LabelMap>} read @param {string} label */
-  async #read(read, label) {
-    try {
-      const taken = await this.#wait(() => read(this.space?.value ?? "auto"));
-      if (taken) this.#take(taken.answer, label);
-    } catch (error) {
-      this.#refuse(error instanceof Error ? error.message : String(error));
-    }
+  #read(read, label) {
+    return this.#apply(
+      () => read(this.space?.value ?? "auto"),
+      (map) => this.steps.replaceMap(map, label),
+    );
   }
 
   /** @param {string} sentence */

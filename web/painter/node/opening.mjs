@@ -3,6 +3,7 @@
 import { MAX_SIDE, MIN_SIDE, TOKEN, resize } from "../map/labelmap.mjs";
 import { linesOf } from "../map/lines.mjs";
 import { unpainted } from "../map/painting.mjs";
+import { messageOf } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/painting.mjs").Painting} Painting */
@@ -30,7 +31,7 @@ export async function openSheet(stored, sources) {
   const notices = [];
   /** @type {(error: unknown) => null} */
   const report = (error) => {
-    notices.push(error instanceof Error ? error.message : String(error));
+    notices.push(messageOf(error));
     return null;
   };
   const mask = stored?.isPainted ? null : await sources.mask().catch(report);

@@ -1,5 +1,6 @@
 /** Saves a painting after each stroke, one after the other, and says so if that fails. */
 
+import { messageOf } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 
 export class Saving {
@@ -27,7 +28,7 @@ export class Saving {
       this.failure = "";
     } catch (error) {
       console.error("MoGLE painter:", error);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.failure = t("The last strokes are not in the workflow: {reason} Paint one more stroke to try again.", { reason });
       this.onFailure(this.failure);
     }

@@ -12,6 +12,7 @@ import { packer } from "./packer.mjs";
 import { Saving } from "./saving.mjs";
 import { hasSafeColours, setSafeColours } from "./settings.mjs";
 import { openEditor } from "../editor/window.mjs";
+import { messageOf } from "../map/refusal.mjs";
 import { t } from "../map/words.mjs";
 import { loadLanguage } from "./language.mjs";
 
@@ -181,7 +182,7 @@ export class PaintingWidget {
     try {
       stored = await readPainting(text);
     } catch (error) {
-      notice = t("{error} The canvas is empty.", { error: error instanceof Error ? error.message : error });
+      notice = t("{error} The canvas is empty.", { error: messageOf(error) });
     }
     const { painting, isGiven, notice: ofInputs } = await this.#openSheet(stored);
     if (text !== this.text || state !== inputs.state) return;

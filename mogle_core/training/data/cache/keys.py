@@ -40,12 +40,18 @@ def stacked(keys: Sequence[bytes]) -> Keys:
 def face_key(item: Item, mirrored: bool, encoder: str) -> bytes:
     """The key of a picture by its file and its crop; the file is not decoded."""
     path = item.pair.face
-    content = _file_digest(path, path.stat().st_mtime_ns)
+    content = _file_digest(path)
     return key("face", content, item.frame, item.mask_size, mirrored, encoder)
 
 
+def _file_digest(path: Path) -> bytes:
+    found = path.stat()
+    # A file can be repainted at the same size and then given its former time of change, but not its former ctime.
+    return _digest_of(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 @lru_cache(maxsize=64)  # an item's two sides are requested one after the other
-def _file_digest(path: Path, _changed: int) -> bytes:
+def _digest_of(path: Path, _size: int, _modified: int, _changed: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
@@ -64,7 +70,7 @@ def condition_key(item: Item, kind: str, style: int, file: bytes, ids: Tensor, m
     made_of: tuple[object, ...] = (file,)
     if not file:
         path = item.pair.face
-        made_of = (style, _file_digest(path, path.stat().st_mtime_ns), Decoupled(ids).keys(0)[0])
+        made_of = (style, _file_digest(path), Decoupled(ids).keys(0)[0])
     return key("condition", kind, *made_of, item.frame, item.mask_size, mirrored, encoder)
 
 

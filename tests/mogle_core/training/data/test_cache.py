@@ -362,3 +362,27 @@ def test_memory_needs_no_folder(tmp_path: Path) -> None:
     fill(plan.missing(store), items, encoders, store, settings.data, torch.float32)
     assert not any(plan.missing(store).counts().values())
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("folder", ["masks", "images"])
+def test_a_file_repainted_in_the_same_size_and_time_is_encoded_again(folder: str, tmp_path: Path) -> None:
+    root = write_set(tmp_path, 3)
+    for path in [*(root / "masks").iterdir(), *(root / "images").iterdir()]:
+        with Image.open(path) as image:
+            image.convert("RGB").save(path.with_suffix(".bmp"))
+        path.unlink()
+    settings = config(root, loop={"steps": 30})
+    assert counted(settings)[0] > 0
+    assert counted(settings) == (0, [])
+    path = root / folder / "1.bmp"
+    before, content = path.stat(), bytearray(path.read_bytes())
+    with Image.open(path) as image:
+        pixels = image.copy()
+    pixels.paste((204, 0, 0), (2, 2, 40, 9))  # skin where hair was
+    pixels.save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert path.read_bytes() != content
+    assert counted(settings)[0] > 0
+    assert counted(settings) == (0, [])

@@ -239,15 +239,21 @@ def _copied(job: Job, copies: int, seed: int) -> Iterable[Job]:
 def _check(jobs: Sequence[Job]) -> None:
     if not jobs:
         raise DatasetError("There is nothing to make: the source holds no masks and no jobs.")
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for job in jobs:
         if (reason := _unfit(job.name)) is not None:
             raise DatasetError(
                 f"The name {job.name!r:.200} cannot be the name of a file within the output folder: {reason}."
             )
-        if job.name in seen:
+        same = seen.get(job.name.lower())
+        if same == job.name:
             raise DatasetError(f"The name {job.name} is given twice: each picture takes the name of its job.")
-        seen.add(job.name)
+        if same is not None:
+            raise DatasetError(
+                f"The names {same} and {job.name} differ only in capitals: on Windows and macOS they are one file, and "
+                "one picture would replace the other. Rename one of them."
+            )
+        seen[job.name.lower()] = job.name
 
 
 def _unfit(name: str) -> str | None:

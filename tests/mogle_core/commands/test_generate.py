@@ -27,6 +27,15 @@ def test_masks_and_prompts_to_pictures(masks: Path, tmp_path: Path, capsys: pyte
     assert "3.png" in rows[-1]["error"]
 
 
+@pytest.mark.parametrize("prompt", ["", "  ", "A face."])
+def test_one_prompt_for_all_may_be_empty(prompt: str, masks: Path, tmp_path: Path) -> None:
+    arguments = ["generate", str(masks), "--toy", "--size", "32", "--steps", "1", "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--label-space", "celebamask", "--shard", "0/10", "--prompts", prompt]) == 0
+    (row,) = [json.loads(line) for line in next((tmp_path / "out").glob("*.jsonl")).read_text().splitlines()]
+    assert row["prompt"] == prompt.strip()
+    assert row["status"] == "made"
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

@@ -185,3 +185,12 @@ def test_prompts_are_split_at_line_ends_only(tmp_path: Path) -> None:
         "one\u2028two\x0cthree",
         "four",
     ]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "A"), ("set/Face", "set/face"), ("Éva", "éva"), ("X/1", "x/1")])
+def test_names_that_differ_only_in_capitals_are_refused(first: str, second: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text(f"name,prompt\n{first},x\n{second},y\n", "utf-8")
+    with pytest.raises(DatasetError, match=f"The names {first} and {second} differ only in capitals"):
+        read_jobs(tmp_path / "jobs.csv")
+    (tmp_path / "jobs.csv").write_text(f"name,prompt\n{first},x\n{second}2,y\n", "utf-8")
+    assert len(read_jobs(tmp_path / "jobs.csv")) == 2

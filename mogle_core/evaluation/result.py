@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..support.whole_files import write_whole
-from .paper import COLUMNS, FURTHER, ROWS, Column
+from .paper import COLUMNS, DIGESTS, FURTHER, ROWS, Column
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,33 @@ def _further(results: Mapping[str, Result], figures: Mapping[str, Mapping[str, f
 
 
 def _titled(columns: tuple[Column, ...], results: Mapping[str, Result]) -> tuple[Column, ...]:
-    """The columns, those by other networks than the published ones with their names."""
+    """The columns, with the names of the networks that are not known to be the published ones."""
 
     def titled(column: Column) -> Column:
-        names = sorted({name for result in results.values() if (name := _substitute(result, column))})
+        names = sorted({name for result in results.values() if (name := _to_name(result, column))})
         return replace(column, title=f"{column.title} ({', '.join(names)})") if names else column
 
     return tuple(map(titled, columns))
 
 
-def _substitute(result: Result, column: Column) -> str | None:
-    """The toy's network or a user's module that a figure was measured with; None for published weights."""
+def _to_name(result: Result, column: Column) -> str | None:
+    """The network that a figure was measured with; None for one that is known to be the published one."""
     used = result.setup.get("extractors", {}).get(column.network)
     if used is None or column.name not in result.figures:
         return None
-    published = used.get("source") != "toy" and used.get("sha256") is not None
+    known = DIGESTS.get(str(column.network), ())
+    published = used.get("source") != "toy" and str(used.get("sha256") or "").startswith(known or ("\n",))
     return None if published else str(used.get("source"))
+
+
+def _substitute(result: Result, column: Column) -> str | None:
+    """The toy's network, a user's module, or weights that are not the published ones; None if they may be."""
+    name = _to_name(result, column)
+    if name is None:
+        return None
+    used = result.setup["extractors"][column.network]
+    may_be = name != "toy" and used.get("sha256") is not None and column.network not in DIGESTS
+    return None if may_be else name
 
 
 def _networks(results: Mapping[str, Result]) -> list[str]:

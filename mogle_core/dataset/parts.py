@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ..masks.decouple import index_image
+from ..masks.errors import percent
 from ..masks.labels import CLASS_NAMES
 from ..support.sentences import counted
 from ..support.whole_files import write_png
@@ -30,6 +31,9 @@ ORDER = (
     "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
 )  # fmt: skip
 """The order in which the official maps were painted; later parts cover earlier ones."""
+
+UNCLEAR = 0.2
+"""The share of a part's pixels between black and white from which it has a warning; smooth edges have less."""
 
 _NAME = re.compile(r"(\d+)_(\w+)")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -96,19 +100,41 @@ def _unknown_parts(unknown: Counter[str]) -> str:
 def _region(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(path) as image:
-            return _drawn(ImageOps.exif_transpose(image))
+            upright = ImageOps.exif_transpose(image)
+            if (share := _unclear(_levels(upright))) > UNCLEAR:
+                logger.warning(
+                    "%s: %s of the part's pixels are neither black nor white. Those brighter than half of the "
+                    "brightest are taken; save the part in two values if others are meant.",
+                    path,
+                    percent(share),
+                )
+            return _drawn(upright)
     except (OSError, SyntaxError, ValueError) as error:
         raise DatasetError(f"{path}: the part mask cannot be read ({error}); unpack it again.") from error
 
 
 def _drawn(image: Image.Image) -> NDArray[np.bool_]:
     """The area of the part: brighter than half of the brightest level, or the opaque pixels if only opacity differs."""
-    numbers = image.mode == "F" or image.mode.startswith("I")
-    levels = np.asarray(image if numbers else image.convert("RGBA").convert("L"), dtype=np.float64)
+    levels = _levels(image)
     bright: NDArray[np.bool_] = levels > levels.max() / 2
-    if numbers or not ("transparency" in image.info or {"A", "a"} & set(image.getbands())):
+    if _holds_numbers(image) or not ("transparency" in image.info or {"A", "a"} & set(image.getbands())):
         return bright
     opaque: NDArray[np.bool_] = np.asarray(image.convert("RGBA").getchannel("A")) > 127
     seen = levels[opaque]
     uniform = seen.size == 0 or seen.max() == seen.min()
     return opaque if uniform and not opaque.all() else opaque & (levels > seen.max(initial=0) / 2)
+
+
+def _levels(image: Image.Image) -> NDArray[np.float64]:
+    return np.asarray(image if _holds_numbers(image) else image.convert("RGBA").convert("L"), dtype=np.float64)
+
+
+def _holds_numbers(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def _unclear(levels: NDArray[np.float64]) -> float:
+    """The share of the pixels above a quarter of the brightest that are not above three quarters."""
+    highest = levels.max()
+    drawn = int((levels > highest / 4).sum())
+    return float((levels <= highest * 3 / 4).sum() - (levels <= highest / 4).sum()) / drawn if drawn else 0.0

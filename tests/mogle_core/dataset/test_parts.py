@@ -107,6 +107,8 @@ def test_endings_and_names_in_capitals_are_read(name: str, tmp_path: Path) -> No
     stem, suffix = name.split(".")
     stored(tmp_path / "anno", stem, Image.fromarray(disc().astype(np.uint8) * 255), suffix)
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
+    ids = read_mask(tmp_path / "mask/0.png").ids[0].numpy()
+    assert np.array_equal(ids == CLASS_NAMES.index("nose"), disc())
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,33 @@ def test_hidden_part_files_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "anno/0/.ipynb_checkpoints").mkdir()
     (tmp_path / "anno/0/.ipynb_checkpoints/00000_hair.png").write_bytes(b"nothing")
     assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
+
+
+def soft() -> Image.Image:
+    rows, columns = np.mgrid[:32, :32]
+    distance = np.hypot(rows - 15, columns - 15)
+    return Image.fromarray(np.clip(255 - 12 * distance, 0, 255).astype(np.uint8))
+
+
+UNCLEAR = {
+    "three levels": lambda: Image.fromarray((disc() * 100 + np.roll(disc(), 16, 1) * 100).astype(np.uint8)),
+    "soft": soft,
+    "a photo": lambda: Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)),
+    "ids": lambda: Image.fromarray((disc() * 1 + np.roll(disc(), 7, 0) * 1).astype(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_a_part_of_unclear_values_is_named(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stored(tmp_path / "anno", "hair", UNCLEAR[case]())
+    assert merge_parts(tmp_path / "anno", tmp_path / "mask") == 1
+    assert "00000_hair.png: " in caplog.text
+    assert "neither black nor white" in caplog.text
+
+
+@pytest.mark.parametrize("form", STORED)
+def test_a_part_of_two_values_is_not(form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stored(tmp_path / "anno", "hair", STORED[form]())
+    stored(tmp_path / "anno", "nose", Image.fromarray(disc().astype(np.uint8) * 255), "jpeg")
+    merge_parts(tmp_path / "anno", tmp_path / "mask")
+    assert caplog.text == ""

@@ -50,11 +50,11 @@ def run(options: argparse.Namespace) -> Iterator[str]:
 
     register_toy()
     config = load_config(options.config, options.set)
+    if (options.report or options.parser) and options.action != "check":
+        raise ValueError("--report and --parser belong to --check: add it.")
     if options.repair is not None:
         yield from prepare(config, "repair", options.device, options.repair if options.repair.parts else None)
         return
-    if (options.report or options.parser) and options.action != "check":
-        raise ValueError("--report and --parser belong to --check: add it.")
     parse = _parser(options.parser)
     yield from prepare(
         config, options.action, options.device, options.report, parse, cluster_of(options), open_in_worker

@@ -14,7 +14,7 @@ from support.small_sets import label_map, write_set
 from mogle_core.dataset import list_pairs
 from mogle_core.dataset.check import Report, check, side_order
 from mogle_core.masks.decouple import index_image
-from mogle_core.masks.labels import FLIPPED, PALETTE
+from mogle_core.masks.labels import FLIPPED, LABEL_SPACES, PALETTE
 from mogle_core.support.whole_files import write_png
 from mogle_core.toy.drawer.faces import draw_face
 
@@ -93,3 +93,16 @@ def test_missing_and_too_long_captions_are_reported(tmp_path: Path) -> None:
     warnings = "\n".join(report(root).warnings)
     assert "1 pair without a caption" in warnings
     assert "1 pair whose caption has over 77 words" in warnings
+
+
+@pytest.mark.parametrize("space", ["e4s", "easyportrait", "facesynthetics"])
+def test_a_foreign_numbering_is_reported_picture_by_picture(space: str, tmp_path: Path) -> None:
+    root = write_set(tmp_path, 3)
+    numbers = np.zeros(19, np.uint8)
+    for number, class_id in reversed(list(enumerate(LABEL_SPACES[space]))):
+        numbers[class_id] = number
+    for number in range(3):
+        Image.fromarray(numbers[draw_face(number, 96).ids]).save(root / f"masks/{number}.png")
+    warnings = report(root).warnings
+    for number in range(3):
+        assert [w for w in warnings if f"{number}.png: As " in w and "keeps only" in w]

@@ -157,3 +157,17 @@ def test_repair_never_writes_over_anything(flawed: Path, tmp_path: Path) -> None
 def test_a_swapped_set_has_the_flipped_ids() -> None:
     ids = face(2)
     assert np.array_equal(swapped(ids, EYES, BROWS, EARS), np.array(FLIPPED, np.uint8)[ids])
+
+
+def test_a_class_of_one_face_in_many_is_rare(tmp_path: Path) -> None:
+    root = write_set(tmp_path, 101)
+    with Image.open(root / "masks/7.png") as image:
+        ids = np.array(image)
+    ids[40:50, 20:40] = 16
+    write_png(index_image(ids), root / "masks/7.png")
+    report = check(list_pairs(root))
+    (pair, finding) = next((p, f) for p, f in report.findings if f.kind == "rare_class")
+    assert pair.name == "7"
+    assert "neck_l" in finding.sentence
+    assert sum(f.kind == "rare_class" for _, f in report.findings) == 1
+    assert any("1 mask with a class that under 1 % of the faces have" in fact for fact in report.facts)

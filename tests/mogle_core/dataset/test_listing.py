@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from support.small_sets import write_set
 
+from mogle_core.dataset import DatasetError, find_pairs, list_pairs
 from mogle_core.dataset.listing import files_below, name_below
 from mogle_core.evaluation.pictures import list_pictures
 from mogle_core.generation.jobs import read_jobs
@@ -52,3 +54,23 @@ def test_linked_folders_are_followed_once(folder: Path, tmp_path: Path) -> None:
 def test_names_are_composed(tmp_path: Path) -> None:
     (tmp_path / "cafe\u0301.png").write_bytes(b"")
     assert [*list_pictures(tmp_path)] == ["caf\u00e9"]
+
+
+def test_a_data_set_has_no_pairs_of_hidden_files(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 3)
+    plain = list_pairs(root)
+    for folder in ("images", "masks"):
+        for name in HIDDEN:
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((root / folder / "1.png").read_bytes())
+    assert find_pairs(root) == list(plain.pairs)
+    assert list_pairs(root) == plain
+    assert [pair.name for pair in plain.pairs] == ["0", "1", "2"]
+
+
+def test_a_hidden_mask_is_no_partner(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 3)
+    (root / "masks/1.png").rename(root / "masks/._1.png")
+    with pytest.raises(DatasetError, match=r"1\.png: there is no mask named 1"):
+        find_pairs(root)

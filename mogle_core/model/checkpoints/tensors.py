@@ -91,6 +91,8 @@ def _refuse_packed(path: Path) -> None:
 
 
 def _kind(tensor: Tensor) -> str:
+    if tensor.is_nested:
+        return "nested"
     if tensor.is_quantized:
         return "quantised"
     if tensor.is_meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from support.places import DATA
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
 from mogle_core.model.checkpoints.convert import official_lora
+from mogle_core.model.checkpoints.recipe import Recipe
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.lora import LoRAPart, MaskLoRA, fuse
 
 GOLDEN = DATA / "golden"
@@ -64,3 +67,67 @@ def test_what_cannot_be_converted_is_an_error_message(
     assert code == 1
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+SENTENCES = {
+    "int_lora": "int64, not floating-point",
+    "rank0": "empty (rank 0)",
+    "alpha2": "it must be one number",
+    "alpha_nan": "is nan",
+    "meta_deep": "nested too deeply",
+    "meta_hugeint": "cannot be read",
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+@pytest.mark.parametrize("ending", ["safetensors", "sft", "SAFETENSORS"])
+def test_a_lora_of_the_field_has_its_sentence(
+    name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = shutil.copy(DATA / f"field/{name}.safetensors", tmp_path / f"{name}.{ending}")
+    out = tmp_path / "out.safetensors"
+    assert main(["convert", str(file), "--to", "combined", "--out", str(out)]) == 1
+    told = capsys.readouterr()
+    assert f"{name}.{ending}: " in told.err
+    assert SENTENCES[name] in told.err
+    assert "Traceback" not in told.out + told.err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["lora.sft", "LORA.SAFETENSORS", "fp8.sft", "fp8.safetensors"])
+def test_a_lora_is_converted_whatever_its_ending(name: str, tmp_path: Path) -> None:
+    source = DATA / "field/fp8_lora.safetensors" if "fp8" in name else LORA
+    file, out = shutil.copy(source, tmp_path / name), tmp_path / "out.safetensors"
+    assert main(["convert", str(file), "--to", "combined", "--out", str(out)]) == 0
+    found, expected = (weights.read_lora(path).lora.low_rank() for path in (out, source))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[layer].up, expected[layer].up) for layer in expected)
+
+
+LOST = {
+    "training": (Recipe("training"), ["gate's timestep, which is 'training'"]),
+    "options": (Recipe(options=StreamOptions(add_condition_attention=True)), ["add_condition_attention=True"]),
+    "latent LoRA": (Recipe(options=StreamOptions(latent_lora=True)), ["latent_lora=True"]),
+    "label space": (Recipe(label_space="farl"), ["label_space = farl"]),
+    "all": (
+        Recipe("training", label_space="lapa", options=StreamOptions(latent_lora=True)),
+        ["gate's timestep", "label_space = lapa", "latent_lora=True"],
+    ),
+    "nothing": (Recipe(), []),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_what_the_official_form_loses_is_said(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recipe, sentences = LOST[case]
+    source = tmp_path / "trained.safetensors"
+    weights.save(source, weights.read(NETWORK).network, weights.read(LORA).lora, recipe)
+    assert main(["convert", str(source), "--to", "official", "--out", str(tmp_path / "pair")]) == 0
+    for sentence in sentences:
+        assert sentence in caplog.text
+    assert bool(sentences) == ("The official form" in caplog.text)
+    caplog.clear()
+    for form in ("safetensors", "combined"):
+        out = tmp_path / ("other" if form == "safetensors" else "other.safetensors")
+        assert main(["convert", str(source), "--to", form, "--out", str(out)]) == 0
+    assert "The official form" not in caplog.text

@@ -211,3 +211,47 @@ def test_as_json(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"subject": "face-mogle", "says": mogle_core.__version__, "status": "ok"} in report["findings"]
     wrong = [each for each in report["findings"] if each["status"] == "wrong"]
     assert [each["subject"] for each in wrong] == [str(comfyui / "gone")]
+
+
+SENTENCES = {
+    "int_lora": "int64, not floating-point",
+    "rank0": "empty (rank 0)",
+    "alpha2": "it must be one number",
+    "alpha_nan": "is nan",
+    "meta_deep": "nested too deeply",
+    "meta_hugeint": "cannot be read",
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+@pytest.mark.parametrize("ending", ["safetensors", "sft", "SAFETENSORS"])
+def test_a_lora_of_the_field_has_its_sentence(
+    name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(shutil.copy(DATA / f"field/{name}.safetensors", tmp_path / f"{name}.{ending}"))
+    for place in (file, tmp_path):
+        assert main(["doctor", str(place)]) == 1
+        told = capsys.readouterr()
+        assert f"{file.name}: NOT USABLE." in told.out
+        assert SENTENCES[name] in told.out
+        assert "Traceback" not in told.out + told.err
+
+
+@pytest.mark.parametrize("name", ["lora.sft", "LORA.SAFETENSORS", "fp8.Sft", "fp8.safetensors"])
+def test_a_lora_is_recognised_whatever_its_ending(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(DATA / "field/fp8_lora.safetensors" if "fp8" in name else LORA, tmp_path / name)
+    for place in (tmp_path / name, tmp_path):
+        assert f"{name}: LoRA (rank" in said(capsys, place)
+
+
+def test_the_folder_of_an_official_pair_says_what_it_does_not_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "trained.safetensors", read(NETWORK).network, read(LORA).lora, Recipe("training"))
+    convert([tmp_path / "trained.safetensors"], tmp_path / "pair", "official")
+    report = said(capsys, tmp_path / "pair")
+    assert "mogle.pt: network (20 experts" in report
+    assert "gate timestep sampling (assumed: the file does not say)" in report
+    assert "pytorch_lora_weights.safetensors: LoRA (rank 4" in report

@@ -198,3 +198,47 @@ def test_a_cluster_gives_the_same_figures(faces: Path, generated: Path, tmp_path
     finally:
         torch.set_num_threads(before)
     assert spread == alone
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--image-reward-scores", "name;value\n0;1\n"], "no column score"),
+        (["--image-reward-scores", "name;score\n0@0;nan\n"], "expected a number"),
+        (["--image-reward-scores", "name,score\nnobody,1\n"], "has no score of any picture"),
+        (["--image-reward-scores", "name,score\n"], "holds no scores"),
+        (["--detection", "name,label,score\n"], "holds no scores"),
+        (["--detection", "name,label,score\n0@0,1,0.5\n"], "scores of both kinds are needed"),
+    ],
+)
+def test_a_bad_score_file_ends_without_a_table(
+    more: list[str], sentence: str, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores.csv").write_text(more[1])
+    common = ["evaluate", str(generated / "base"), "--out", str(tmp_path / "out")]
+    assert main([*common, more[0], str(tmp_path / "scores.csv")]) == 1
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+    assert "|" not in said.out
+    assert not (tmp_path / "out/table.md").exists()
+    assert not (tmp_path / "out/result.json").exists()
+
+
+def test_the_report_on_disk_says_how_kid_was_taken(faces: Path, generated: Path, tmp_path: Path) -> None:
+    common = ["evaluate", str(generated / "base"), "--real", str(faces / "face"), "--inception", "toy"]
+    assert main([*common, "--out", str(tmp_path), "--kid-subsets", "7", "--fid-resamples", "0"]) == 0
+    kid = read_json(tmp_path / "result.json").setup["kid"]
+    assert kid == {"subsets": 7, "subset_size": FACES, "subset_size_asked": 1000, "seed": 0}
+
+
+@pytest.mark.parametrize("more", [("--kid-subsets", "0"), ("--kid-subsets", "-1"), ("--kid-subset-size", "1")])
+def test_no_subset_of_kid_ends_without_a_table(
+    more: tuple[str, str], faces: Path, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["evaluate", str(generated / "base"), "--real", str(faces / "face"), "--inception", "toy"]
+    with pytest.raises(SystemExit) as ended:
+        main([*common, "--out", str(tmp_path / "out"), *more])
+    assert ended.value.code not in (0, None)
+    assert f"argument {more[0]}: {more[1]} is not a whole number of at least" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -201,3 +201,35 @@ def test_an_indexed_picture_in_unknown_colours_is_refused_unless_its_numbers_mak
     shuffled = np.random.default_rng(3).permutation(19).astype(np.uint8)
     with pytest.raises(MaskError, match="are not in"):
         decode_image(indexed(shuffled))
+
+
+def voc_colours() -> np.ndarray:
+    """The colours of PASCAL VOC's label maps: the bits of the number, spread over the channels from the top."""
+    numbers = np.arange(256)
+    channels = [sum(((numbers >> (3 * bit + place)) & 1) << (7 - bit) for bit in range(3)) for place in range(3)]
+    return np.stack(channels, -1).astype(np.uint8)
+
+
+FOREIGN = {
+    "PASCAL VOC's colours": voc_colours(),
+    "shuffled": np.random.default_rng(5).permutation(voc_colours()),
+    "random": np.random.default_rng(6).integers(0, 256, (256, 3), dtype=np.uint8),
+    "pastel": np.random.default_rng(7).integers(180, 240, (256, 3), dtype=np.uint8),
+}
+
+
+@pytest.mark.parametrize("colours", FOREIGN)
+@pytest.mark.parametrize("space", ["celebamask", "farl", "bisenet", "facesynthetics"])
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_numbers_under_a_foreign_palette_are_ids_if_the_space_is_given(colours: str, space: str, form: str) -> None:
+    numbers = np.zeros(19, np.uint8)
+    for number, class_id in reversed(list(enumerate(LABEL_SPACES[space]))):
+        numbers[class_id] = number
+    raw = numbers[ids_of("portrait_hat")]
+    image = Image.fromarray(raw, "P")
+    image.putpalette(FOREIGN[colours].flatten().tolist())
+    buffer = BytesIO()
+    image.save(buffer, form, **({"optimize": False} if form == "GIF" else {}))
+    decoded = decode_image(Image.open(buffer), space)
+    assert decoded.label_space == space
+    assert torch.equal(decoded.ids, decode_image(Image.fromarray(raw), space).ids)

@@ -195,3 +195,37 @@ def test_every_class_of_the_new_spaces_is_a_class() -> None:
         11,
         12,
     ]
+
+
+PSGAN = (0, 1, 7, 6, 5, 4, 2, 11, 10, 12, 13, 9, 8, 17)
+"""A numbering of makeup transfer: skin, brows, eyes, nose, upper lip, mouth, lower lip, hair, ears, neck."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("numbering", ["makeup", "ibugmask", "helen"])
+def test_a_numbering_near_a_known_one_is_read_rightly_or_with_a_warning(
+    name: str, numbering: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = PSGAN if numbering == "makeup" else LABEL_SPACES[numbering]
+    ids, numbers = ids_of(name), np.zeros(19, np.uint8)
+    for number, class_id in reversed(list(enumerate(table))):
+        numbers[class_id] = number
+    raw = numbers[ids]
+    right = np.isin(ids, table) * ids
+    decoded = decode_image(Image.fromarray(raw))
+    wrong = (decoded.ids[0].numpy() != right).mean()
+    assert wrong < 0.001 or "keeps only" in caplog.text
+    if numbering == "helen":
+        assert wrong == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0)])
+@pytest.mark.parametrize("name", NAMES)
+def test_background_skin_and_hair_alone_are_not_guessed(name: str, order: tuple[int, int, int]) -> None:
+    """As Labeled Faces in the Wild has them."""
+    ids = ids_of(name)
+    raw = np.full_like(ids, order[0])
+    raw[np.isin(ids, (*range(1, 13), 17))] = order[1]
+    raw[ids == 13] = order[2]
+    with pytest.raises(MaskError, match="only ids 1 and 2.*Choose the label space"):
+        decode_image(Image.fromarray(raw))

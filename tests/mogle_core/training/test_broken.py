@@ -55,6 +55,11 @@ def ids_out_of_range(root: Path) -> None:
     Image.fromarray(label_map(2) * 2).save(root / "masks/2.png")
 
 
+def ids_in_red(root: Path) -> None:
+    ids = label_map(2)
+    Image.fromarray(np.stack((ids, 0 * ids, 0 * ids), -1)).save(root / "masks/2.png")
+
+
 def photo_as_mask(root: Path) -> None:
     (root / "masks/2.png").write_bytes((root / "images/2.png").read_bytes())
 
@@ -140,6 +145,7 @@ BROKEN: list[tuple[Break, str]] = [
     (missing_mask, r"images/2\.png: there is no mask named 2"),
     (missing_picture, r"masks/2\.png: there is no picture named 2"),
     (ids_out_of_range, r"masks/2\.png: The mask's values, up to 34, are all multiples of 2"),
+    (ids_in_red, r"masks/2\.png: .*red channel"),
     (photo_as_mask, r"masks/2\.png: .*no colour of the CelebAMask-HQ palette"),
     (black_and_white_mask, r"masks/2\.png: A black-and-white mask"),
     (lossy_mask, r"masks/2\.jpg: .*no colour of the CelebAMask-HQ palette"),
@@ -176,7 +182,7 @@ def test_a_broken_set_is_reported_before_anything_is_encoded(
     assert not [path for path in (root / "cache").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize(("break_it", "expected"), BROKEN[:8], ids=[found[0].__name__ for found in BROKEN[:8]])
+@pytest.mark.parametrize(("break_it", "expected"), BROKEN[:9], ids=[found[0].__name__ for found in BROKEN[:9]])
 def test_the_check_reports_the_same_of_a_set(
     break_it: Break, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,3 +90,16 @@ def test_every_key_that_may_change_exists() -> None:
         section, _, name = key.partition(".")
         assert section in known
         assert not name or name in known[section]
+
+
+def test_a_state_from_before_contents_counted_goes_on() -> None:
+    """Its fingerprint is by the files' sizes. A third one is of other data."""
+    resumed = trainer(changed())
+    resumed.samples.former_fingerprint = "by sizes"  # type: ignore[attr-defined]
+    state = resumed.state()
+    resumed.restore(replace(state, step=4, fingerprint="by sizes"))
+    assert resumed.step == 4
+    assert resumed.state().fingerprint == state.fingerprint
+    for other in ("of a third", "", f"{state.fingerprint} by sizes"):
+        with pytest.raises(CheckpointError, match="The data set is not the one that this run began with"):
+            resumed.restore(replace(state, fingerprint=other))

@@ -24,7 +24,10 @@ def read_named_scores(path: Path) -> dict[str, float]:
                 raise ValueError(f"{where}: there is no column {column}; expected a head with name and score.")
         name, score = picture_name(str(row["name"])), finite(row["score"])
         if score is None or not name:
-            raise ValueError(f"{where}: name {row['name']!r:.80} and score {row['score']!r:.80}; expected a number.")
+            raise ValueError(
+                f"{where}: name {row['name']!r:.80} and score {row['score']!r:.80}; expected a picture's name and a "
+                "number."
+            )
         if name in scores:
             raise ValueError(f"{where}: {name} was given before.")
         scores[name] = score

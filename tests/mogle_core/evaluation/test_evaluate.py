@@ -204,7 +204,7 @@ def test_a_cluster_gives_the_same_figures(faces: Path, generated: Path, tmp_path
     ("more", "sentence"),
     [
         (["--image-reward-scores", "name;value\n0;1\n"], "no column score"),
-        (["--image-reward-scores", "name;score\n0@0;nan\n"], "expected a number"),
+        (["--image-reward-scores", "name;score\n0@0;nan\n"], "expected a picture's name and a number"),
         (["--image-reward-scores", "name,score\nnobody,1\n"], "has no score of any picture"),
         (["--image-reward-scores", "name,score\n"], "holds no scores"),
         (["--detection", "name,label,score\n"], "holds no scores"),

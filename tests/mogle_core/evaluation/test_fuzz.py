@@ -20,20 +20,26 @@ fuzz = settings(
 cells = st.sampled_from(["a", "b.png", "0", "1", "0.5", "1,5", "nan", "-inf", "1e999", "", " ", "\u0661", "1_0", "0x1"])
 values = cells | st.text(max_size=6) | st.integers() | st.floats() | st.booleans() | st.none() | st.lists(st.none())
 columns = st.sampled_from(["name", "score", "label", "Score", "scores", "\ufeffname"])
-heads = st.lists(columns, max_size=4)
+proper = st.sampled_from([["name", "score"], ["name", "label", "score"]])
 
 
 @st.composite
 def stored(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A file's ending and bytes: cells under a head, objects a line, or anything."""
-    kind = draw(st.sampled_from(["csv", "jsonl", "bytes"]))
+    """A file's ending and bytes: rows under their head, any cells, objects a line, or anything."""
+    kind = draw(st.sampled_from(["proper", "csv", "jsonl", "bytes"]))
     if kind == "bytes":
         return draw(st.sampled_from([".csv", ".jsonl", ".tsv", ".txt", ""])), draw(st.binary(max_size=80))
     if kind == "jsonl":
         lines = draw(st.lists(st.dictionaries(columns, values, max_size=4), max_size=4))
         return ".jsonl", "\n".join(map(json.dumps, lines)).encode("utf-8", "replace")
     separator, end = draw(st.sampled_from([",", ";", "\t"])), draw(st.sampled_from(["\n", "\r\n", "\r"]))
-    lines = [draw(heads), *draw(st.lists(st.lists(cells | st.text(max_size=6), max_size=4), max_size=4))]
+    if kind == "proper":
+        head = draw(proper)
+        row = st.tuples(*(st.sampled_from(["0", "1"]) if column == "label" else cells for column in head)).map(list)
+        lines = [head, *draw(st.lists(row, max_size=3))]
+    else:
+        row = st.lists(cells | st.text(max_size=6), max_size=4)
+        lines = [draw(proper | st.lists(columns, max_size=4)), *draw(st.lists(row, max_size=4))]
     text = end.join(separator.join(line) for line in lines)
     return ".csv", text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"])), "replace")
 

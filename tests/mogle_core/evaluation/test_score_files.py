@@ -31,10 +31,12 @@ def test_every_form_is_the_same_scores(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("name,score\n1,nan\n", "expected a number"),
-        ("name,score\n1,inf\n", "expected a number"),
-        ("name,score\n1,\n", "expected a number"),
-        ("name,score\n1,high\n", "expected a number"),
+        ("name,score\n1,nan\n", "expected a picture's name and a number"),
+        ("name,score\n1,inf\n", "expected a picture's name and a number"),
+        ("name,score\n1,\n", "expected a picture's name and a number"),
+        ("name,score\n1,high\n", "expected a picture's name and a number"),
+        ("name,score\n ,1\n", "expected a picture's name and a number"),
+        ("name,score\n.png,1\n", "expected a picture's name and a number"),
         ("name,value\n1,2\n", "no column score"),
         ("picture,score\n1,2\n", "no column name"),
         ("name,score\n1,2\n1.png,3\n", "given before"),

@@ -26,8 +26,10 @@ OPTIONS = (
     "--proxy-bypass-list=127.0.0.1;localhost",
 )
 PATIENCE = 300_000  # in ms: a loaded machine takes minutes to show the page
+# The page's spinner turns until the first workflow is loaded: before that, the page still replaces the graph.
 READY = """() => window.app?.graph && app.canvas && app.extensionManager?.workflow?.activeWorkflow
-    && !document.querySelector('#splash-loader') && Object.keys(LiteGraph.registered_node_types).length > 100"""
+    && !app.extensionManager.spinner && !document.querySelector('#splash-loader')
+    && Object.keys(LiteGraph.registered_node_types).length > 100"""
 PAINTER = "app.graph.nodes.find((node) => node.type === 'MoGLEMaskPainter')"
 NOTHING = (900, 600)  # a pixel of the page where `lay_out` leaves the graph empty
 
@@ -133,7 +135,17 @@ class ComfyPage:
         return x, y
 
     def drop(self, file: Path) -> None:
-        """Drops a real file on the empty graph."""
+        """Drops a real file on the empty graph, and again if a busy page did not take part in the drag."""
+        self.do_js("window.addEventListener('drop', () => { window.dropped = true; }, true)")
+        for _ in range(12):
+            self.do_js("window.dropped = false")
+            self._drag(file)
+            with suppress(TimeoutError):
+                self.page.wait_for_function("() => window.dropped", timeout=5_000)
+                return
+        raise AssertionError(f"The page did not take {file.name}.")
+
+    def _drag(self, file: Path) -> None:
         session = self.page.context.new_cdp_session(self.page)
         for kind in ("dragEnter", "dragOver", "drop"):
             dragged = {"items": [], "files": [str(file)], "dragOperationsMask": 1}

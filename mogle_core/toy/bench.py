@@ -40,11 +40,13 @@ def remake(
     noise: int = 0,
     record: Record | None = None,
     cache: LatentCache | None = None,
+    sketches: Tensor | None = None,
 ) -> Tensor:
     """Pictures (N, H, W, 3) uint8 from the faces' captions and, if `masked`, their label maps.
 
     hair_prompts: the prompt of each face's hair, or None. prompt_strength: how much of the caption the hair still sees.
     noise: which of many noises each face starts from. record, cache: as in `world.generate`.
+    sketches: (N, H, W) uint8, for a network with an expert for them.
     """
     pictures = []
     for first in tqdm(range(0, len(faces), batch), desc="faces", leave=False, disable=None):
@@ -64,6 +66,7 @@ def remake(
                 prompt_strength=prompt_strength,
                 record=record,
                 cache=cache,
+                sketches=None if sketches is None else sketches[some],
             )
         )
     return torch.cat(pictures)

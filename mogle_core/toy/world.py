@@ -14,10 +14,11 @@ from ..masks.decouple import Decoupled
 from ..model.checkpoints.files import read
 from ..model.checkpoints.recipe import Recipe
 from ..model.checkpoints.tensors import read_tensors
+from ..model.conditions import KINDS
 from ..model.flux.files import load_flux
 from ..model.flux.model import Flux
 from ..model.flux_latents import pack
-from ..model.mixture.mask_latents import LatentCache, class_shares, encode
+from ..model.mixture.mask_latents import LatentCache, MaskLatents, class_shares, encode, encode_condition
 from ..model.mixture.network import MoGLE
 from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import Moment as Moment
@@ -53,8 +54,8 @@ class World:
         return self.vae.vae_scale.device
 
 
-def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> World:
-    """Read a world's files, as `mogle toy build` writes them.
+def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu", mogle: Path | None = None) -> World:
+    """Read a world's files, as `mogle toy build` writes them. mogle: another file with network and LoRA.
 
     Raises:
         WeightsError: a file is missing, or holds something other than its name says.
@@ -64,9 +65,10 @@ def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu") -> Wo
             f"The toy's weights in {folder} are incomplete: {missing[0]} is missing. Make them by "
             "`mogle toy build`, and give their folder."
         )
-    checkpoint = read(folder / FILES["mogle"])
+    mogle = mogle or folder / FILES["mogle"]
+    checkpoint = read(mogle)
     if checkpoint.network is None or checkpoint.lora is None:
-        raise WeightsError(f"{FILES['mogle']} must hold network and LoRA: make it again with `mogle toy build`.")
+        raise WeightsError(f"{mogle.name} must hold network and LoRA: make it again with `mogle toy build`.")
     text, words = read_tensors(folder / FILES["text"])
     vae, judge = ToyVAE(), Judge()
     encoder = ToyText(json.loads(words["toy.vocabulary"]))
@@ -95,6 +97,33 @@ def encode_masks(world: World, ids: Tensor, cache: LatentCache | None = None) ->
 
 
 @torch.no_grad()
+def encode_conditions(
+    world: World, ids: Tensor | None, sketches: Tensor | None, cache: LatentCache | None = None
+) -> Tensor | None:
+    """The conditions as tokens (B, 20 + K, L, 64) for the world's network; None without any.
+
+    ids: as in `encode_masks`; without them the masks are black, as when training drops them. sketches: (B, H, W) uint8.
+
+    Raises:
+        MaskError: the network has no expert for a sketch.
+    """
+    if ids is None and sketches is None:
+        return None
+    cache = cache or LatentCache()
+    if ids is not None:
+        masks = MaskLatents(encode_masks(world, ids, cache))
+    else:
+        blank = Decoupled(torch.zeros_like(sketches).to(world.device), "blank")  # type: ignore[arg-type]
+        masks = encode(blank, world.vae.encode_images, cache, "toy")
+    if sketches is not None:
+        given = (sketches.to(world.device) / 255)[..., None].expand(-1, -1, -1, 3)
+        pictures = KINDS["sketch"].picture(given, (sketches.shape[1], sketches.shape[2]))
+        latents = encode_condition(pictures, world.vae.encode_images, cache, "sketch", "toy")
+        masks = masks.with_condition("sketch", latents)
+    return pack(masks.for_network(world.network.config.extra))
+
+
+@torch.no_grad()
 def generate(
     world: World,
     ids: Tensor | None,
@@ -106,28 +135,32 @@ def generate(
     prompt_strength: float = PROMPT_STRENGTH,
     record: Record | None = None,
     cache: LatentCache | None = None,
+    sketches: Tensor | None = None,
 ) -> Tensor:
     """Pictures (B, H, W, 3) uint8 on the CPU, one for each prompt. Each is independent of the rest of its batch.
 
     Args:
-        ids: label maps (B, H, W) uint8, or None to run the base model without network and LoRA.
+        ids: label maps (B, H, W) uint8, or None. Without sketches as well, the base model runs without network and
+            LoRA.
         seeds: each picture's noise.
         options: the toy was trained at guidance 1 only.
-        size: height and width in pixels where there is no mask.
+        size: height and width in pixels where there is neither mask nor sketch.
         region_prompts: a region's own prompt by class name: one for all pictures, or one for each.
         prompt_strength: how much of `prompts` such a region still sees.
         record: called after every step. cache: keeps the masks' latents for further calls.
+        sketches: (B, H, W) uint8, lines on black or on white, for a network with an expert for them.
 
     Raises:
-        ValueError: region strengths or region prompts without a mask.
+        ValueError: region strengths or region prompts without a mask; sketches, and the network has no expert for them.
     """
     if ids is None and (options.regions or region_prompts):
         raise ValueError("Region strengths and region prompts need label maps: pass `ids` with them.")
-    if ids is not None:
-        size = (ids.shape[-2], ids.shape[-1])
+    for shown in (sketches, ids):
+        if shown is not None:
+            size = (shown.shape[-2], shown.shape[-1])
     latents = sample(
         world,
-        None if ids is None else pack(encode_masks(world, ids, cache)),
+        encode_conditions(world, ids, sketches, cache),
         world.text.encode(prompts),
         noise_of(seeds, *size).to(world.device),
         options,

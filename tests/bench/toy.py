@@ -1,9 +1,10 @@
 """Measures the embedded toy world: how faces follow masks and words, class by class, and whether edits stay local.
 
     python tests/bench/toy.py [--faces 200] [--weights DIR] [--regions] [--speed] [--noises 3] [--only]
+    python tests/bench/toy.py --sketch FILE --only
 
 Prints Markdown tables. docs/toy_world.md has them for 200 faces, docs/speed.md for the speed options. It takes about
-1 s per face on one CPU core.
+1 s per face on one CPU core, and 7 s with a sketch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mogle_core.evaluation.metrics.lines import line_distance
 from mogle_core.toy.bench import (
     hair_controls,
     local_change,
@@ -25,6 +27,7 @@ from mogle_core.toy.bench import (
 from mogle_core.toy.build.scores import pictures_of
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
 from mogle_core.toy.places import WEIGHTS
+from mogle_core.toy.sketch_scores import sketch_rows, sketched
 from mogle_core.toy.world import World, load_world
 
 
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true", help="the price of the speed options, too")
     parser.add_argument("--noises", type=int, default=1, help="with --speed: noises for each face (default: 1)")
     parser.add_argument("--only", action="store_true", help="without the tables of faces and classes")
+    parser.add_argument("--sketch", type=Path, metavar="FILE", help="network and LoRA with an expert for sketches")
     options = parser.parse_args()
     world = load_world(options.weights)
     held = draw_faces(range(HELD_OUT, HELD_OUT + options.faces), workers=os.cpu_count() or 1)
@@ -45,6 +49,17 @@ def main() -> None:
         regions(world, held)
     if options.speed:
         speed(world, held, options.noises)
+    if options.sketch:
+        sketch(world, load_world(options.weights, mogle=options.sketch), held)
+
+
+def sketch(before: World, world: World, held: FaceSet) -> None:
+    """Scores and distances in pixels; a row as soon as it is measured."""
+    given = sketched(held, range(HELD_OUT, HELD_OUT + len(held)))
+    for number, (name, row) in enumerate(sketch_rows(before, world, given, line_distance)):
+        if number == 0:
+            print(f"| what | {' | '.join(row)} |\n|{'---|' * (len(row) + 1)}")
+        print(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in row.values())} |", flush=True)
 
 
 def faces(world: World, held: FaceSet) -> None:

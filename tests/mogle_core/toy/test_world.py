@@ -7,14 +7,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from support.sketch_files import write_sketching
 
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.support.errors import WeightsError
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
+from mogle_core.toy.drawer.sketching import draw_sketch
 from mogle_core.toy.places import FILES
 from mogle_core.toy.world import Moment, World, generate, load_world, noise_of
 
@@ -117,3 +120,23 @@ def test_regions_need_a_mask(world: World) -> None:
 def test_a_folder_without_weights_is_an_error_message(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="toy_flux.safetensors is missing. Make them by `mogle toy build`"):
         load_world(folder=tmp_path)
+
+
+def test_a_sketch_steers_with_or_without_a_mask(untrained: Path, held: FaceSet, tmp_path: Path) -> None:
+    world = load_world(untrained, mogle=write_sketching(tmp_path, untrained / FILES["mogle"]))
+    sketches = torch.from_numpy(np.stack([draw_sketch(HELD_OUT + number) for number in (0, 1)]))
+    ids, prompts, options = torch.from_numpy(held.ids[:1]), held.captions[:1], SamplingOptions(1)
+    for given in (None, ids):
+        plain, right, wrong = (
+            generate(world, given, prompts, [1], options, sketches=drawn)
+            for drawn in (None, sketches[:1], sketches[1:])
+        )
+        assert not torch.equal(right, wrong) and not torch.equal(right, plain)
+        on_white = generate(world, given, prompts, [1], options, sketches=255 - sketches[:1])
+        assert (on_white.int() - right.int()).abs().max() <= 1
+
+
+def test_a_sketch_that_the_network_cannot_take(world: World, held: FaceSet) -> None:
+    sketch = torch.from_numpy(draw_sketch(HELD_OUT))[None]
+    with pytest.raises(ValueError, match="no expert for a sketch"):
+        generate(world, None, held.captions[:1], [1], SamplingOptions(1), sketches=sketch)

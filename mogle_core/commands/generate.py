@@ -16,6 +16,7 @@ from .cluster_options import add_cluster_options, cluster_of
 
 if TYPE_CHECKING:  # the command's help must not wait for torch
     from ..generation.backend import Backend
+    from ..generation.jobs import Job
     from ..generation.models import Sources
     from ..generation.run import Output
     from ..generation.settings import Settings
@@ -42,7 +43,13 @@ def _add_jobs(group: argparse._ArgumentGroup) -> None:
         "source", nargs="?", type=Path, help="a data set, a folder of masks, or a table of jobs (.csv, .jsonl)"
     )
     group.add_argument("--prompts", help="a file with a line for each job, captions by name, or one prompt for all")
-    group.add_argument("--mode", choices=("both", "mask", "text"), default="both", help="(default: both)")
+    group.add_argument(
+        "--sketches", type=Path, metavar="DIR", help="drawings with the jobs' names; alone, each of them is a job"
+    )
+    group.add_argument("--landmarks", type=Path, metavar="DIR", help="drawn landmarks or label maps, likewise")
+    group.add_argument(
+        "--mode", choices=("both", "mask", "text"), default="both", help="text leaves the masks out (default: both)"
+    )
     group.add_argument("--layout", default="auto", help="of the data set (default: auto)")
     group.add_argument("--split", choices=("all", "train", "test"), default="all", help="(default: all)")
     group.add_argument(
@@ -138,14 +145,11 @@ def run(options: argparse.Namespace) -> Iterator[str]:
 
 def _all(options: argparse.Namespace) -> Iterator[str]:
     from ..generation.backend import BackendError
-    from ..generation.jobs import read_jobs
     from ..generation.run import generate
 
     settings = settings_of(options)
     output = output_of(options)
-    jobs = read_jobs(
-        options.source, options.prompts, options.mode, options.seed, options.copies, options.layout, options.split
-    )
+    jobs = jobs_of(options)
     backend = backend_of(options)
     try:
         count = Counter(outcome.status for outcome in generate(jobs, settings, backend, output))
@@ -163,7 +167,6 @@ def _until_sure(options: argparse.Namespace) -> Iterator[str]:
     from ..evaluation.networks.extractors import load_extractor
     from ..evaluation.pictures import list_pictures, match
     from ..evaluation.until_sure import until_sure
-    from ..generation.jobs import Job, read_jobs
     from ..generation.run import generate
 
     settings, output, source = settings_of(options), output_of(options), options.inception
@@ -172,9 +175,7 @@ def _until_sure(options: argparse.Namespace) -> Iterator[str]:
         raise ValueError("--until-sure needs the photos and the network of FID: give --real FOLDER and --inception.")
     if options.official_compat or output.shard[1] > 1:
         raise ValueError("--until-sure takes a sample of all jobs: leave out --official-compat and --shard.")
-    jobs = read_jobs(
-        options.source, options.prompts, options.mode, options.seed, options.copies, options.layout, options.split
-    )
+    jobs = jobs_of(options)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     network = load_extractor("inception", source, device).network
     photos = match([job.name for job in jobs], list_pictures(options.real), "photo")
@@ -190,6 +191,31 @@ def _until_sure(options: argparse.Namespace) -> Iterator[str]:
         yield f"FID {seen.fid:.2f} \u00b1 {seen.band:.2f} of {counted(seen.count, 'picture')}"
     if seen.band > options.until_sure:
         yield f"There are no more jobs; \u00b1 {options.until_sure:g} needs more of them, or --copies."
+
+
+def jobs_of(options: argparse.Namespace) -> list[Job]:
+    """Also chooses the toy's network for sketches, if a job has one and no other network is named."""
+    from ..generation.jobs import read_jobs
+    from ..toy.places import SKETCH_FILE, WEIGHTS
+
+    folders = {"sketch": options.sketches, "landmarks": options.landmarks}
+    jobs = read_jobs(
+        options.source,
+        options.prompts,
+        options.mode,
+        options.seed,
+        options.copies,
+        options.layout,
+        options.split,
+        {kind: folder for kind, folder in folders.items() if folder},
+    )
+    drawn = any(job.conditions for job in jobs)
+    if drawn and options.official_compat:
+        raise ValueError("--official-compat makes what the official script makes, which takes no sketch: leave it out.")
+    if drawn and options.toy and not options.mogle and (options.server or (WEIGHTS / SKETCH_FILE).is_file()):
+        options.mogle = SKETCH_FILE if options.server else str(WEIGHTS / SKETCH_FILE)
+        options.lora = options.lora or options.mogle
+    return jobs
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

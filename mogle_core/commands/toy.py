@@ -26,6 +26,8 @@ def add_options(toy: argparse.ArgumentParser) -> None:
     command.add_argument("--count", type=number(1, 10_000_000), default=64, help="number of faces (default: 64)")
     command.add_argument("--size", type=number(16, 2048), default=128, help="pixels a side (default: 128)")
     command.add_argument("--seed", type=number(0, MOST), default=0, help="of the first face (default: 0)")
+    command.add_argument("--sketches", action="store_true", help="also draw a sketch of each face")
+    command.add_argument("--landmarks", action="store_true", help="also draw the landmarks of each face")
     command.set_defaults(action=_faces)
     command = actions.add_parser("build", help="makes its weights again: draws faces and trains for hours")
     command.add_argument("--out", type=Path, help="folder for the weights (default: WORK/weights)")
@@ -61,7 +63,7 @@ def _install(options: argparse.Namespace) -> Iterator[str]:
 def _faces(options: argparse.Namespace) -> Iterator[str]:
     from ..toy.drawer.folder import write_folder
 
-    write_folder(options.out, options.count, options.size, options.seed)
+    write_folder(options.out, options.count, options.size, options.seed, options.sketches, options.landmarks)
     yield str(options.out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -26,6 +26,7 @@ class Target:
 class Order:
     """A job with its label map at the picture's size, (H, W) uint8, or None.
 
+    conditions: the further conditions' pictures by kind, (H, W, 3) uint8 at the same size.
     noise: (16, H/8, W/8) to start from; None takes the seed's.
     """
 
@@ -33,6 +34,7 @@ class Order:
     ids: Tensor | None
     noise: Tensor | None = None
     target: Target | None = None
+    conditions: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

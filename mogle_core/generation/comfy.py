@@ -33,8 +33,13 @@ TOY_FILES = ComfyFiles(
 """The names that `mogle toy install` uses."""
 
 
-def comfy_prompt(job: Job, settings: Settings, files: ComfyFiles, mask: str | None) -> Prompt:
-    """The nodes by number. mask: the label map's name in the server's input folder, None without one."""
+def comfy_prompt(
+    job: Job, settings: Settings, files: ComfyFiles, mask: str | None, conditions: Mapping[str, str] | None = None
+) -> Prompt:
+    """The nodes by number. mask: the label map's name in the server's input folder, None without one.
+
+    conditions: the names of the further conditions' pictures there, by kind.
+    """
     prompt: Prompt = {
         "unet": _node("UNETLoader", unet_name=files.transformer, weight_dtype=files.weight_dtype),
         "vae": _node("VAELoader", vae_name=files.vae),
@@ -42,8 +47,8 @@ def comfy_prompt(job: Job, settings: Settings, files: ComfyFiles, mask: str | No
         **_text(job.prompt, settings.guidance, files),
     }
     model, positive = ["unet", 0], ["text", 0]
-    if mask is not None:
-        prompt |= _mask(settings, files, mask)
+    if mask is not None or conditions:
+        prompt |= _stream(settings, files, mask, conditions or {})
         model, positive = ["gated", 0], ["gated", 1]
     return prompt | {
         "shift": _node(
@@ -84,27 +89,50 @@ def _text(text: str, guidance: float, files: ComfyFiles) -> Prompt:
     }
 
 
-def _mask(settings: Settings, files: ComfyFiles, mask: str) -> Prompt:
+def _stream(settings: Settings, files: ComfyFiles, mask: str | None, conditions: Mapping[str, str]) -> Prompt:
+    """The nodes of the mask stream; the last to make its latents is `latents`, or of a further condition its kind."""
+    stream = {} if mask is None else _mask(settings, mask)
+    for kind, name in conditions.items():
+        before = {"mask_latents": [[*stream][-1], 0]} if stream else {}
+        stream |= {
+            f"{kind}_image": _node("LoadImage", image=name),
+            kind: _node(
+                "MoGLEAddCondition",
+                image=[f"{kind}_image", 0],
+                kind=kind,
+                vae=["vae", 0],
+                width=0,
+                height=0,
+                latent=["latent", 0],
+                **before,
+            ),
+        }
     return {
         "mogle": _node("MoGLELoader", mogle_name=files.mogle, gate_timestep="auto"),
         "lora": _node("MoGLELoRAApply", model=["unet", 0], lora_name=files.lora, strength=1.0),
-        "image": _node("LoadImage", image=mask),
-        "masks": _node(
-            "MoGLEMaskDecouple", image=["image", 0], label_space="celebamask", local_masks=settings.local_masks
-        ),
-        "latents": _node("MoGLEEncode", masks=["masks", 0], vae=["vae", 0], width=0, height=0, latent=["latent", 0]),
+        **stream,
         "gated": _node(
             "MoGLEGatedCondition",
             model=["lora", 0],
             positive=["text", 0],
             mogle=["mogle", 0],
-            mask_latents=["latents", 0],
+            mask_latents=[[*stream][-1], 0],
             strength=settings.strength,
             start_percent=0.0,
             end_percent=1.0,
             mask_guidance="same as image" if settings.mask_guidance is None else "1",
             **_refresh(settings),
         ),
+    }
+
+
+def _mask(settings: Settings, mask: str) -> Prompt:
+    return {
+        "image": _node("LoadImage", image=mask),
+        "masks": _node(
+            "MoGLEMaskDecouple", image=["image", 0], label_space="celebamask", local_masks=settings.local_masks
+        ),
+        "latents": _node("MoGLEEncode", masks=["masks", 0], vae=["vae", 0], width=0, height=0, latent=["latent", 0]),
     }
 
 
@@ -115,5 +143,5 @@ def _refresh(settings: Settings) -> dict[str, object]:
     return {"refresh_every": settings.refresh_every, "refresh_schedule": settings.refresh_schedule}
 
 
-def _node(kind: str, **inputs: object) -> dict[str, Mapping[str, object] | str]:
+def _node(kind: str, /, **inputs: object) -> dict[str, Mapping[str, object] | str]:
     return {"class_type": kind, "inputs": inputs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +16,14 @@ from ..dataset.layouts import LAYOUTS, MANIFESTS, PICTURE_SUFFIXES
 from ..dataset.listing import files_below, name_below
 from ..dataset.pairs import natural
 from ..dataset.tables import check_keys, rows
+from ..model.conditions import KINDS
 from ..support.sentences import counted
 from ..support.texts import TextError, composed, full_lines
+from .conditions import list_conditions, with_conditions
 
 Mode = Literal["both", "mask", "text"]
 
-COLUMNS = ("name", "prompt", "mask", "seed")
+COLUMNS = ("name", "prompt", "mask", "seed", *KINDS)
 """Of a table of jobs."""
 
 RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
@@ -36,12 +38,21 @@ SEEDS = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture to make. name: its file's path without suffix. mask: the label map's file, or None."""
+    """One picture to make. name: its file's path without suffix. mask: the label map's file, or None.
+
+    conditions: the file of each further condition, by its kind.
+    """
 
     name: str
     prompt: str
     seed: int
     mask: Path | None = None
+    conditions: tuple[tuple[str, Path], ...] = ()
+
+    @property
+    def steered(self) -> bool:
+        """Whether there is more to follow than the prompt."""
+        return self.mask is not None or bool(self.conditions)
 
 
 def seed_of(base: int, name: str) -> int:
@@ -57,24 +68,34 @@ def read_jobs(
     copies: int = 1,
     layout: Layout = "auto",
     split: Split = "all",
+    conditions: Mapping[str, Path] | None = None,
 ) -> list[Job]:
     """All jobs of a run, in the same order on every machine.
 
     Args:
         source: a data set's folder or manifest, a folder of masks, a .csv or .jsonl of jobs (name, prompt, mask,
-            seed; all but the name optional), or None for prompts alone.
+            seed, sketch, landmarks; all but the name optional), or None for prompts or conditions alone.
         prompts: a file with a line for each job in their order, a .json or folder of captions by name, or the one
             prompt of all jobs. None takes the source's captions.
         mode: "mask" leaves the prompts empty, "text" leaves the masks out.
+        conditions: a folder of pictures with the jobs' names for each kind. Without a source, its names are the jobs.
         copies: pictures of each job, which differ in their seed: NAME@0, NAME@1, ...
 
     Raises:
         DatasetError: there are no jobs, files are missing, the number of prompts differs, or a name occurs twice.
     """
-    jobs = [*_of_source(source, layout, split, seed)] if source else _of_prompts(prompts, seed)
-    if source and prompts is not None:
+    found = {kind: list_conditions(folder, kind) for kind, folder in (conditions or {}).items()}
+    if source:
+        jobs = [*_of_source(source, layout, split, seed)]
+    elif found:
+        jobs = [Job(name, "", seed_of(seed, name)) for name in sorted(next(iter(found.values())), key=natural)]
+    else:
+        jobs = _of_prompts(prompts, seed)
+    if (source or found) and prompts is not None:
         jobs = _with_prompts(jobs, prompts)
     _check(jobs)
+    for kind, folder in (conditions or {}).items():
+        jobs = with_conditions(jobs, kind, found[kind], folder)
     jobs = [_in_mode(job, mode) for job in jobs]
     return jobs if copies == 1 else [copy for job in jobs for copy in _copied(job, copies, seed)]
 
@@ -136,16 +157,18 @@ def _of_table(table: Path, seed: int) -> Iterator[Job]:
 def _of_row(table: Path, number: int, row: dict[str, Any], seed: int) -> Job:
     where = f"{table}, line {number}"
     check_keys(where, row, COLUMNS)
-    for key in ("name", "prompt", "mask"):
+    for key in ("name", "prompt", "mask", *KINDS):
         if not isinstance(row.get(key) or "", str):
             raise DatasetError(f"{where}: the {key} is {row[key]!r:.80}; expected one text.")
     prompt, mask, given = row.get("prompt") or "", row.get("mask") or "", row.get("seed")
-    name = row.get("name") or (Path(mask).stem if mask else "")
+    pictures = (mask, *(row.get(kind) or "" for kind in KINDS))
+    name = row.get("name") or next((Path(file).stem for file in pictures if file), "")
     if not name:
         raise DatasetError(f"{where}: a job needs a name or a mask; found {row!r:.200}.")
     name = canonical(name)
     own = seed_of(seed, name) if given is None or given == "" else _seed(where, given)
-    return Job(name, prompt, own, table.parent / mask if mask else None)
+    conditions = tuple((kind, table.parent / row[kind]) for kind in KINDS if row.get(kind))
+    return Job(name, prompt, own, table.parent / mask if mask else None, conditions)
 
 
 def _seed(where: str, given: object) -> int:

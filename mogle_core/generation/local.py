@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from ..masks.decouple import Decoupled
 from ..model.flux_latents import pack
-from ..model.mixture.mask_latents import LatentCache, encode
+from ..model.mixture.mask_latents import LatentCache, encode, encode_condition
 from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import noise_of, sample
 from ..model.stream.static_keys import StaticKeys
@@ -66,7 +67,8 @@ class LocalBackend:
 
     def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any]:
         mask = None if order.job.mask is None else order.job.mask.name
-        return comfy_prompt(order.job, settings, self.files, mask)
+        drawn = {kind: path.name for kind, path in order.job.conditions}
+        return comfy_prompt(order.job, settings, self.files, mask, drawn)
 
     def close(self) -> None:
         self.texts.close()
@@ -76,12 +78,22 @@ class LocalBackend:
             raise BackendError(
                 "There are masks, but no network to follow them: give --mogle (and --lora), or --mode text."
             )
+        kinds = [kind for order in orders for kind in order.conditions if kind not in self.disk.extra]
+        if kinds:
+            if self.sources.mogle is None:
+                raise BackendError(f"The jobs have {kinds[0]}, but there is no network to follow it: give --mogle.")
+            experts = " and ".join(self.disk.extra) or "the masks alone"
+            raise BackendError(
+                f"{self.sources.mogle.name} has no expert for {kinds[0]}; it has experts for {experts}. Give --mogle a "
+                f"checkpoint that was trained with {kinds[0]} ([conditions] of `mogle train`), or leave {kinds[0]} out "
+                "of the jobs."
+            )
 
     @torch.no_grad()
     def _together(self, orders: Sequence[Order], settings: Settings) -> list[Tensor]:
-        """Make orders that all have a mask, or all have none, with one forward pass for each step."""
+        """Make orders that all have something to follow, or all have nothing, with one forward pass for each step."""
         texts = [self.texts.of(order.job.prompt) for order in orders]
-        masks = [self._masks(order.ids, settings) for order in orders if order.ids is not None]
+        masks = [self._masks(order, settings) for order in orders if _steered(order)]
         latents = sample(
             self.disk.models,
             torch.cat(masks) if masks else None,
@@ -98,10 +110,20 @@ class LocalBackend:
         )
         return [self._picture(latent) for latent in latents]
 
-    def _masks(self, ids: Tensor, settings: Settings) -> Tensor:
-        """Ids (H, W) -> the mask latents as tokens (1, 20, L, 64), in the transformer's dtype."""
-        masks = Decoupled(ids[None], settings.local_masks)
-        tokens: Tensor = pack(encode(masks, self._encode, self.latents).latents)
+    def _masks(self, order: Order, settings: Settings) -> Tensor:
+        """The latents of mask and further conditions as tokens (1, 20 + K, L, 64), in the transformer's dtype.
+
+        Without a mask, the masks are black, as when training drops them.
+        """
+        if order.ids is not None:
+            masks = Decoupled(order.ids[None], settings.local_masks)
+        else:
+            masks = Decoupled(torch.zeros(1, settings.height, settings.width, dtype=torch.uint8), "blank")
+        latents = encode(masks, self._encode, self.latents)
+        for kind, picture in order.conditions.items():
+            drawn = encode_condition(picture[None] / 255, self._encode, self.latents, kind)
+            latents = latents.with_condition(kind, drawn)
+        tokens: Tensor = pack(latents.for_network(self.disk.extra))
         return tokens.to(self.disk.device, self.disk.dtype)
 
     def _encode(self, pictures: Tensor) -> Tensor:
@@ -116,7 +138,8 @@ class LocalBackend:
 def _files(sources: Sources) -> ComfyFiles:
     """The names of the models in a ComfyUI with the same files."""
     if sources.transformer == TOY:
-        return TOY_FILES
+        network = sources.mogle or Path(TOY_FILES.mogle)
+        return replace(TOY_FILES, mogle=network.name, lora=(sources.lora or network).name)
     own = sources.mogle or Path(ComfyFiles.mogle)
     return ComfyFiles(
         transformer=Path(sources.transformer).name,
@@ -129,14 +152,18 @@ def _files(sources: Sources) -> ComfyFiles:
 
 
 def _alike(orders: Sequence[Order]) -> Iterator[list[Order]]:
-    """Group consecutive orders that all have a mask, or all have none."""
+    """Group consecutive orders that all have a mask or a further condition, or all have nothing to follow."""
     run: list[Order] = []
     for order in orders:
-        if run and (run[0].ids is None) != (order.ids is None):
+        if run and _steered(run[0]) != _steered(order):
             yield run
             run = []
         run.append(order)
     yield run
+
+
+def _steered(order: Order) -> bool:
+    return order.ids is not None or bool(order.conditions)
 
 
 def _noise(order: Order, settings: Settings) -> Tensor:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..support.records import append_record, read_records
 from .jobs import Job
@@ -28,13 +28,21 @@ class Outcome:
     file: str | None = None
     digest: str | None = None
     error: str | None = None
+    conditions: dict[str, str] | None = None
 
     @classmethod
     def of(
         cls, job: Job, status: Status, file: str | None = None, digest: str | None = None, error: str | None = None
     ) -> Outcome:
         mask = str(job.mask) if job.mask else None
-        return cls(job.name, status, job.prompt, job.seed, mask, file, digest, error)
+        conditions = {kind: str(path) for kind, path in job.conditions} or None
+        return cls(job.name, status, job.prompt, job.seed, mask, file, digest, error, conditions)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As it is stored: without conditions, as it was before there were any."""
+        fields = asdict(self)
+        return fields if self.conditions else {name: fields[name] for name in fields if name != "conditions"}
 
 
 def manifest_name(index: int, count: int) -> str:
@@ -45,7 +53,7 @@ def manifest_name(index: int, count: int) -> str:
 def append(path: Path, outcome: Outcome) -> None:
     """Append an outcome. Never raises, because a failed record must not lose the pictures."""
     try:
-        append_record(path, asdict(outcome))
+        append_record(path, outcome.record)
     except OSError as error:
         logger.warning("%s: %s cannot be recorded (%s).", path.name, outcome.name, error)
 

@@ -76,6 +76,12 @@ class Disk:
     def dtype(self) -> torch.dtype:
         return torch.float32 if self.sources.base_dtype == "float32" else torch.bfloat16
 
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The further conditions for which the network has an expert."""
+        network, *_ = self._checkpoints
+        return () if network is None else network.config.extra
+
     @cached_property
     def models(self) -> Loaded:
         network, lora, recipe = self._checkpoints

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..masks.decode import decode_image
 from ..masks.decouple import resize
 from .backend import BackendError, Order
+from .conditions import read_conditions
 from .jobs import Job
 from .local import LocalBackend
 from .models import Sources, toy_sources
@@ -51,7 +52,12 @@ class Portraits:
         return cls(toy_sources(), TOY_SETTINGS, device)
 
     def make(
-        self, prompt: str, mask: str | PathLike[str] | Image.Image | None = None, seed: int = 0, **changes: Any
+        self,
+        prompt: str,
+        mask: str | PathLike[str] | Image.Image | None = None,
+        seed: int = 0,
+        sketch: str | PathLike[str] | None = None,
+        **changes: Any,
     ) -> Image.Image:
         """One portrait.
 
@@ -59,13 +65,16 @@ class Portraits:
             prompt: what it looks like.
             mask: a stored label map, or its file; None follows the prompt alone.
             seed: of the noise. The same seed, mask, prompt, settings and weights make the same picture.
+            sketch: a drawing's file, for a network that was trained with sketches; with a mask or without one.
             changes: to the settings of this picture, such as `strength=0.7` or `steps=12`.
 
         Raises:
-            ValueError, OSError: the mask cannot be read, or a setting is impossible.
+            ValueError, OSError: mask or sketch cannot be read or used, or a setting is impossible.
         """
         settings = replace(self.settings, **changes)
-        order = Order(Job("portrait", prompt, seed), _ids(mask, settings))
+        drawn = () if sketch is None else (("sketch", Path(sketch)),)
+        job = Job("portrait", prompt, seed, conditions=drawn)
+        order = Order(job, _ids(mask, settings), conditions=read_conditions(job, settings))
         self._backend.prepare([prompt])
         ((_, made),) = self._backend.make([order], settings)
         if isinstance(made, BackendError):

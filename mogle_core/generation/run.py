@@ -16,6 +16,7 @@ from ..masks.decouple import resize
 from ..support.progress import Progress
 from ..support.sentences import counted
 from .backend import Backend, BackendError, Made, Order, Target, Written
+from .conditions import read_conditions
 from .jobs import LONGEST, Job, shard, too_long
 from .manifest import Outcome, append, manifest_name, outcomes
 from .official import noises
@@ -109,13 +110,14 @@ def _recorded(outcome: Outcome, output: Output, known: Container[str] = ()) -> O
 def _sorted_out(
     jobs: Sequence[Job], numbers: Mapping[str, int], settings: Settings, backend: Backend, output: Output
 ) -> Iterator[Pending | Outcome]:
-    """The jobs that are to be made, and the outcome of those that exist or whose mask cannot be read."""
+    """The jobs that are to be made, and the outcome of those that exist or whose mask or sketch cannot be read."""
     for job in Progress(jobs, desc="look", unit="job", leave=False, disable=None):
         if too_long(job.name):
             yield Outcome.of(job, "failed", error=f"its name has over {LONGEST} bytes: no file can be called so.")
             continue
         try:
-            own = digest(job, read_ids(job, settings), settings, _facts(job, numbers[job.name], settings, backend))
+            facts = _facts(job, numbers[job.name], settings, backend)
+            own = digest(job, read_ids(job, settings), settings, facts, read_conditions(job, settings))
         except (DatasetError, OSError) as error:
             yield Outcome.of(job, "failed", error=str(error))
             continue
@@ -155,11 +157,12 @@ def _made(pending: Sequence[Pending], settings: Settings, backend: Backend, outp
 
 
 def _longest_first(pending: Sequence[Pending], settings: Settings) -> Sequence[Pending]:
-    """With a mask, a picture has twice the tokens. So no worker begins a long one when the others have finished.
+    """With a mask or a further condition, a picture has twice the tokens. So no worker begins a long one when the
+    others have finished.
 
     The official noise is one stream over all pictures, so these stay in order.
     """
-    return pending if settings.official else sorted(pending, key=lambda each: each.job.mask is None)
+    return pending if settings.official else sorted(pending, key=lambda each: not each.job.steered)
 
 
 def _ordered(pending: Sequence[Pending], settings: Settings, output: Output, unread: list[Outcome]) -> Iterator[Order]:
@@ -168,7 +171,8 @@ def _ordered(pending: Sequence[Pending], settings: Settings, output: Output, unr
     for each in pending:
         try:
             target = Target(output.file(each.job), each.digest, output.quality)
-            order = Order(each.job, read_ids(each.job, settings), target=target)
+            conditions = read_conditions(each.job, settings)
+            order = Order(each.job, read_ids(each.job, settings), target=target, conditions=conditions)
         except (DatasetError, OSError) as error:
             unread.append(Outcome.of(each.job, "failed", error=str(error)))
             continue

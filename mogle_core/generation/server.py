@@ -54,15 +54,17 @@ class ServerBackend:
 
     def make(self, orders: Iterable[Order], settings: Settings) -> Iterator[tuple[Order, Tensor | Exception]]:
         async def paint(client: Client, order: Order) -> Tensor:
-            mask = None if order.ids is None else await self._mask(client, order.ids)
-            prompt = comfy_prompt(order.job, settings, self.files, mask)
+            mask = None if order.ids is None else await self._uploaded_as(client, _png(_coloured(order.ids)))
+            drawn = {kind: await self._uploaded_as(client, _png(each)) for kind, each in order.conditions.items()}
+            prompt = comfy_prompt(order.job, settings, self.files, mask, drawn)
             return await client.picture(prompt, settings.width, settings.height)
 
         yield from Pool(self.clients, paint, self.grace, self._absent).run(iter(orders))
 
     def prompt(self, order: Order, settings: Settings) -> Mapping[str, Any]:
         mask = None if order.job.mask is None else order.job.mask.name
-        return comfy_prompt(order.job, settings, self.files, mask)
+        drawn = {kind: path.name for kind, path in order.job.conditions}
+        return comfy_prompt(order.job, settings, self.files, mask, drawn)
 
     def close(self) -> None:
         """The servers keep running."""
@@ -70,9 +72,8 @@ class ServerBackend:
     async def _checked(self) -> list[Exception | None]:
         return list(await asyncio.gather(*map(_problem, self.clients)))
 
-    async def _mask(self, client: Client, ids: Tensor) -> str:
-        """Upload the label map to the server's input folder once; its name is a digest of its content."""
-        stored = _png(ids)
+    async def _uploaded_as(self, client: Client, stored: bytes) -> str:
+        """Upload a picture to the server's input folder once; its name is a digest of its content."""
         name = f"{hashlib.sha256(stored).hexdigest()[:16]}.png"
         if (client.url, name) not in self._uploaded:
             self._uploaded[client.url, name] = await client.upload(stored, name)
@@ -104,11 +105,15 @@ def _beside(work: Any) -> list[Exception | None]:
     return done.result()
 
 
-def _png(ids: Tensor) -> bytes:
-    """Ids (H, W) in the palette's colours."""
-    levels = (colours(ids[None])[0] * 255).round().to(torch.uint8)
+def _coloured(ids: Tensor) -> Tensor:
+    """Ids (H, W) in the palette's colours, (H, W, 3) uint8."""
+    return (colours(ids[None])[0] * 255).round().to(torch.uint8)
+
+
+def _png(picture: Tensor) -> bytes:
+    """A picture (H, W, 3) uint8 as a file."""
     file = io.BytesIO()
-    Image.fromarray(levels.numpy()).save(file, "PNG")
+    Image.fromarray(picture.numpy()).save(file, "PNG")
     return file.getvalue()
 
 

@@ -64,9 +64,18 @@ class Settings:
         return {name: value for name, value in asdict(self).items() if (name, value) not in later.items()}
 
 
-def digest(job: Job, ids: Tensor | None, settings: Settings, backend: Mapping[str, Any]) -> str:
-    """A fingerprint of everything that a picture depends on: (H, W) ids, prompt, seed, settings, weights."""
-    mask = None if ids is None else hashlib.sha256(ids.to(torch.uint8).numpy().tobytes()).hexdigest()
+def digest(
+    job: Job,
+    ids: Tensor | None,
+    settings: Settings,
+    backend: Mapping[str, Any],
+    conditions: Mapping[str, Tensor] | None = None,
+) -> str:
+    """A fingerprint of everything that a picture depends on: (H, W) ids, prompt, seed, settings, weights.
+
+    conditions: the further conditions' pictures (H, W, 3) uint8 by kind.
+    """
+    mask = None if ids is None else _digest(ids.to(torch.uint8))
     whole = {
         "prompt": job.prompt,
         "seed": job.seed,
@@ -74,4 +83,10 @@ def digest(job: Job, ids: Tensor | None, settings: Settings, backend: Mapping[st
         "settings": settings.stored(),
         "backend": dict(backend),
     }
+    if conditions:
+        whole["conditions"] = {kind: _digest(picture) for kind, picture in conditions.items()}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _digest(levels: Tensor) -> str:
+    return hashlib.sha256(levels.numpy().tobytes()).hexdigest()

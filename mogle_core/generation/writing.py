@@ -44,16 +44,20 @@ class Notes:
     def parameters(self) -> str:
         """The text format that A1111 writes and most galleries read."""
         job, how = self.job, self.settings
+        drawn = "".join(f"{kind.capitalize()}: {path.name}, " for kind, path in job.conditions)
         return (
             f"{job.prompt}\nSteps: {how.steps}, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG "
             f"Scale: {how.guidance}, Seed: {job.seed}, Size: {how.width}x{how.height}, Mask: "
-            f"{job.mask.name if job.mask else 'none'}, Mask strength: {how.strength}, Version: face-mogle {__version__}"
+            f"{job.mask.name if job.mask else 'none'}, {drawn}Mask strength: {how.strength}, "
+            f"Version: face-mogle {__version__}"
         )
 
     @property
     def whole(self) -> str:
         """All notes as JSON."""
         job = {**asdict(self.job), "mask": str(self.job.mask) if self.job.mask else None}
+        if conditions := job.pop("conditions"):
+            job["conditions"] = {kind: str(path) for kind, path in conditions}
         return json.dumps({"digest": self.digest, "job": job, "settings": self.settings.stored()})
 
 

@@ -12,12 +12,15 @@ import torch
 from PIL import Image
 from support import hosts
 from support.comfy_server import Server
+from support.sketch_files import write_sketching
 from support.workflows import as_prompt, read
 
 from mogle_core.annotation.annotate import annotate
 from mogle_core.cli import main
 from mogle_core.generation.manifest import outcomes
 from mogle_core.parse.files import read_parser
+from mogle_core.toy.drawer.faceset import HELD_OUT
+from mogle_core.toy.drawer.sketching import draw_sketch
 from mogle_core.toy.install import EXAMPLE_MASK, install
 from mogle_core.toy.places import FILES, WEIGHTS
 
@@ -57,6 +60,26 @@ def test_the_same_jobs_with_both_backends(server: Server, jobs: Path, tmp_path: 
     assert max(apart) <= 2, f"of 255, worst of {JOBS}"
     other = [np.abs(pixels(ours / f"{n}.png") - pixels(ours / "face0.png")).mean() for n in names[1:]]
     assert min(other) > 10, "pictures of other jobs are far apart"
+
+
+def test_the_same_sketches_with_both_backends(server: Server, tmp_path: Path) -> None:
+    """With a mask and without one, by a network with an expert for sketches; without it, the node's sentence."""
+    install(server.base, force=True)
+    network = write_sketching(tmp_path)
+    for place in ("mogle", "loras"):
+        shutil.copy(network, server.base / "models" / place)
+    shutil.copy(next((hosts.REPOSITORY / "tests/data/masks").glob("*.png")), tmp_path / "mask.png")
+    Image.fromarray(draw_sketch(HELD_OUT)).save(tmp_path / "sketch.png")
+    (tmp_path / "jobs.csv").write_text("name,prompt,mask,sketch\na,A man.,mask.png,sketch.png\nb,A man.,,sketch.png\n")
+    arguments = ["generate", str(tmp_path / "jobs.csv"), "--toy", "--size", "64", "--steps", "2"]
+    there = ["--server", server.url, "--lora", network.name]
+    assert main([*arguments, "--out", str(tmp_path / "ours"), "--mogle", str(network)]) == 0
+    assert main([*arguments, "--out", str(tmp_path / "theirs"), *there, "--mogle", network.name]) == 0
+    apart = [np.abs(pixels(tmp_path / f"ours/{n}.png") - pixels(tmp_path / f"theirs/{n}.png")).mean() for n in "ab"]
+    assert max(apart) <= 2
+    assert np.abs(pixels(tmp_path / "ours/a.png") - pixels(tmp_path / "ours/b.png")).mean() > 2
+    assert main([*arguments, "--out", str(tmp_path / "no"), *there, "--mogle", FILES["mogle"]]) == 1
+    assert {"no expert for a sketch" in str(o.error) for o in outcomes(tmp_path / "no/manifest.jsonl")} == {True}
 
 
 def test_a_picture_of_the_command_opens_in_comfyui(server: Server, jobs: Path, tmp_path: Path) -> None:

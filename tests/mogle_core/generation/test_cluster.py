@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.sketch_files import write_sketching
 
 from mogle_core.cli import main
 from mogle_core.generation.backend import BackendError
@@ -52,6 +53,21 @@ def test_they_are_one_processs_to_the_bit(
     assert [o.status for o in generate(jobs, small, LocalBackend(toy_sources()), Output(tmp_path / "spread"))] == [
         "kept"
     ] * len(jobs)
+
+
+@pytest.mark.slow
+def test_sketches_go_to_the_workers(masks: Path, tmp_path: Path, small: Settings, one_thread: None) -> None:
+    """With a mask or without one, and a worker refuses what its network cannot follow."""
+    pytest.importorskip("ray")
+    sources = toy_sources(write_sketching(tmp_path))
+    table = tmp_path / "jobs.csv"
+    table.write_text("name,mask,sketch\na,drawn/1.png,drawn/2.png\nb,,drawn/3.png\nc,drawn/1.png,\n")
+    jobs = read_jobs(table, "A face.")
+    for backend, out in ((LocalBackend(sources), "alone"), (ClusterBackend(HERE, sources), "spread")):
+        assert {o.status for o in generate(jobs, small, backend, Output(tmp_path / out))} == {"made"}
+    assert pictures(tmp_path / "spread") == pictures(tmp_path / "alone")
+    with pytest.raises(BackendError, match="toy_mogle.safetensors has no expert for sketch"):
+        list(generate(jobs, small, ClusterBackend(HERE, toy_sources()), Output(tmp_path / "refused")))
 
 
 @pytest.mark.slow

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .channels import FLAT, refuse_dark, refuse_near_twins, refuse_several_blacks
 from .errors import MaskError, percent
 from .halves import split_sides
 from .label_map import LabelMap, mapped
 from .label_space import MARGIN, evidence, layout
 from .labels import LABEL_SPACES
-from .palettes import PALETTES, TOLERANCE, Palette
+from .palettes import PALETTES, Palette
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +28,8 @@ MAX_OFF_PALETTE = 0.05
 MAX_BLENDED = 0.25
 """The same limit for a small face that only loses blended edges, if these are under 5 % of the picture."""
 
-DARK = 40
-"""A picture with a lower brightest level is not drawn in a palette: every palette colour has a level of at least 51."""
-
 REGION = 0.0002
 """The share of a picture from which a colour fills a region, in pixels that form 3x3 squares of it."""
-
-FLAT = 64
-"""Up to this many distinct colours nothing was blended, so that a single 3x3 square is a region."""
-
-SEVERAL, NEARLY_BLACK = 3, 0.005
-"""From this number and share on, nearly black colours with regions are ids. JPEG noise stays under 0.2 %."""
 
 _UNKNOWN = 255
 _SORTED = 1 << 21  # up to this many pixels, sorting is the fastest way to the distinct colours
@@ -105,7 +97,7 @@ class _Reading:
 
 def from_colours(rgb: Tensor, label_space: str) -> LabelMap:
     """Label maps of pictures (B, H, W, 3) uint8 that are not grey. Raises MaskError."""
-    _refuse_dark(rgb)
+    refuse_dark(rgb)
     colours = _Colours.of(rgb)
     reading = _best(colours, label_space)
     ids, exact = reading.ids.to(torch.uint8)[colours.index], reading.exact[colours.index]
@@ -130,29 +122,6 @@ def from_colours(rgb: Tensor, label_space: str) -> LabelMap:
     return LabelMap(result, space, snapped, off_palette, title)
 
 
-def _refuse_dark(rgb: Tensor) -> None:
-    """Refuse nearly black pictures: they hold ids in colour channels, which would all be read as black."""
-    brightest = rgb.flatten(1).amax(1)
-    dark = (brightest > 0) & (brightest < DARK)
-    if bool(dark.any()):
-        picture = rgb[int(dark.nonzero()[0, 0])]
-        raise MaskError(_ids_in_channels(picture))
-
-
-def _ids_in_channels(picture: Tensor) -> str:
-    used = [name for name, channel in zip(("red", "green", "blue"), picture.unbind(-1), strict=True) if channel.any()]
-    highest = int(picture.max())
-    if len(used) == 1:
-        return (
-            f"The mask is almost black: its {used[0]} channel has numbers up to {highest}, the others are 0. It looks "
-            "like class ids in one channel: save that channel as a grey picture."
-        )
-    return (
-        f"The mask is almost black: its {', '.join(used)} channels have different numbers up to {highest}. It looks "
-        "like several id maps in one picture, or ids that were stored lossily: save one map of ids as a grey picture."
-    )
-
-
 def _best(colours: _Colours, label_space: str) -> _Reading:
     """The reading that explains every colour that forms a region. Raises MaskError if there is none."""
     readings = [_read(colours, palette) for palette in PALETTES]
@@ -161,7 +130,7 @@ def _best(colours: _Colours, label_space: str) -> _Reading:
     filling = colours.filling()
     blended = len(colours.rgb) > FLAT
     regions = filling >= (max(9, REGION * colours.index.numel()) if blended else 9)
-    _refuse_several_blacks(colours, filling * regions)
+    refuse_several_blacks(colours.rgb, filling * regions, colours.index.numel())
     # OpenCV writes blue first, so the same tables are also tried with red and blue exchanged.
     readings += [_read(colours, palette, exchanged=True) for palette in PALETTES]
     whole = [r for r in readings if not bool((r.ids[regions] == _UNKNOWN).any()) and _explains(r, colours)]
@@ -173,7 +142,9 @@ def _best(colours: _Colours, label_space: str) -> _Reading:
             whole[0].title,
         )
     if suited:
-        return _likeliest(suited, colours, label_space)
+        likeliest = _likeliest(suited, colours, label_space)
+        refuse_near_twins(colours.rgb, likeliest.ids, filling * regions)
+        return likeliest
     straight = [reading for reading in readings if reading.suits(label_space) and not reading.exchanged]
     closest = min(straight, key=lambda reading: int(filling[reading.ids == _UNKNOWN].sum()))
     raise MaskError(_foreign_colours(closest, colours, filling * regions))
@@ -216,17 +187,6 @@ def _likeliest(readings: list[_Reading], colours: _Colours, label_space: str) ->
 
     best = max(others, key=looks)
     return best if looks(best) - max(0.0, looks(first)) >= MARGIN else first
-
-
-def _refuse_several_blacks(colours: _Colours, filling: Tensor) -> None:
-    """Refuse several nearly black colours with regions: these are ids beside something bright, not one background."""
-    dark = (filling > 0) & (colours.rgb.float().norm(dim=-1) < TOLERANCE) & (colours.rgb.amax(-1) > 0)
-    if int(dark.sum()) >= SEVERAL and int(filling[dark].sum()) > NEARLY_BLACK * colours.index.numel():
-        some = ", ".join(str(tuple(colour)) for colour in colours.rgb[dark][:3].tolist())
-        raise MaskError(
-            f"The mask has {int(dark.sum())} almost black colours that fill regions ({some}): these look like class "
-            "ids in colour channels. Save the ids as a grey picture."
-        )
 
 
 def _foreign_colours(reading: _Reading, colours: _Colours, filling: Tensor) -> str:

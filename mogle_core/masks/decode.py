@@ -8,11 +8,14 @@ are classes.
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .channels import refuse_opacity
 from .colour_reading import MAX_OFF_PALETTE, from_colours
 from .errors import MaskError
 from .id_reading import from_ids, from_numbers
@@ -22,6 +25,8 @@ from .labels import LABEL_SPACES, NUM_CLASSES
 from .palettes import TOLERANCE
 
 __all__ = ["MAX_OFF_PALETTE", "TOLERANCE", "LabelMap", "LabelMaps", "MaskError", "decode_image", "decode_tensor"]
+
+logger = logging.getLogger(__name__)
 
 _FACE = 0.6
 """The share of a space's relations from which an indexed picture's numbers are ids and not its colours' places."""
@@ -42,10 +47,14 @@ def decode_image(image: Image.Image, label_space: str = "auto") -> LabelMap:
         raise MaskError(f"The mask is empty ({image.width}x{image.height}): load a picture with pixels.")
     wide, lossy = _is_wide_colour(image), _is_lossy(image)
     try:
+        if (pictures := getattr(image, "n_frames", 1)) > 1:
+            logger.warning("The mask's file holds %d pictures, of which the first is read.", pictures)
         image = ImageOps.exif_transpose(image)
         if image.mode in ("1", "F") or image.mode.startswith("I"):
             return from_numbers(torch.from_numpy(_numbers(image))[None], label_space)
         picture = _opaque(image)
+        if _has_transparency(image):
+            refuse_opacity(picture, _opacity(image))
         if wide and int(picture.max()) == 0:
             raise MaskError(
                 "The mask is a colour picture of 16 bits whose upper 8 bits are all 0; only those are read. Save its "
@@ -81,7 +90,10 @@ def decode_tensor(image: Tensor, label_space: str = "auto") -> LabelMap:
     if levels.ndim == 3:
         levels = levels[..., None]
     rgb = levels[..., :3].expand(*levels.shape[:3], 3)
-    return _from_picture(rgb * (levels[..., 3:] > 0) if levels.shape[-1] == 4 else rgb, label_space)
+    if levels.shape[-1] == 4:
+        rgb = rgb * (levels[..., 3:] > 0)
+        refuse_opacity(rgb, levels[..., 3])
+    return _from_picture(rgb, label_space)
 
 
 def _check_space(label_space: str) -> None:
@@ -145,7 +157,12 @@ def _visible(image: Image.Image) -> Tensor:
     """(1, H, W): the pixels that are not fully transparent."""
     if not _has_transparency(image):
         return torch.ones(1, image.height, image.width, dtype=torch.bool)
-    return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")) > 0)[None]
+    return _opacity(image) > 0
+
+
+def _opacity(image: Image.Image) -> Tensor:
+    """(1, H, W) uint8 of a picture with transparency."""
+    return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")))[None]
 
 
 def _has_transparency(image: Image.Image) -> bool:
@@ -164,6 +181,8 @@ def _from_picture(rgb: Tensor, label_space: str) -> LabelMap:
 
 def _from_indexed(indices: Tensor, rgb: Tensor, label_space: str) -> LabelMap:
     """Read an indexed picture: its colours are the classes, or its numbers are and the colours are only for display."""
+    if not bool(rgb.any()) and bool(indices.any()):
+        return _without_colours(indices, label_space)
     if _is_grey(rgb):
         levels = torch.unique(rgb[..., 0])
         by_level = int(levels.max()) < NUM_CLASSES or len(levels) <= 2 or not _is_ramp(indices, rgb[..., 0])
@@ -177,6 +196,16 @@ def _from_indexed(indices: Tensor, rgb: Tensor, label_space: str) -> LabelMap:
         if label_space != "auto" or _makes_a_face(indices):
             return from_ids(indices, label_space)
         raise
+
+
+def _without_colours(indices: Tensor, label_space: str) -> LabelMap:
+    """Read an indexed picture whose palette is black throughout: only its numbers can tell the classes apart."""
+    if int(indices.max()) < NUM_CLASSES and (label_space != "auto" or _makes_a_face(indices)):
+        return from_ids(indices, label_space)
+    raise MaskError(
+        f"The mask is an indexed picture whose palette is black throughout, with numbers up to {int(indices.max())}. "
+        "If these are class ids, choose their label space; otherwise save the mask with its palette."
+    )
 
 
 def _if_ids(indices: Tensor, rgb: Tensor, label_space: str) -> LabelMap:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
+from itertools import combinations
+from math import dist
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from mogle_core.masks.decode import MaskError, decode_image, decode_tensor
 from mogle_core.masks.labels import LABEL_SPACES, NUM_CLASSES
-from mogle_core.masks.palettes import PALETTES, Palette
+from mogle_core.masks.palettes import PALETTES, TOLERANCE, Palette
 
 FIELD = DATA / "field"
 MASKS = DATA / "masks"
@@ -98,9 +100,11 @@ def test_the_palette_is_named(caplog: pytest.LogCaptureFixture) -> None:
     assert 7 in shares(decoded.ids)
 
 
-def test_no_two_classes_of_a_palette_share_their_tolerance() -> None:
-    for palette in PALETTES:
-        assert palette.tolerance > 0
+@pytest.mark.parametrize("palette", PALETTES, ids=lambda palette: palette.title)
+def test_no_two_classes_of_a_palette_share_their_tolerance(palette: Palette) -> None:
+    assert 0 < palette.tolerance <= TOLERANCE
+    for (one, first), (two, second) in combinations(palette.entries, 2):
+        assert first == second or dist(one, two) > 2 * palette.tolerance, (one, two)
 
 
 @pytest.mark.parametrize("colour", [(128, 128, 128), (102, 0, 204), (153, 76, 0), (255, 255, 255), (0, 128, 128)])

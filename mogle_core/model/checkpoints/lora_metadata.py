@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...support.texts import TextError, read_text
 from ..stream.lora_scale import LoRAError, Scaling
 
 logger = logging.getLogger(__name__)
 
 LARGEST = 1 << 20
 """The largest configuration in bytes; the official one, which names 343 modules, has 12 thousand."""
+
+YES, NO = ("true", "1", "1.0", "yes", "on"), ("false", "0", "0.0", "no", "off", "none", "null", "")
+"""How flags are written, in lower case; some trainers store every value as text."""
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model", "adapter_config.json"
 """PEFT stores a LoRA's configuration beside its tensors."""
@@ -29,6 +33,11 @@ def scaling_of(metadata: Mapping[str, str], path: Path | None = None) -> Scaling
         LoRAError: the configuration cannot be read or is not a LoRA's.
     """
     config = _config(metadata, path)
+    kind = config.get("peft_type")
+    if kind is not None and str(kind).upper() not in ("LORA", "PEFTTYPE.LORA"):
+        raise LoRAError(
+            f"This is {str(kind)[:40]}, not LoRA (peft_type in its metadata): the mask stream takes plain LoRAs only."
+        )
     if _flag(config, "use_dora"):
         raise LoRAError("This is a DoRA (use_dora in its metadata): the mask stream takes plain LoRAs only.")
     alpha = _number("lora_alpha", config.get("lora_alpha"))
@@ -58,8 +67,8 @@ def _config(metadata: Mapping[str, str], path: Path | None) -> Mapping[str, Any]
     text = metadata.get("lora_adapter_metadata")
     if text is None and path is not None and path.stem.lower() == ADAPTER_FILE:
         beside = path.with_name(ADAPTER_CONFIG)
-        if beside.is_file() and beside.stat().st_size <= LARGEST:
-            text = beside.read_text(encoding="utf-8", errors="replace")
+        if beside.is_file():
+            text = _read(beside)
     if text is None:
         return {}
     if len(text) > LARGEST:
@@ -76,6 +85,15 @@ def _config(metadata: Mapping[str, str], path: Path | None) -> Mapping[str, Any]
         logger.warning("The LoRA's metadata is not a configuration: alpha = rank is assumed.")
         return {}
     return {str(name).removeprefix("transformer."): value for name, value in config.items()}
+
+
+def _read(beside: Path) -> str:
+    if (size := beside.stat().st_size) > LARGEST:
+        raise LoRAError(f"{beside.name} has {size:,} bytes and is not read: the LoRA's scale is not known.")
+    try:
+        return read_text(beside)
+    except TextError as error:
+        raise LoRAError(f"The LoRA's scale is not known. {error}") from error
 
 
 def _number(name: str, value: Any) -> float | None:
@@ -95,8 +113,11 @@ def _number(name: str, value: Any) -> float | None:
 
 
 def _flag(config: Mapping[str, Any], name: str) -> bool:
-    value = config.get(name, False)
-    return value.strip().lower() == "true" if isinstance(value, str) else bool(value)
+    value = config.get(name)
+    word = str(value).strip().lower()
+    if word not in YES and word not in NO:
+        raise LoRAError(f"Its metadata's {name} is {word[:40]!r}, not true or false: the LoRA's scale is not known.")
+    return word in YES
 
 
 def _pattern(config: Mapping[str, Any], name: str) -> dict[str, float]:

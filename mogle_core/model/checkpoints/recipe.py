@@ -64,16 +64,17 @@ class Recipe:
         pooled: the file's `mogle.static.pooled`.
 
         Raises:
-            WeightsError: a kind of stream that this version does not know.
+            WeightsError: a note that this version does not know.
         """
 
         def flag(name: str, default: bool) -> bool:
-            return metadata.get(f"mogle.{name}", str(default)).lower() == "true"
+            return _note(metadata, f"mogle.{name}", ("true", "false"), str(default)) == "true"
 
         default = cls()
-        timestep, resolution = metadata.get("mogle.gate_timestep"), metadata.get("mogle.train_resolution", "")
+        timestep = _note(metadata, "mogle.gate_timestep", ("sampling", "training"), default.gate_timestep)
+        resolution = metadata.get("mogle.train_resolution", "")
         return cls(
-            gate_timestep="training" if timestep == "training" else default.gate_timestep,
+            gate_timestep=timestep,  # type: ignore[arg-type]
             label_space=metadata.get("mogle.label_space", default.label_space),
             resolution=int(resolution) if resolution.isdecimal() and len(resolution) < 7 else default.resolution,
             options=StreamOptions(
@@ -88,13 +89,18 @@ class Recipe:
 
 
 def _stream(metadata: Mapping[str, str]) -> Stream:
-    kind = metadata.get(STREAM, "exact")
-    if kind not in ("exact", "static"):
+    return _note(metadata, STREAM, ("exact", "static"), "exact")  # type: ignore[return-value]
+
+
+def _note(metadata: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
+    """A note's value in lower case, the default if it is missing. Raises WeightsError if it is not known."""
+    value = metadata.get(name, default).strip().lower()
+    if value not in known:
         raise WeightsError(
-            f"The file's {STREAM} is {kind[:40]!r}, and this version knows exact and static: update ComfyUI-MoGLE, or "
-            "use another checkpoint."
+            f"The file's {name} is {value[:40]!r}, and this version knows {' and '.join(known)}: update ComfyUI-MoGLE, "
+            "or use another checkpoint."
         )
-    return kind  # type: ignore[return-value]
+    return value
 
 
 def is_static(config: MoGLEConfig, options: StreamOptions, pooled: Tensor | None) -> bool:

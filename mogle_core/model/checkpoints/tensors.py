@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...support.errors import WeightsError
+from .other_files import other_kind
 
 SAFE_ENDINGS = (".safetensors", ".sft")
 
@@ -24,7 +25,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"There is no file {path.name} in {path.parent}.")
     if path.stat().st_size == 0:
         raise WeightsError(f"{path.name} is empty: the download or copy did not finish.")
-    if path.suffix.lower() in SAFE_ENDINGS:
+    safe = path.suffix.lower() in SAFE_ENDINGS
+    if (kind := other_kind(path, safe)) is not None:
+        raise WeightsError(f"{path.name} is {kind}.")
+    if safe:
         return _read_safetensors(path)
     return _read_pickle(path)
 

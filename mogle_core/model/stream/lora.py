@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .layer_names import MASK_STREAM_LAYERS, layer_of, to_diffusers
-from .lora_names import layer_and_part, method_of, read_key, shown
+from .lora_names import is_bias, is_text_encoders, layer_and_part, method_of, read_key, shown
 from .lora_scale import LoRAError, Scaling
 from .low_rank import FusedLoRA, LoRAPart, LowRank, MaskLoRA, adapted, fuse, hidden_width
 
@@ -35,6 +35,11 @@ __all__ = [
 
 _ROWS = {"img_mod.lin": 6, "img_attn.qkv": 3, "img_mlp.0": 4, "modulation.lin": 3, "linear1": 7}
 """The layers' rows in multiples of the hidden width; layers that are not listed have 1."""
+
+_ORDINARY = (
+    "This looks like an ordinary FLUX LoRA: load it with ComfyUI's own LoRA loader, and give LoRA Apply Face-MoGLE's "
+    "pytorch_lora_weights.safetensors."
+)
 
 
 def parse(tensors: Mapping[str, Tensor], default_alpha: float | Scaling | None = None) -> MaskLoRA:
@@ -79,6 +84,11 @@ def _sorted_out(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[
             raise LoRAError(
                 f"This is a {method}, not a LoRA (it has {shown(key)}): the mask stream takes plain LoRA pairs only. "
                 "For another style, load the file with ComfyUI's own LoRA loader."
+            )
+        if is_bias(key):
+            raise LoRAError(
+                f"The LoRA has biases (first: {shown(key)}), which the mask stream does not add: train it without "
+                "them (PEFT's lora_bias)."
             )
         place = read_key(key)
         if place is None:
@@ -141,16 +151,16 @@ def write(lora: MaskLoRA) -> dict[str, Tensor]:
 def _target(module: str) -> tuple[str, int]:
     """The BFL layer and the part of its rows on which the file's `module` acts."""
     target = layer_and_part(module)
+    if target is None and is_text_encoders(module):
+        raise LoRAError(
+            f"The LoRA acts on a text encoder as well ({shown(module)}), which mask tokens never pass. {_ORDINARY}"
+        )
     if target is None:
         raise LoRAError(
             f"The LoRA acts on {shown(module)}, which FLUX.1 does not have: it was made for another base model."
         )
     if layer_of(target[0]) not in MASK_STREAM_LAYERS:
-        raise LoRAError(
-            f"The LoRA acts on {shown(module)}, a layer that mask tokens never pass. This looks like an ordinary "
-            "FLUX LoRA: load it with ComfyUI's own LoRA loader, and give LoRA Apply Face-MoGLE's "
-            "pytorch_lora_weights.safetensors."
-        )
+        raise LoRAError(f"The LoRA acts on {shown(module)}, a layer that mask tokens never pass. {_ORDINARY}")
     return target
 
 

@@ -35,6 +35,14 @@ _METHODS = (
 )
 
 
+_BIAS = re.compile(r"\.lora[_.](A|B|down|up)(\.[^.]+)?\.bias")
+
+_TEXT_ENCODER = re.compile(
+    r"(base_model\.model\.|base_model\.|module\.|model\.)*(lora_te\d?_|te\d?[._]|text_encoders?[._\d]|text_model[._]"
+    r"|lora_(clip|t5)|cond_stage_model\.|clip_[lg]|t5xxl)"
+)
+
+
 class Key(NamedTuple):
     """A tensor's place: side is "down", "up" or "alpha"; adapter is PEFT's name, "default" if there is none."""
 
@@ -58,6 +66,16 @@ def read_key(key: str) -> Key | None:
 def method_of(key: str) -> str | None:
     """The method to which a tensor belongs, if it is not plain LoRA."""
     return next((method for method, pattern in _METHODS if pattern.search(key)), None)
+
+
+def is_bias(key: str) -> bool:
+    """Whether a tensor is the bias of a pair's side."""
+    return _BIAS.search(key) is not None
+
+
+def is_text_encoders(module: str) -> bool:
+    """Whether a module is of a text encoder, by the names of kohya, OneTrainer, diffusers or PEFT."""
+    return _TEXT_ENCODER.match(module) is not None
 
 
 def is_lora_key(key: str) -> bool:

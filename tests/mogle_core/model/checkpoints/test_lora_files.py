@@ -140,7 +140,12 @@ def adapter(**values: object) -> dict[str, str]:
         (adapter(lora_alpha=" 2.5 ", r=4), 2.5),
         (adapter(lora_alpha=8, r=4, use_rslora=True), 16),
         (adapter(lora_alpha=8, r=4, use_rslora="true"), 16),
+        (adapter(lora_alpha=8, r=4, use_rslora="Yes"), 16),
+        (adapter(lora_alpha=8, r=4, use_rslora="1"), 16),
+        (adapter(lora_alpha=8, r=4, use_rslora=1), 16),
         (adapter(lora_alpha=8, r=4, use_rslora=False), 8),
+        (adapter(lora_alpha=8, r=4, use_rslora="no", peft_type="LORA"), 8),
+        (adapter(lora_alpha=8, r=4, use_rslora=None), 8),
         (adapter(lora_alpha=8, r=4, alpha_pattern={"x_embedder": 3}), 3),
         (adapter(lora_alpha=8, r=4, alpha_pattern={"^x_embedder$": "3"}), 3),
         (adapter(lora_alpha=8, r=4, alpha_pattern={"to_q": 3}), 8),
@@ -168,10 +173,91 @@ def test_the_configuration_beside_pefts_file_counts(tmp_path: Path) -> None:
     assert read(path).lora.parts("img_in")[0].alpha == 16
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_the_configuration_beside_pefts_file_is_read_in_any_encoding(encoding: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "adapter_model.safetensors", renamed(NAMINGS["PEFT"]))
+    config = json.dumps({"r": 4, "lora_alpha": 8, "base_model_name_or_path": "größer"}, ensure_ascii=False)
+    (tmp_path / "adapter_config.json").write_bytes(config.encode(encoding))
+    assert read(path).lora.parts("img_in")[0].alpha == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"lora_alpha": 8' + b" " * (1 << 20) + b"}", "adapter_config.json has .* bytes and is not read"),
+        (b"\0\1\2", "scale is not known.*adapter_config.json: this is not a text file"),
+        (b'{"peft_type": "LOKR"}', "This is LOKR, not LoRA"),
+        (b'{"use_rslora": true}', "use_rslora, but no lora_alpha"),
+    ],
+)
+def test_a_configuration_beside_it_that_is_not_read_is_an_error(content: bytes, sentence: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "adapter_model.safetensors", renamed(NAMINGS["PEFT"]))
+    (tmp_path / "adapter_config.json").write_bytes(content)
+    with pytest.raises(WeightsError, match=sentence):
+        read(path)
+
+
+TEXT_ENCODERS = [
+    "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+    "lora_te_text_model_encoder_layers_0_mlp_fc1",
+    "lora_te2_encoder_block_0_layer_0_SelfAttention_q",
+    "text_encoder.text_model.encoder.layers.0.mlp.fc1",
+    "text_encoder_2.encoder.block.0.layer.0.SelfAttention.q",
+    "base_model.model.text_model.encoder.layers.0.mlp.fc1",
+    "te1.text_model.encoder.layers.0.mlp.fc1",
+]
+
+
+@pytest.mark.parametrize("module", TEXT_ENCODERS)
+def test_a_text_encoders_part_has_its_sentence(module: str) -> None:
+    """The file was not made for another base model."""
+    more = {f"{module}.lora_down.weight": torch.ones(4, 8), f"{module}.lora_up.weight": torch.ones(8, 4)}
+    for tensors in (LORA | more, more):
+        with pytest.raises(LoRAError, match="acts on a text encoder as well .*ordinary FLUX LoRA") as raised:
+            parse(tensors)
+        assert "another base model" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["lora_B.bias", "lora_up.bias", "lora_B.default.bias", "lora_A.bias"])
+def test_biases_are_refused_by_their_name(key: str) -> None:
+    with pytest.raises(LoRAError, match="has biases .*lora_bias"):
+        parse(LORA | {f"transformer.{MODULE}.{key}": torch.ones(64)})
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"mogle.gate_timestep": "sometimes"},
+        {"mogle.gate_timestep": "train"},
+        {"mogle.latent_lora": "perhaps"},
+        {"mogle.add_cond_attn": "2"},
+        {"mogle.stream": "fast"},
+    ],
+)
+def test_a_note_that_is_not_known_is_refused(note: dict[str, str], tmp_path: Path) -> None:
+    ((name, value),) = note.items()
+    path = stored(tmp_path / "lora.safetensors", LORA, note)
+    with pytest.raises(WeightsError, match=f"lora.safetensors: The file's {name} is '{value}', and this version knows"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("training", "training"), (" Training ", "training"), ("SAMPLING", "sampling")]
+)
+def test_a_note_is_read_in_any_case(value: str, found: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "lora.safetensors", LORA, {"mogle.gate_timestep": value})
+    assert read(path).recipe.gate_timestep == found
+
+
 @pytest.mark.parametrize(
     ("metadata", "sentence"),
     [
         (adapter(use_dora=True, lora_alpha=8), "This is a DoRA"),
+        (adapter(use_dora="yes", lora_alpha=8), "This is a DoRA"),
+        (adapter(use_rslora="perhaps", lora_alpha=8), "use_rslora is 'perhaps', not true or false"),
+        (adapter(use_rslora=[1], lora_alpha=8), "not true or false"),
+        (adapter(peft_type="LOHA", lora_alpha=8), "This is LOHA, not LoRA"),
+        (adapter(peft_type="ADALORA", lora_alpha=8), "This is ADALORA, not LoRA"),
         (adapter(lora_alpha=float("nan")), "not a finite number"),
         (adapter(lora_alpha=float("inf")), "not a finite number"),
         (adapter(lora_alpha=True), "not a finite number"),

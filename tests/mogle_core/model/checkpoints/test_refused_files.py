@@ -54,16 +54,32 @@ def test_every_short_pickle_is_refused(tmp_path: Path) -> None:
         refused(tmp_path / "mogle.pt", "truncated|no weights at all")
 
 
-@pytest.mark.parametrize("content", [b"<html>not found</html>", b"\x89PNG\r\n\x1a\n", b"version https://git-lfs"])
-@pytest.mark.parametrize("name", ["mogle.pt", "lora.safetensors"])
-def test_something_else_entirely(name: str, content: bytes, tmp_path: Path) -> None:
+OTHERS = {
+    "web page": (b"<html>not found</html>", "a web page"),
+    "another web page": (b"\n\n<!DOCTYPE html><html>", "a web page"),
+    "XML": (b"\xef\xbb\xbf<?xml version='1.0'?>", "a web page"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a pointer of Git LFS.*git lfs pull"),
+    "a server's answer": (b'{"error": "Entry not found"}', "a text that begins with .*Entry not found"),
+    "a note": (b"Please log in first.", "a text that begins with 'Please log in first"),
+    "picture": (b"\x89PNG\r\n\x1a\n", "a picture"),
+    "JPEG": (b"\xff\xd8\xff\xe0", "a picture"),
+    "gzip": (b"\x1f\x8b\x08\0", "packed by gzip: unpack it"),
+    "GGUF": (b"GGUF\3\0\0\0", "a GGUF file"),
+    "noise": (bytes(range(200, 256)), "truncated or no|no weights at all"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.parametrize("name", ["mogle.pt", "lora.safetensors", "LORA.SFT", "mogle.ckpt"])
+def test_something_else_entirely_is_named(name: str, case: str, tmp_path: Path) -> None:
+    content, sentence = OTHERS[case]
     (tmp_path / name).write_bytes(content * 20)
-    refused(tmp_path / name, "truncated or no|no weights at all")
+    refused(tmp_path / name, sentence)
 
 
 def test_wrong_ending(tmp_path: Path) -> None:
-    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "not a .safetensors file")
-    refused(Path(shutil.copy(LORA, tmp_path / "lora.pt")), "no PyTorch file|no weights at all")
+    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "a PyTorch file: .*rename it to .pt")
+    refused(Path(shutil.copy(LORA, tmp_path / "lora.pt")), "a .safetensors file by its contents: rename it")
 
 
 class Touch:

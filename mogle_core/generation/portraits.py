@@ -51,6 +51,31 @@ class Portraits:
         """With the weights that this package brings: small drawings, in seconds, without a GPU."""
         return cls(toy_sources(), TOY_SETTINGS, device)
 
+    @classmethod
+    def flux(
+        cls,
+        transformer: str | PathLike[str],
+        vae: str | PathLike[str],
+        clip_l: str | PathLike[str],
+        t5xxl: str | PathLike[str],
+        mogle: str | PathLike[str] | None = None,
+        lora: str | PathLike[str] | None = None,
+        settings: Settings | None = None,
+        device: str | None = None,
+        **more: Any,
+    ) -> Portraits:
+        """With FLUX.1's files, and Face-MoGLE's; without those, pictures follow the prompt alone.
+
+        Args:
+            more: further fields of `Sources`, such as `base_dtype="fp8"` or `offload_blocks=20`.
+
+        Raises:
+            ValueError: weights are missing or cannot be used; the message says which and why.
+        """
+        network, mask_lora = (None if file is None else Path(file) for file in (mogle, lora))
+        files = Sources(str(transformer), str(vae), str(clip_l), str(t5xxl), mogle=network, lora=mask_lora, **more)
+        return cls(files, settings, device)
+
     def make(
         self,
         prompt: str,

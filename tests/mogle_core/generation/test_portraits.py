@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support import documented
 from support.places import REPOSITORY
 
 from mogle_core.cli import main
-from mogle_core.generation.portraits import Portraits
+from mogle_core.generation.local import LocalBackend
+from mogle_core.generation.models import Sources, toy_sources
+from mogle_core.generation.portraits import TOY_SETTINGS, Portraits
 from mogle_core.masks.errors import MaskError
+from mogle_core.toy.places import FILES, TOY, WEIGHTS
 
 SMALL = {"width": 64, "height": 64, "steps": 2}
 PROMPT = "A woman with long brown hair."
@@ -63,12 +66,60 @@ def test_what_cannot_be_made_is_a_sentence(portraits: Portraits, tmp_path: Path)
         portraits.make(PROMPT, tmp_path / "absent.png")
 
 
-def test_the_readmes_example_has_under_ten_lines_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (REPOSITORY / "README.md").read_text("utf-8")
-    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Portraits" in block)
+def examples() -> tuple[str, str]:
+    """The README's code for the toy and for FLUX.1."""
+    found = [code for code in documented.examples("README.md") if "Portraits" in code]
+    toy, flux = sorted(found, key=documented.needs_flux)
+    return toy, flux
+
+
+@pytest.mark.parametrize("code", examples(), ids=["toy", "flux"])
+def test_the_readmes_examples_have_under_ten_lines(code: str) -> None:
     assert len([line for line in code.splitlines() if line.strip()]) < 10
+
+
+def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/mm_celeba_27000.png").write_bytes(MASK.read_bytes())
     monkeypatch.chdir(tmp_path)
-    exec(code, {})  # noqa: S102
+    exec(examples()[0], {})  # noqa: S102
     assert Image.open(tmp_path / "portrait.png").size == (128, 128)
+
+
+def test_with_flux_only_the_files_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's code for FLUX.1 runs with the toy's models behind the names of its files."""
+    toy, flux = examples()
+    assert toy.splitlines()[-2:] == flux.splitlines()[-2:]
+    asked = []
+
+    def opened(sources: Sources, device: str) -> LocalBackend:
+        asked.append(sources)
+        return LocalBackend(toy_sources(), "cpu")
+
+    monkeypatch.setattr("mogle_core.generation.portraits.LocalBackend", opened)
+    monkeypatch.setattr("mogle_core.generation.portraits.Settings", lambda: TOY_SETTINGS)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/mm_celeba_27000.png").write_bytes(MASK.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(toy, {})  # noqa: S102
+    with_toy = Image.open(tmp_path / "portrait.png").convert("RGB")
+    exec(flux, {})  # noqa: S102
+    assert same(Image.open(tmp_path / "portrait.png"), with_toy)
+    assert asked[-1] == Sources(
+        "flux1-dev.safetensors", "ae.safetensors", "clip_l.safetensors", "t5xxl_fp16.safetensors",
+        mogle=Path("global_local_mask_moe.pt"), lora=Path("pytorch_lora_weights.safetensors"),
+    )  # fmt: skip
+
+
+def test_files_that_are_not_there_are_named() -> None:
+    with pytest.raises(ValueError, match=r"There is nothing for CLIP-L at clip_l\.safetensors"):
+        Portraits.flux("flux1-dev.safetensors", "ae.safetensors", "clip_l.safetensors", "t5.safetensors", device="cpu")
+
+
+def test_named_files_make_the_toys_picture(portraits: Portraits) -> None:
+    """`flux` opens what it is given, here the toy's own files."""
+    checkpoint = WEIGHTS / FILES["mogle"]
+    with Portraits.flux(
+        *[TOY] * 4, mogle=checkpoint, lora=str(checkpoint), settings=TOY_SETTINGS, device="cpu", base_dtype="float32"
+    ) as named:
+        assert same(named.make(PROMPT, MASK, **SMALL), portraits.make(PROMPT, MASK, **SMALL))

@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import re
-import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
+from support.documented import NOT_RUN, PLACEHOLDERS, SHORT, blocks, commands, shortened, words
 from support.places import REPOSITORY
 
 from mogle_core import cli
 
-PAGES = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")))
-_BLOCK = re.compile(r"^ *```(?:bash|sh|console)?\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-_COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:mogle|accelerate|python|pip|git|cd) ")
-
-# The toy's lines, and what makes them short. All of them run one after the other in an empty folder.
-SHORT = {
-    "mogle demo": "--steps 1 --size 64",
-    "mogle toy install path/to/ComfyUI": "",
-    "mogle toy faces toy_faces --count 64": "--size 64",
-    "mogle train toy": "--set loop.steps=2 --set loop.batch=2 --set data.resolution=64 --set validation.every=0",
-    "mogle generate toy_faces --toy --out pictures --cluster": "--size 32 --steps 1 --shard 0/32",
-}
-
-
-def commands() -> list[tuple[str, str]]:
-    """(page, command) of every line in a block of commands, in order, without comments and continuations."""
-    found = []
-    for page in PAGES:
-        for block in _BLOCK.findall((REPOSITORY / page).read_text("utf-8")):
-            lines = [" ".join(shlex.split(line, comments=True)) for line in block.replace("\\\n", " ").splitlines()
-                     if _COMMAND.match(f"{line.strip()} ")]  # fmt: skip
-            found += [(page, line) for line in lines]
-    return found
-
 
 def of_the_command(line: str) -> list[str] | None:
     """The arguments of `mogle` in a line, also behind accelerate; None for another program."""
-    words = [word for word in line.split() if word not in ("...", "\u2026")]
-    if words[0] == "mogle":
-        return words[1:]
-    if "mogle_core.cli" in words:
-        return words[words.index("mogle_core.cli") + 1 :]
+    given = words(line)
+    if given[0] == "mogle":
+        return given[1:]
+    if "mogle_core.cli" in given:
+        return given[given.index("mogle_core.cli") + 1 :]
     return None
 
 
@@ -54,34 +31,73 @@ def test_what_a_page_shows_exists(page: str, line: str) -> None:
             cli.parser(arguments[0]).parse_args(arguments)
         else:  # a page may leave options out by three dots
             cli.parser("generate").parse_args([*arguments, *([] if "--out" in arguments else ["--out", "x"])])
-    words = line.split()
     for extra in re.findall(r"\.\[([\w,]+)\]", line):
         named = (REPOSITORY / "pyproject.toml").read_text("utf-8")
         assert all(re.search(rf"^{name} = \[", named, re.MULTILINE) for name in extra.split(","))
-    for word in words:
+    for word in words(line):
         if re.fullmatch(r"(tests|\.ci)/\S+", word) or word.endswith((".txt", "constraints.txt")):
             assert (REPOSITORY / word).exists(), word
 
 
-def test_every_line_of_the_toy_has_a_short_form() -> None:
-    toy = [line for _, line in commands() if re.match(r"mogle (demo|toy \w+|train toy|generate toy_faces)", line)]
-    assert toy
-    assert [line for line in toy if line not in SHORT] == []
+def test_every_line_that_is_named_is_shown() -> None:
+    """What tests shorten or leave out is in a page, so the lists hold nothing old."""
+    shown = {part for _, part in commands()}
+    assert set(SHORT) <= shown
+    assert set(NOT_RUN) <= shown
+    assert not set(SHORT) & set(NOT_RUN)
+    assert all(reason for reason in NOT_RUN.values())
+
+
+def test_what_needs_flux_is_what_is_left_out() -> None:
+    """Every other line of `mogle` runs in a fresh environment, and the toy's always do."""
+    for _, part in commands():
+        if re.match(r"mogle (demo|toy|train toy|generate toy_faces|evaluate pictures --real toy_faces)", part):
+            assert part not in NOT_RUN
+
+
+@pytest.mark.parametrize("line", [line for block in blocks() for line in block.lines])
+def test_what_makes_a_line_short_are_documented_options(line: str) -> None:
+    short = shortened(line)
+    for part in (short or "").split(" && "):
+        arguments = of_the_command(part) if part else None
+        if arguments is not None:
+            assert not set(PLACEHOLDERS) & set(arguments)
+            cli.parser(arguments[0]).parse_args(arguments)
+
+
+MADE = {
+    "mogle demo": "mogle_demo/contact_sheet.png",
+    "mogle toy faces toy_faces --count 64": "toy_faces/images/00000.jpg",
+    "mogle generate toy_faces --toy --out pictures": "pictures/00000.png",
+    "mogle train toy": "toy_runs/my_toy_mogle/my_toy_mogle.safetensors",
+    "mogle toy build --work DIR --out DIR": "toy_build/faces.json",
+    "mogle convert runs/face_mogle/face_mogle.safetensors --to official --out pair": "pair/mogle.pt",
+    "mogle annotate PHOTOS --parser A --second B --out annotated --comfyui ~/ComfyUI": "annotated/agreement.csv",
+}
+
+
+@pytest.mark.parametrize(("line", "file"), [*MADE.items(), ("README.md's example", "portrait.png")])
+def test_git_does_not_see_what_a_line_leaves_behind(line: str, file: str) -> None:
+    """tests/fresh_environment.py asks git after all lines."""
+    assert line in {part for _, part in commands()} or "example" in line
+    check = subprocess.run(["git", "-C", REPOSITORY, "check-ignore", "--quiet", "--no-index", file], check=False)
+    assert check.returncode == 0
 
 
 @pytest.mark.slow
 def test_the_toys_lines_run_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one folder, in this process. tests/fresh_environment.py runs all lines as a reader does."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "path/to/ComfyUI/models").mkdir(parents=True)
     (tmp_path / "path/to/ComfyUI/comfyui_version.py").write_text('__version__ = "0.33.0"\n')
     (tmp_path / "path/to/ComfyUI/folder_paths.py").write_text("")
     (tmp_path / "path/to/ComfyUI/main.py").write_text("")
-    for line, shortened in SHORT.items():
-        arguments = [*(of_the_command(line) or []), *shortened.split()]
-        if "--count" in arguments:
-            arguments[arguments.index("--count") + 1] = "8"
-        if "--cluster" in arguments:  # test_cluster.py shows that it makes the same bits
-            arguments.remove("--cluster")
-        assert cli.main(arguments) == 0, line
-    for made in ("mogle_demo/contact_sheet.png", "toy_faces/images", "toy_runs/my_toy_mogle/my_toy_mogle.safetensors"):
+    lines = dict.fromkeys(
+        part for _, part in commands() if re.match(r"mogle (demo|toy install|toy faces|train toy$)", part)
+    )
+    assert len(lines) == 4
+    for line in lines:
+        more = "--steps 1 --size 64" if line == "mogle demo" else ""
+        assert cli.main(of_the_command(f"{shortened(line)} {more}") or []) == 0, line
+    for made in ("mogle_demo/contact_sheet.png", "toy_faces/images", MADE["mogle train toy"]):
         assert (tmp_path / made).exists(), made

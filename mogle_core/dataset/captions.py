@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..support.texts import TextError, composed, full_lines, read_json, read_text
+from ..support.texts import TextError, composed, full_lines, read_json_file
 from .errors import DatasetError
 from .listing import files_below, name_below
 
@@ -38,21 +38,24 @@ def read_captions(place: Path | None) -> Captions:
     """Captions from a .json file ({"0.jpg": [...]} or {"0": "..."}), a folder of .txt, or none.
 
     Raises:
-        DatasetError: the file does not hold such JSON.
+        DatasetError: the file does not hold such JSON, or two different captions for one name.
     """
     if place is None:
         return Captions(None, {})
     if place.is_dir():
         return Captions(place, {}, place)
     try:
-        found = read_json(read_text(place))
+        found = read_json_file(place)
     except TextError as error:
         raise DatasetError(str(error)) from error
-    except ValueError as error:
-        raise DatasetError(f"{place}: this is not JSON: {error}.") from error
     if not isinstance(found, dict):
         raise DatasetError(f"{place}: expected an object of captions by picture, found a {type(found).__name__}.")
-    return Captions(place, {_stem(name): strings(place, name, value) for name, value in found.items()})
+    texts: dict[str, tuple[str, ...]] = {}
+    for name, value in found.items():
+        given = strings(place, name, value)
+        if texts.setdefault(_stem(name), given) != given:
+            raise DatasetError(f"{place}: {_stem(name)} has captions under two names, one is {name}; keep one of them.")
+    return Captions(place, texts)
 
 
 def strings(place: Path | str, name: str, value: Any) -> tuple[str, ...]:

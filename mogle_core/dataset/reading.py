@@ -23,6 +23,9 @@ UNREADABLE = (
 
 _ORIENTATION = 0x0112
 
+_FEW_LEVELS = 32
+"""A picture of floats that ends below would be almost black: it is not of 255 levels, but a picture of high range."""
+
 
 def open_picture(path: Path) -> Image.Image:
     """A picture, upright and in RGB.
@@ -45,6 +48,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if not np.isfinite(levels).all() or levels.min() < 0:
         raise ValueError("its grey levels are negative, infinite or NaN")
     highest = levels.max()
+    if image.mode == "F" and 1 < highest < _FEW_LEVELS:
+        raise ValueError(f"its levels go up to {highest:.4g}, expected 1 or 255; save it with 8 or 16 bits")
     white = 1.0 if image.mode == "F" and highest <= 1 else 255.0 if highest <= 255 and image.mode in "IF" else 65535.0
     if highest > white:
         raise ValueError(f"its grey levels go up to {highest:.0f}; 16 bits have 65535")

@@ -37,7 +37,8 @@ SYNONYMS = {
 def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines as objects, with their number, cells stripped.
 
-    Raises DatasetError for a line that is not an object, a row of another length than its head, a column given twice.
+    Raises DatasetError for a line that is not an object, a row of another length than its head, a column given twice,
+    a head that is repeated.
     """
     if not path.is_file():
         raise DatasetError(f"There is no file {path}.")
@@ -91,6 +92,8 @@ def _rows_of(path: Path, listed: list[tuple[int, list[str]]], start: int) -> Ite
             continue
         if head is None:
             head = _head(where, cells)
+        elif cells[: len(head)] == head:
+            raise DatasetError(f"{where}: the head is repeated ({', '.join(head)}); tables were joined, remove it.")
         elif len(cells) != len(head):
             raise DatasetError(f"{where}: {len(cells)} cells, where the head has {len(head)} ({', '.join(head)}).")
         else:

@@ -39,6 +39,8 @@ def _source(place: Path) -> CaptionOf:
             for _, row in rows(place)
             if row.get("name") and row.get("prompt")
         }
+        if not prompts:
+            raise DatasetError(f"{place}: no row has a name and a prompt; expected a table with these two columns.")
         return prompts.get
     if not place.is_dir() and place.suffix.lower() != ".json":
         raise DatasetError(f"{place}: captions are read from a folder of .txt, or from a .json, .jsonl or .csv.")

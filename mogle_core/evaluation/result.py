@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..support.texts import read_json_file
 from ..support.whole_files import write_whole
 from .paper import COLUMNS, DIGESTS, FURTHER, ROWS, Column
 
@@ -32,7 +33,7 @@ def write_json(result: Result, path: Path) -> None:
 def read_json(path: Path) -> Result:
     """Raises ValueError if the file is not a result."""
     try:
-        return Result(**json.loads(path.read_text("utf-8")))
+        return Result(**read_json_file(path))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is not a result of `mogle evaluate` ({error}).") from error
 

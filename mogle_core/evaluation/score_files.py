@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 from ..dataset.layouts import PICTURE_SUFFIXES
 from ..dataset.tables import rows
 from ..support.texts import composed
+
+_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,5})?")
+"""A number as tables have it. Python's own form also takes underscores and other scripts' digits."""
 
 
 def read_named_scores(path: Path) -> dict[str, float]:
@@ -22,7 +26,7 @@ def read_named_scores(path: Path) -> dict[str, float]:
         for column in ("name", "score"):
             if column not in row:
                 raise ValueError(f"{where}: there is no column {column}; expected a head with name and score.")
-        name, score = picture_name(str(row["name"])), finite(row["score"])
+        name, score = picture_name(row["name"]), finite(row["score"])
         if score is None or not name:
             raise ValueError(
                 f"{where}: name {row['name']!r:.80} and score {row['score']!r:.80}; expected a picture's name and a "
@@ -36,8 +40,14 @@ def read_named_scores(path: Path) -> dict[str, float]:
     return scores
 
 
-def picture_name(name: str) -> str:
-    """The name as pictures are listed by: without a picture's ending, with slashes, composed."""
+def picture_name(name: Any) -> str:
+    """The name as pictures are listed by: without a picture's ending, with slashes, composed.
+
+    Empty for what is neither a text nor a whole number.
+    """
+    if not isinstance(name, (str, int)) or isinstance(name, bool):
+        return ""
+    name = str(name)
     plain = composed(name.strip().replace("\\", "/")).removeprefix("./")
     ending = next((suffix for suffix in PICTURE_SUFFIXES if plain.lower().endswith(suffix)), "")
     return plain[: len(plain) - len(ending)]
@@ -47,8 +57,10 @@ def finite(value: Any) -> float | None:
     """The value as a number, a comma for its point allowed in text; None for anything else, NaN and infinity."""
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        return None
     try:
-        number = float(value.replace(",", ".") if isinstance(value, str) and value.count(",") == 1 else value)
+        number = float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

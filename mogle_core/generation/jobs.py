@@ -15,22 +15,20 @@ from ..dataset.errors import DatasetError
 from ..dataset.layouts import LAYOUTS, MANIFESTS, PICTURE_SUFFIXES
 from ..dataset.listing import files_below, name_below
 from ..dataset.pairs import natural
-from ..dataset.tables import check_keys, rows
+from ..dataset.tables import SYNONYMS, check_keys, rows
 from ..model.conditions import KINDS
 from ..support.sentences import counted
-from ..support.texts import TextError, composed, full_lines
+from ..support.texts import TextError, full_lines
 from .conditions import list_conditions, with_conditions
+from .names import canonical, check_names
 
 Mode = Literal["both", "mask", "text"]
 
 COLUMNS = ("name", "prompt", "mask", "seed", *KINDS)
 """Of a table of jobs."""
 
-RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
-"""Names that Windows gives to devices, whatever their ending."""
-
-LONGEST = 200
-"""Bytes of a file's name without endings; file systems take 255 with them."""
+TEXT_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".tsv")
+"""Endings by which --prompts is the name of a file, and no prompt."""
 
 SEEDS = 2**53
 """Seeds are below this, so that JavaScript and JSON represent them exactly."""
@@ -93,7 +91,9 @@ def read_jobs(
         jobs = _of_prompts(prompts, seed)
     if (source or found) and prompts is not None:
         jobs = _with_prompts(jobs, prompts)
-    _check(jobs)
+    if not jobs:
+        raise DatasetError("There is nothing to make: the source holds no masks and no jobs.")
+    check_names(job.name for job in jobs)
     for kind, folder in (conditions or {}).items():
         jobs = with_conditions(jobs, kind, found[kind], folder)
     jobs = [_in_mode(job, mode) for job in jobs]
@@ -183,20 +183,10 @@ def _seed(where: str, given: object) -> int:
     return int(seed)
 
 
-def too_long(name: str) -> bool:
-    """Whether no common file system takes a file of this name, with its ending while it is written."""
-    return any(len(part.encode()) > LONGEST for part in name.split("/"))
-
-
-def canonical(name: str) -> str:
-    """A job's name in the one form by which its file is known: `./a//b` is `a/b`, letters are composed."""
-    parts = [part for part in composed(name).split("/") if part not in ("", ".")]
-    return ("/" if name.startswith("/") else "") + "/".join(parts)
-
-
 def _of_prompts(prompts: str | None, seed: int) -> list[Job]:
     if prompts is None:
         raise DatasetError("There is nothing to make: give a data set, masks, a table of jobs, or --prompts.")
+    _refuse_no_file(prompts)
     lines = _lines(Path(prompts)) if _is_file(prompts) else [prompts]
     width = len(str(len(lines) - 1))
     names = [f"{number:0{width}d}" for number in range(len(lines))]
@@ -204,6 +194,7 @@ def _of_prompts(prompts: str | None, seed: int) -> list[Job]:
 
 
 def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
+    _refuse_no_file(prompts)
     if not prompts.strip() or not (_is_folder(prompts) or _is_file(prompts)):
         return [replace(job, prompt=prompts.strip()) for job in jobs]
     place = Path(prompts)
@@ -224,6 +215,13 @@ def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
     return [replace(job, prompt=line) for job, line in zip(jobs, lines, strict=True)]
 
 
+def _refuse_no_file(prompts: str) -> None:
+    """Raises DatasetError for the name of a file that is not there, which would be the prompt of all jobs."""
+    named = prompts.strip().lower().endswith(TEXT_ENDINGS)
+    if named and not (_is_file(prompts) or _is_folder(prompts)):
+        raise DatasetError(f"--prompts: there is no file {prompts:.200}. If it is a prompt, end it without the ending.")
+
+
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
@@ -239,10 +237,19 @@ def _is_folder(text: str) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
+    """A prompt on each line. Raises DatasetError for a table of jobs, whose lines would be the prompts."""
     try:
-        return full_lines(path)
+        lines = full_lines(path)
     except TextError as error:
         raise DatasetError(str(error)) from error
+    columns = {cell.strip(' "').lower() for cell in re.split(r"[,;\t]", lines[0])} if lines else set()
+    objects = lines and all(line.startswith("{") and line.endswith("}") for line in lines)
+    if objects or (len(columns) > 1 and columns <= {*COLUMNS, *SYNONYMS}):
+        raise DatasetError(
+            f"{path} is a table, and --prompts takes a file with one prompt on each line. Give a table of jobs "
+            f"({', '.join(COLUMNS)}) in the place of the masks' folder."
+        )
+    return lines
 
 
 def _in_mode(job: Job, mode: Mode) -> Job:
@@ -257,37 +264,3 @@ def _copied(job: Job, copies: int, seed: int) -> Iterable[Job]:
     for number in range(copies):
         name = f"{job.name}@{number}"
         yield replace(job, name=name, seed=seed_of(seed, name))
-
-
-def _check(jobs: Sequence[Job]) -> None:
-    if not jobs:
-        raise DatasetError("There is nothing to make: the source holds no masks and no jobs.")
-    seen: dict[str, str] = {}
-    for job in jobs:
-        if (reason := _unfit(job.name)) is not None:
-            raise DatasetError(
-                f"The name {job.name!r:.200} cannot be the name of a file within the output folder: {reason}."
-            )
-        same = seen.get(job.name.lower())
-        if same == job.name:
-            raise DatasetError(f"The name {job.name} is given twice: each picture takes the name of its job.")
-        if same is not None:
-            raise DatasetError(
-                f"The names {same} and {job.name} differ only in capitals: on Windows and macOS they are one file, and "
-                "one picture would replace the other. Rename one of them."
-            )
-        seen[job.name.lower()] = job.name
-
-
-def _unfit(name: str) -> str | None:
-    """Why a picture cannot be called so on every system. A name that is only too long fails its own job."""
-    if name.startswith("/") or ".." in name.split("/"):
-        return "it leads out of it"
-    if found := re.search(r'[\\:*?"<>|\x00-\x1f]', name):
-        return f"Windows allows no {found[0]!r}"
-    for part in name.split("/"):
-        if part.split(".")[0].strip().upper() in RESERVED:
-            return f"Windows reserves {part.split('.')[0]!r}"
-        if part != part.strip() or part.endswith("."):
-            return "Windows drops stops and spaces at the end of a name"
-    return None if name else "it is empty"

@@ -17,8 +17,9 @@ from ..support.progress import Progress
 from ..support.sentences import counted
 from .backend import Backend, BackendError, Made, Order, Target, Written
 from .conditions import read_conditions
-from .jobs import LONGEST, Job, shard, too_long
+from .jobs import Job, shard
 from .manifest import Outcome, append, manifest_name, outcomes
+from .names import LONGEST, too_long
 from .official import noises
 from .settings import Settings, digest
 from .writing import Format, Notes, read_digest, write_picture

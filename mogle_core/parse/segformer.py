@@ -7,7 +7,6 @@ as the network was trained and published.
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from ..masks.labels import CLASS_NAMES, NUM_CLASSES
 from ..support.errors import WeightsError
+from ..support.texts import read_json, read_text
 from .parser import as_levels, likeliest
 
 PUBLISHED = "huggingface.co/jonathandinu/face-parsing"
@@ -158,7 +158,7 @@ def read_config(path: Path) -> tuple[Mapping[str, Any], tuple[int, ...]]:
     differently.
     """
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = read_json(read_text(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{_shown(path)} cannot be read ({error}): download it again.") from error
     if not isinstance(config, dict) or config.get("model_type") != "segformer":

@@ -21,6 +21,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARK = "\ufeff"
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON, the escape of one half of a character
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -29,7 +31,9 @@ class TextError(ValueError):
 
 
 def read_text(path: Path) -> str:
-    """A file's text without a byte order mark: UTF-8, UTF-16 and UTF-32, else Windows' Latin-1 with a warning.
+    """A file's text: UTF-8, UTF-16 and UTF-32, else Windows' Latin-1 with a warning.
+
+    Byte order marks are taken out, also those inside, where files were joined.
 
     Raises:
         TextError: it is not text in any of these, or cannot be read although it is there.
@@ -47,7 +51,7 @@ def read_text(path: Path) -> str:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return _unmarked(path, content)
-    return _unmarked(path, content) if "\0" in text else text
+    return _unmarked(path, content) if "\0" in text else text.replace(_MARK, "")
 
 
 def _unmarked(path: Path, content: bytes) -> str:
@@ -64,7 +68,7 @@ def _unmarked(path: Path, content: bytes) -> str:
 
 def _decoded(path: Path, content: bytes, encoding: str) -> str:
     try:
-        return content.decode(encoding).removeprefix("\ufeff")
+        return content.decode(encoding).replace(_MARK, "")
     except UnicodeDecodeError as error:
         raise TextError(f"{path}: this is not {encoding} text ({error.reason}); save it as UTF-8.") from error
 
@@ -83,9 +87,25 @@ def full_lines(path: Path) -> list[str]:
 def read_json(text: str) -> Any:
     """JSON without keys that are given twice, of which the first would be lost. Raises ValueError for anything else."""
     try:
-        return json.loads(text, object_pairs_hook=_without_doubles)
+        content = json.loads(text, object_pairs_hook=_without_doubles)
+        if _HALF.search(text):
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise ValueError(f"{half} is one half of a character; the other half is missing") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    return content
+
+
+def read_json_file(path: Path) -> Any:
+    """The contents of a JSON file in any encoding. Raises TextError, with the file's name, for anything else."""
+    try:
+        return read_json(read_text(path))
+    except TextError:
+        raise
+    except ValueError as error:
+        raise TextError(f"{path}: this is not JSON: {error}.") from error
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

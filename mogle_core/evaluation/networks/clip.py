@@ -6,7 +6,6 @@ The Text column uses openai/clip-vit-base-patch16, CMMD uses openai/clip-vit-lar
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from ...support.texts import read_json_file
 
 MEAN, DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -58,13 +59,19 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
             f"{folder} is not a folder of a CLIP: config.json is missing. Download all files of "
             "openai/clip-vit-base-patch16 (Text) or openai/clip-vit-large-patch14-336 (CMMD)."
         )
-    kind = json.loads(config.read_text("utf-8")).get("model_type")
+    kind = model_type(config)
     if kind != "clip":
         raise ValueError(f"{config} describes a model of type {kind!r}; expected 'clip'.")
     library = transformers()
     network = library.CLIPModel.from_pretrained(str(folder), local_files_only=True).eval().to(device)
     tokenizer = library.CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     return Clip(network, tokenizer, network.config.vision_config.image_size)
+
+
+def model_type(config: Path) -> str | None:
+    """What a transformers config.json says. Raises ValueError, with the file's name, if it cannot be read."""
+    content = read_json_file(config)
+    return content.get("model_type") if isinstance(content, dict) else None
 
 
 def _embedding(output: Any) -> Tensor:

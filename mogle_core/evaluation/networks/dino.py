@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .clip import transformers
+from .clip import model_type, transformers
 
 Preprocessing = Literal["official", "splice"]
 
@@ -56,7 +55,7 @@ def preprocess(pictures: Tensor, how: Preprocessing) -> Tensor:
 def load_dino(folder: Path, preprocessing: Preprocessing = "official", device: torch.device | str = "cpu") -> Dino:
     """Raises ValueError, with what to do, if this is not the folder of a ViT."""
     config = folder / "config.json"
-    kind = json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
+    kind = model_type(config) if config.is_file() else None
     if kind != "vit":
         raise ValueError(
             f"{folder} is not a folder of DINO's ViT: download facebook/dino-vitb8, config.json and weights."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ...support.texts import TextError, read_json_file
 from ..fp8 import FP8_NOTES, FP8_SCALES, widened
 from .api import EncodersError
 
@@ -57,9 +57,9 @@ def file_fingerprint(files: Sequence[Path], *settings: object) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file. Raises EncodersError for anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EncodersError(f"{path} cannot be read ({error}): download it again.") from error
+        content = read_json_file(path)
+    except (OSError, TextError) as error:
+        raise EncodersError(f"{error} Download it again.") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ...support.errors import WeightsError
+from ...support.texts import TextError, read_json_file
 
 _SINGLE = "diffusion_pytorch_model.safetensors"
 
@@ -58,7 +58,7 @@ def _shards(folder: Path) -> list[Path]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise WeightsError(f"{path} is not valid JSON ({error}): download it again.") from error
+        content = read_json_file(path)
+    except TextError as error:
+        raise WeightsError(f"{error} Download it again.") from error
     return content if isinstance(content, dict) else {}

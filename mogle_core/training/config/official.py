@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ...support.texts import TextError, read_text
 
 Note = str
 Place = tuple[str, ...]
@@ -16,6 +19,9 @@ _NO_COUNTERPART = "has no counterpart and is left out"
 _OPTIMISERS = {"Prodigy": "prodigy", "AdamW": "adamw"}
 _DTYPES = {"bfloat16": "bf16", "float32": "float32"}
 _TARGETS = ("x_embedder", "norm1", "to_k", "to_q", "to_v", "to_out", "ff", "proj_mlp", "proj_out", "norm")
+
+MOST = 1000
+"""The official file has 34 settings. References within a file can make arbitrarily many of a few."""
 
 # keys with the same meaning there and here
 _SAME: Mapping[str, Place] = {
@@ -57,15 +63,12 @@ def read_official(path: Path) -> tuple[dict[str, Any], tuple[Note, ...]]:
     Raises:
         OfficialError: the file is not YAML, or does not have the official structure.
     """
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise OfficialError(f"{path}: this is not YAML: {error}") from error
+    found = _yaml(path)
     if not isinstance(found, dict) or not isinstance(found.get("train"), dict):
         raise OfficialError(f"{path}: the section `train` is missing; expected the official Face-MoGLE.yaml.")
     tables: dict[str, Any] = {"data": {"layout": "mm-celeba"}}
     notes: list[Note] = []
-    for key, value in _flat(found):
+    for key, value in _settings(path, found):
         try:
             notes += [f"{key}: {note}" for note in _place(tables, key, value)]
         except (TypeError, ValueError) as error:
@@ -75,10 +78,41 @@ def read_official(path: Path) -> tuple[dict[str, Any], tuple[Note, ...]]:
         raise OfficialError(f"{path}: train.dataset is {dataset!r}; expected a section with its settings.")
     _sizes(dataset, notes)
     for key in ("batch_size", "accumulate_grad_batches"):
-        if not isinstance(found["train"].get(key, 1), int):
+        if type(found["train"].get(key, 1)) is not int:
             raise OfficialError(f"{path}: train.{key} is {found['train'][key]!r}; expected a whole number.")
     _batch(tables, found["train"], notes)
     return tables, tuple(notes)
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.load(read_text(path), _Loader)  # noqa: S506  # a SafeLoader
+    except TextError as error:
+        raise OfficialError(str(error)) from error
+    except RecursionError as error:
+        raise OfficialError(f"{path}: this is nested too deeply; expected the official Face-MoGLE.yaml.") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise OfficialError(f"{path}: this is not YAML: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses keys that are given twice, of which PyYAML drops the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if double := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {double!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _settings(path: Path, found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    try:
+        listed = list(islice(_flat(found), MOST + 1))
+    except RecursionError as error:
+        raise OfficialError(f"{path}: a section holds itself; expected the official Face-MoGLE.yaml.") from error
+    if len(listed) > MOST:
+        raise OfficialError(f"{path}: it has over {MOST} settings; expected the official Face-MoGLE.yaml.")
+    return listed
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

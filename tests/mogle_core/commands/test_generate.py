@@ -39,6 +39,7 @@ def test_one_prompt_for_all_may_be_empty(prompt: str, masks: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
+        (["--prompts", "promts.txt"], "--prompts: there is no file promts.txt"),
         (["--size", "33"], "The width is 33: choose a multiple of 16"),
         (["--size", "big"], "expected WIDTHxHEIGHT"),
         (["--shard", "2/2"], "shards count from 0"),

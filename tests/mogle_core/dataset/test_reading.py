@@ -97,3 +97,12 @@ def test_exif_turns_masks_and_photos_alike(orientation: int, kind: str, tmp_path
     colours.save(tmp_path / "photo.png", exif=notes)
     painted = np.array(PALETTE, np.uint8)[read_mask(tmp_path / "mask.png").ids[0].numpy()]
     assert np.array_equal(painted, read_picture(tmp_path / "photo.png"))
+
+
+@pytest.mark.parametrize("highest", [1.5, 2.0, 5.0, 31.0])
+def test_a_photo_of_high_range_is_refused(highest: float, tmp_path: Path) -> None:
+    """Of 255 levels it would be almost black."""
+    levels = np.linspace(0, highest, 64, dtype=np.float32).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / "a.tiff")
+    with pytest.raises(DatasetError, match=rf"a.tiff: .*levels go up to {highest:g}, expected 1 or 255"):
+        read_picture(tmp_path / "a.tiff")

@@ -105,3 +105,15 @@ def test_names_meet_in_either_unicode_form(tmp_path: Path) -> None:
     assert read_captions(tmp_path).of(composed) == ("A café.",)
     (tmp_path / "c.json").write_text(json.dumps({f"{decomposed}.jpg": "x"}), "utf-8")
     assert read_captions(tmp_path / "c.json").of(composed) == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("7.png", "7.jpg"), ("7", "7.png"), ("caf\u00e9", "cafe\u0301"), ("7.PNG", "7.png")]
+)
+def test_two_captions_of_one_name_are_refused(one: str, other: str, tmp_path: Path) -> None:
+    """One of them would be lost."""
+    (tmp_path / "c.json").write_text(json.dumps({one: ["x"], other: ["y"]}))
+    with pytest.raises(DatasetError, match="captions under two names"):
+        read_captions(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text(json.dumps({one: ["x"], other: "x"}))
+    assert read_captions(tmp_path / "c.json").of(one.partition(".")[0]) == ("x",)

@@ -77,5 +77,9 @@ def test_captions_from_every_place(tmp_path: Path) -> None:
     (tmp_path / "texts/3.txt").write_text("fourth\nfifth\n")
     of = captions_from((tmp_path / "text.json", tmp_path / "manifest.jsonl", tmp_path / "texts"))
     assert [of(name) for name in ("1", "1@4", "2@0", "3", "4")] == ["first", "first", "third", "fourth", None]
+    for table in ("name,text\n1,x\n", "file,prompt\n1,x\n", "name,prompt\n,x\n1,\n"):
+        (tmp_path / "table.csv").write_text(table)
+        with pytest.raises(DatasetError, match="table.csv: no row has a name and a prompt"):
+            captions_from((tmp_path / "table.csv",))
     with pytest.raises(DatasetError, match="captions are read from"):
         captions_from((tmp_path / "texts/3.txt",))

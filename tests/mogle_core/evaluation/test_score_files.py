@@ -35,6 +35,11 @@ def test_every_form_is_the_same_scores(text: str, tmp_path: Path) -> None:
         ("name,score\n1,inf\n", "expected a picture's name and a number"),
         ("name,score\n1,\n", "expected a picture's name and a number"),
         ("name,score\n1,high\n", "expected a picture's name and a number"),
+        ("name,score\n1,1_0\n", "expected a picture's name and a number"),
+        ("name,score\n1,٣\n", "expected a picture's name and a number"),
+        ("name,score\n1,0x10\n", "expected a picture's name and a number"),
+        ("name;score\n1;1.234,5\n", "expected a picture's name and a number"),
+        ("name,score\n1,50%\n", "expected a picture's name and a number"),
         ("name,score\n ,1\n", "expected a picture's name and a number"),
         ("name,score\n.png,1\n", "expected a picture's name and a number"),
         ("name,value\n1,2\n", "no column score"),
@@ -59,3 +64,16 @@ def test_a_detectors_scores_are_read_with_semicolons(tmp_path: Path) -> None:
 def test_a_detectors_file_without_scores_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"d\.csv"):
         read_scores(file(tmp_path / "d.csv", text))
+
+
+@pytest.mark.parametrize("name", ["null", "true", '["a"]', "1.5", '{"a": 1}', '""'])
+def test_a_name_of_another_kind_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "scores.jsonl").write_text(f'{{"name": {name}, "score": 1}}\n')
+    with pytest.raises(ValueError, match=r"scores.jsonl, line 1: .*expected a picture's name and a number"):
+        read_named_scores(tmp_path / "scores.jsonl")
+
+
+@pytest.mark.parametrize("text", ["1", "-1.5", "+.5", "5.", "1,5", "1e-3", "2E+2"])
+def test_numbers_as_tables_have_them_are_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text(f"name;score\n1;{text}\n")
+    assert read_named_scores(tmp_path / "scores.csv") == {"1": float(text.replace(",", "."))}

@@ -194,3 +194,67 @@ def test_names_that_differ_only_in_capitals_are_refused(first: str, second: str,
         read_jobs(tmp_path / "jobs.csv")
     (tmp_path / "jobs.csv").write_text(f"name,prompt\n{first},x\n{second}2,y\n", "utf-8")
     assert len(read_jobs(tmp_path / "jobs.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    "prompts", ["promts.txt", "my prompts.TXT", "../lines.csv", "captions.json ", "jobs.jsonl", "a.tsv"]
+)
+@pytest.mark.parametrize("with_masks", [True, False])
+def test_a_file_of_prompts_that_is_not_there_is_no_prompt(prompts: str, with_masks: bool, masks: Path) -> None:
+    with pytest.raises(DatasetError, match="--prompts: there is no file .*If it is a prompt, end it without"):
+        read_jobs(masks if with_masks else None, prompts)
+
+
+@pytest.mark.parametrize("prompt", ["A woman.", "A man reading a txt", "Version 2.5", "txt", "a/b", "C:\\faces"])
+def test_other_texts_are_prompts(prompt: str, masks: Path) -> None:
+    assert {job.prompt for job in read_jobs(masks, prompt)} == {prompt}
+    assert [job.prompt for job in read_jobs(None, prompt)] == [prompt]
+
+
+TABLES = {
+    "jobs.jsonl": "".join(f'{{"name": "{number}", "prompt": "face {number}"}}\n' for number in range(10)),
+    "jobs.csv": "name,prompt\n" + "".join(f"{number},face {number}\n" for number in range(9)),
+    "excel.csv": '"Name";"Prompt"\r\n' + "".join(f"{number};face {number}\r\n" for number in range(9)),
+    "captions.tsv": "file_name\ttext\n" + "".join(f"{number}.png\tface {number}\n" for number in range(9)),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_tables_lines_are_no_prompts(table: str, masks: Path, tmp_path: Path) -> None:
+    """There are as many of them as jobs."""
+    (tmp_path / table).write_text(TABLES[table])
+    with pytest.raises(DatasetError, match=f"{table} is a table, and --prompts takes a file with one prompt"):
+        read_jobs(masks, str(tmp_path / table))
+
+
+@pytest.mark.parametrize("line", ["Name, a woman", "{smiling} woman", "prompt", "A photo, a text and an image"])
+def test_lines_that_begin_like_a_table_are_prompts(line: str, masks: Path, tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text(f"{line}\n" * 10)
+    assert {job.prompt for job in read_jobs(masks, str(tmp_path / "lines.csv"))} == {line}
+
+
+@pytest.mark.parametrize(
+    "name", [".a", "a/.b/c", "~$a", "Thumbs/1", "a/__MACOSX/1", "COM¹", "lpt³.x", "CONIN$", "conout$"]
+)
+def test_names_that_no_one_would_find_again_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text(f"name,prompt\n{name},x\n", "utf-8")
+    with pytest.raises(
+        DatasetError, match="cannot be the name of a file within the output folder: .*(hidden|reserves)"
+    ):
+        read_jobs(tmp_path / "jobs.csv")
+
+
+@pytest.mark.parametrize(
+    "line", [r'{"name": "a\ud800"}', r'{"name": "a", "prompt": "\ud83d"}', r'{"name": "a", "mask": "\udfff.png"}']
+)
+def test_half_a_character_is_refused(line: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.jsonl").write_text(f'{{"name": "0"}}\n{line}\n')
+    with pytest.raises(DatasetError, match="line 2: .*one half of a character"):
+        read_jobs(tmp_path / "jobs.jsonl")
+
+
+@pytest.mark.parametrize("again", ["name,prompt", " name , prompt", '"name","prompt"', "name,prompt,"])
+def test_tables_that_were_joined_have_no_job_of_their_head(again: str, tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text(f"name,prompt\na,x\n\n{again}\nb,y\n")
+    with pytest.raises(DatasetError, match=r"line 4: the head is repeated \(name, prompt\)"):
+        read_jobs(tmp_path / "jobs.csv")

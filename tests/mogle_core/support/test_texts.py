@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mogle_core.support.texts import TextError, full_lines, meant, read_json, read_text, split_lines
+from mogle_core.support.texts import TextError, full_lines, meant, read_json, read_json_file, read_text, split_lines
 
 TEXT = "Eine Frau mit Brille, größer.\nZweite Zeile – schön.\n"
 
@@ -68,3 +68,33 @@ def test_the_nearest_name_is_offered(name: str, near: str) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="cannot be read"):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_joined_files_leave_no_marks_inside(encoding: str, tmp_path: Path) -> None:
+    """As `cat a.txt b.txt` leaves them, where each begins with a mark."""
+    path = tmp_path / "joined.txt"
+    path.write_bytes("\ufeffone\n\ufefftwo\nth\ufeffree\n".encode(encoding))
+    assert full_lines(path) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a": "\ud83d"}', r'{"\uD800": 1}', r'["x", ["\udfff y"]]', r'"\ude00\ud83d"', r'{"a": "\uDBFF\u0041"}']
+)
+def test_half_a_character_is_refused(text: str, tmp_path: Path) -> None:
+    """It could be written to no file."""
+    with pytest.raises(ValueError, match=r"\\ud[89a-f].* is one half of a character"):
+        read_json(text)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(TextError, match=r"a\.json: this is not JSON: .*one half of a character"):
+        read_json_file(tmp_path / "a.json")
+
+
+def test_both_halves_are_a_character() -> None:
+    assert read_json(r'{"a": "\ud83d\ude00 \\ud83d"}') == {"a": "\U0001f600 \\ud83d"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_a_json_file_is_read_in_any_encoding(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes('{"a": "größer"}'.encode(encoding))
+    assert read_json_file(tmp_path / "a.json") == {"a": "größer"}

@@ -313,4 +313,4 @@ def test_axes_that_do_not_fit(tmp_path: Path) -> None:
 def test_broken_config(tmp_path: Path) -> None:
     write_diffusers(tmp_path, 1)
     (tmp_path / "config.json").write_text("{")
-    refused(tmp_path, r"config\.json is not valid JSON")
+    refused(tmp_path, r"config\.json: this is not JSON.*Download it again")

@@ -113,3 +113,41 @@ def test_broken_yaml_is_named(tmp_path: Path) -> None:
     path.write_text("train: [1,\n")
     with pytest.raises(OfficialError, match=r"Face-MoGLE\.yaml: this is not YAML"):
         load_config(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_it_is_read_in_any_encoding(encoding: str, tmp_path: Path) -> None:
+    path = write(tmp_path, official())
+    expected = read_official(path)
+    path.write_bytes(f"# größer\n{path.read_text()}".encode(encoding))
+    assert read_official(path) == expected
+
+
+REFUSED = {
+    "twice": ("train:\n  batch_size: 1\n  batch_size: 2\n", "the key 'batch_size' is given twice"),
+    "twice above": ("train: {}\ndtype: a\ntrain: {}\n", "the key 'train' is given twice"),
+    "deep": ("train: " + "[" * 5000, "nested too deeply"),
+    "deep in braces": ("train: " + "{a: " * 3000, "nested too deeply"),
+    "itself": ("train: &a\n  x: *a\n", "a section holds itself"),
+    "bomb": (
+        "a: &a {k: 1, l: 2}\n"
+        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} {{k: *{chr(97 + n)}, l: *{chr(97 + n)}}}\n" for n in range(20))
+        + "train: *u\n",
+        "over 1000 settings",
+    ),
+    "code": ("train: !!python/object/apply:os.system ['id']\n", "this is not YAML"),
+    "picture": ("\x89PNG\r\n\x1a\n\0\0", "this is not a text file"),
+    "tab": ("train:\n\tbatch_size: 1\n", "this is not YAML"),
+    "true": ("train:\n  batch_size: true\n", "train.batch_size is True; expected a whole number"),
+    "date": ("train:\n  batch_size: 2024-01-01\n", "expected a whole number"),
+    "no date": ("train:\n  batch_size: 2024-13-41\n", "this is not YAML"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_yaml_may_hold_is_refused_in_a_sentence(case: str, tmp_path: Path) -> None:
+    text, sentence = REFUSED[case]
+    path = tmp_path / "Face-MoGLE.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(OfficialError, match=f"Face-MoGLE.yaml: .*{sentence}"):
+        read_official(path)

@@ -17,6 +17,7 @@ from ..masks.labels import CLASSES, IDS
 from ..model.flux_latents import TOKEN_PIXELS
 from ..model.sampling.options import SamplingOptions
 from ..support.whole_files import write_png
+from .demo_sketch import DRAWN, drawn_sketch, read_sketch, sketch_weights
 from .drawer.attributes import BACKGROUND_COLOURS, CLOTHING_COLOURS, HAIR_COLOURS, Attributes
 from .drawer.captions import write_caption
 from .drawer.faces import draw_label_map, draw_portrait
@@ -35,27 +36,42 @@ _COLUMNS = 5
 
 @dataclass(frozen=True)
 class Run:
-    """The inputs of one picture. name: the name of its files. ids: (H, W) uint8, None for no mask."""
+    """The inputs of one picture. name: the name of its files. ids, sketch: (H, W) uint8, None for none.
+
+    strange: the sketch is not of the first run's face, so that its mask says nothing about the result.
+    """
 
     name: str
     title: str
     prompt: str
     ids: Tensor | None
+    sketch: Tensor | None = None
+    strange: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """A picture (H, W, 3) uint8, and how well it follows `measured`: its own mask, or without one the first run's."""
+    """A picture (H, W, 3) uint8, and how well it follows `measured`: its own mask, or without one the first run's.
+
+    measured, score: None for a sketch of another face.
+    """
 
     run: Run
     picture: Tensor
-    measured: Tensor
-    score: float
+    measured: Tensor | None
+    score: float | None
+
+    @property
+    def verdict(self) -> str:
+        return "    " if self.score is None else f"{self.score:.2f}"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The demo's options. mask, prompt: with None, the mask is drawn and the prompt is the drawn face's caption."""
+    """The demo's options. mask, prompt: with None, the mask is drawn and the prompt is the drawn face's caption.
+
+    sketch: a drawing's file, or `DRAWN`; None shows no sketches.
+    """
 
     out: Path
     size: int = 128
@@ -63,23 +79,26 @@ class Settings:
     prompt: str | None = None
     mask: Path | None = None
     steps: int = 20
+    sketch: Path | str | None = None
 
 
 def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
     """Generate and write the pictures; yield the progress messages, line by line.
 
     Raises:
-        ValueError: a size that is not a multiple of 16, no steps, or a mask that is none.
-        WeightsError: the weights in `folder` are missing or damaged.
+        ValueError: a size that is not a multiple of 16, no steps, a mask that is none, or a sketch of another face.
+        WeightsError: the weights in `folder` are missing or damaged, or have no expert for a sketch.
     """
     _check(settings)
-    world = load_world(folder=folder)
+    world = load_world(folder, mogle=None if settings.sketch is None else sketch_weights(folder))
     runs = plan(settings)
     yield from _strangers(world, settings.prompt)
+    if any(run.strange for run in runs):
+        yield "The drawing's mask is not known: --mask FILE shows the drawing together with one."
     results, moments = make(world, runs, settings.seed, settings.steps)
     yield "Mask score: mean IoU of the mask and of the result, as the toy's parser reads it. 1 is perfect."
     for number, result in enumerate(results, start=1):
-        yield f"  {result.score:.2f}  {result.run.title}"
+        yield f"  {result.verdict}  {result.run.title}"
         yield f'        "{result.run.prompt}"'
         _save(result, f"{number}_{result.run.name}", settings)
     write_png(_sheet(results, moments), settings.out / "contact_sheet.png")
@@ -111,7 +130,23 @@ def plan(settings: Settings) -> list[Run]:
         runs.append(Run("hair_repainted", f"Repainted: {repainted[1]}", prompt, repainted[0]))
     recoloured = write_caption(other_colours(attributes), np.random.default_rng(settings.seed))
     runs.append(Run("other_prompt", "The mask, another prompt", recoloured, ids))
-    return [*runs, Run("no_mask", "The prompt without a mask", prompt, None)]
+    runs.append(Run("no_mask", "The prompt without a mask", prompt, None))
+    return [*runs, *_sketched(settings, prompt, ids)]
+
+
+def _sketched(settings: Settings, prompt: str, ids: Tensor) -> list[Run]:
+    """The runs with a sketch: and the prompt; mask and prompt as well, if the mask is of the same face."""
+    if settings.sketch is None:
+        return []
+    drawn = settings.sketch == DRAWN
+    if drawn and settings.mask is not None:
+        raise ValueError("--sketch draws the face of --seed, and --mask names another one: name the drawing's file.")
+    height, width = ids.shape
+    sketch = drawn_sketch(settings.seed, width) if drawn else read_sketch(Path(settings.sketch), height, width)
+    strange = not drawn and settings.mask is None
+    alone = Run("sketch_and_prompt", "Sketch and prompt, no mask", prompt, None, sketch, strange)
+    both = Run("sketch_mask_and_prompt", "Sketch, mask and prompt", prompt, ids, sketch)
+    return [alone] if strange else [alone, both]
 
 
 def read_mask(path: Path, size: int) -> Tensor:
@@ -176,6 +211,8 @@ def make(world: World, runs: Sequence[Run], seed: int, steps: int) -> tuple[list
             moments.append(moment)
 
     options = SamplingOptions(steps)
+    drawn = [run for run in runs if run.sketch is not None]
+    runs = [run for run in runs if run.sketch is None]
     masked = [run for run in runs if run.ids is not None]
     ids = torch.stack([run.ids for run in masked if run.ids is not None])
     prompts = [run.prompt for run in masked]
@@ -183,14 +220,22 @@ def make(world: World, runs: Sequence[Run], seed: int, steps: int) -> tuple[list
     free = [run for run in runs if run.ids is None]
     size = (ids.shape[1], ids.shape[2])
     without = generate(world, None, [run.prompt for run in free], [seed] * len(free), options, size=size)
-    pictures = torch.cat((with_mask, without))
-    measured = torch.cat((ids, ids[:1].expand(len(free), -1, -1)))
+    sketched = [_with_sketch(world, run, seed, options) for run in drawn]
+    pictures = torch.cat((with_mask, without, *sketched))
+    measured = torch.cat((ids, ids[:1].expand(len(free) + len(drawn), -1, -1)))
     scores = mask_score(parse(world.judge, pictures), measured)
     results = [
-        Result(run, picture, own, float(score))
-        for run, picture, own, score in zip([*masked, *free], pictures, measured, scores, strict=True)
+        Result(run, picture, *((None, None) if run.strange else (own, float(score))))
+        for run, picture, own, score in zip([*masked, *free, *drawn], pictures, measured, scores, strict=True)
     ]
     return results, moments
+
+
+def _with_sketch(world: World, run: Run, seed: int, options: SamplingOptions) -> Tensor:
+    """The picture (1, H, W, 3) uint8 of a run with a sketch."""
+    assert run.sketch is not None
+    ids = None if run.ids is None else run.ids[None]
+    return generate(world, ids, [run.prompt], [seed], options, sketches=run.sketch[None])
 
 
 def _strangers(world: World, prompt: str | None) -> Iterator[str]:
@@ -209,13 +254,24 @@ def _save(result: Result, name: str, settings: Settings) -> None:
     if run.ids is not None:
         write_png(index_image(run.ids), out / f"{name}_mask.png")
         write_png(Image.fromarray(overlay(result.picture, run.ids).numpy()), out / f"{name}_overlay.png")
+    if run.sketch is not None:
+        write_png(Image.fromarray(run.sketch.numpy()), out / f"{name}_sketch.png")
 
 
 def _sheet(results: Sequence[Result], moments: Sequence[Moment]) -> Image.Image:
     rows = [
-        Row(r.run.title, f"mask score {r.score:.2f}\n{r.run.prompt}", r.run.ids, r.picture, r.measured) for r in results
+        Row(
+            r.run.title,
+            r.run.prompt if r.score is None else f"mask score {r.verdict}\n{r.run.prompt}",
+            r.run.ids,
+            r.picture,
+            r.measured,
+            r.run.sketch,
+        )
+        for r in results
     ]
     steps = [f"step {moment.step + 1}, noise {moment.sigma:.2f}" for moment in moments]
+    assert results[0].measured is not None
     return contact_sheet(rows, steps, gate_maps(results[0].measured, moments))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..masks.decouple import colours
 from ..support.sheets import FAINT, GAP, beside, framed, heads, heat, label, picture_of, stack
+from .demo_sketch import under_sketch
 
 CELL = 256
 """Pictures are shown about this long, in whole multiples of their size."""
@@ -20,13 +21,17 @@ _LABELS = 300
 
 @dataclass(frozen=True)
 class Row:
-    """One run. mask: (H, W) ids, or None without a mask. outline: the ids (H, W) that are drawn over the result."""
+    """One run. mask: (H, W) ids, or None without a mask. outline: the ids (H, W) that are drawn over the result.
+
+    sketch: (H, W) uint8, or None; it is drawn over the result where there is no outline.
+    """
 
     title: str
     text: str
     mask: Tensor | None
     picture: Tensor
-    outline: Tensor
+    outline: Tensor | None
+    sketch: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,14 @@ class GateMap:
 
 
 def contact_sheet(rows: Sequence[Row], moments: Sequence[str], maps: Sequence[GateMap]) -> Image.Image:
-    """One run in each row, then one moment of the gate maps in each. All pictures (H, W, 3) uint8 have one size."""
-    top = [_run(row) for row in rows]
-    titles = heads(("mask", "result", "result under the mask"), _LABELS, (top[0].width - _LABELS) // 3)
+    """One run in each row, then one moment of the gate maps in each. All pictures (H, W, 3) uint8 have one size.
+
+    There is a column for sketches if a row has one.
+    """
+    sketched = any(row.sketch is not None for row in rows)
+    top = [_run(row, sketched) for row in rows]
+    columns = (*(("sketch",) if sketched else ()), "mask", "result", "result under the mask")
+    titles = heads(columns, _LABELS, (top[0].width - _LABELS) // len(columns))
     bottom = _gates(moments, maps, top[0].width - _LABELS) if maps else []
     return stack([titles, *top, *bottom])
 
@@ -55,13 +65,23 @@ def overlay(picture: Tensor, ids: Tensor) -> Tensor:
     return (picture * (1 - share) + tint * share).round().to(torch.uint8)
 
 
-def _run(row: Row) -> Image.Image:
+def _run(row: Row, sketched: bool) -> Image.Image:
+    mask = None if row.mask is None else (colours(row.mask[None])[0] * 255).to(torch.uint8)
+    sketch = None if row.sketch is None else row.sketch[..., None].expand(-1, -1, 3)
+    given = ((sketch, "no sketch"), (mask, "no mask")) if sketched else ((mask, "no mask"),)
     pictures = [
-        _blank(row.picture) if row.mask is None else _shown((colours(row.mask[None])[0] * 255).to(torch.uint8)),
+        *(_blank(row.picture, words) if shown is None else _shown(shown) for shown, words in given),
         _shown(row.picture, Image.Resampling.BICUBIC),
-        _shown(overlay(row.picture, row.outline)),
+        _shown(_over(row)),
     ]
     return beside([label(row.title, row.text, (_LABELS, pictures[0].height)), *pictures])
+
+
+def _over(row: Row) -> Tensor:
+    """The result under the mask, or under the sketch where no mask belongs to it."""
+    if row.outline is not None:
+        return overlay(row.picture, row.outline)
+    return row.picture if row.sketch is None else under_sketch(row.picture, row.sketch)
 
 
 def _gates(moments: Sequence[str], maps: Sequence[GateMap], width: int) -> list[Image.Image]:
@@ -91,7 +111,7 @@ def _fitted(picture: Tensor, width: int) -> Image.Image:
     return framed(picture_of(picture).resize((inner, height), Image.Resampling.NEAREST))
 
 
-def _blank(like: Tensor) -> Image.Image:
+def _blank(like: Tensor, words: str) -> Image.Image:
     empty = _shown(torch.full_like(like, 235))
-    ImageDraw.Draw(empty).text((12, 12), "no mask", FAINT, ImageFont.load_default(15))
+    ImageDraw.Draw(empty).text((12, 12), words, FAINT, ImageFont.load_default(15))
     return empty

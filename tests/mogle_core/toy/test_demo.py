@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.sketch_files import write_sketching
 
 from mogle_core.cli import main
 from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import CLASS_NAMES, IDS
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.demo import Settings, as_in_mask, demo, gate_maps, other_colours, plan, read_mask
+from mogle_core.toy.demo_sketch import read_sketch
 from mogle_core.toy.drawer.faces import draw_face
 from mogle_core.toy.drawer.faceset import HELD_OUT
+from mogle_core.toy.drawer.sketching import draw_sketch
+from mogle_core.toy.places import FILES
 from mogle_core.toy.world import Moment, generate, load_world
 
 SIZE, STEPS = 64, 3
@@ -62,6 +66,64 @@ def test_a_stored_mask_takes_the_drawn_ones_place(made: tuple[Settings, list[str
     other = Settings(settings.out / "again", SIZE, 1, prompt, settings.out / f"{NAMES[0]}_mask.png", STEPS)
     list(demo(other, untrained))
     assert torch.equal(read(other.out / f"{NAMES[0]}.png"), read(settings.out / f"{NAMES[0]}.png"))
+
+
+@pytest.fixture(scope="module")
+def sketching(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same world with a network for sketches."""
+    folder = tmp_path_factory.mktemp("sketching")
+    for path in untrained.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    write_sketching(folder, untrained / FILES["mogle"])
+    return folder
+
+
+def test_a_sketch_adds_two_rows_and_a_column(
+    made: tuple[Settings, list[str]], sketching: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, _ = made
+    common = ["--size", str(SIZE), "--steps", str(STEPS), "--seed", "1", "--weights", str(sketching)]
+    assert main(["demo", "--sketch", *common, "--out", str(tmp_path)]) == 0
+    assert "Sketch and prompt, no mask" in capsys.readouterr().out
+    alone, both = "5_sketch_and_prompt", "6_sketch_mask_and_prompt"
+    new = {
+        f"{alone}.png",
+        f"{alone}_sketch.png",
+        *(f"{both}{part}.png" for part in ("", "_mask", "_overlay", "_sketch")),
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in settings.out.glob("*.png")} | new
+    assert torch.equal(read(tmp_path / f"{alone}_sketch.png"), torch.from_numpy(draw_sketch(HELD_OUT + 1, SIZE)))
+    assert not torch.equal(read(tmp_path / f"{alone}.png"), read(tmp_path / f"{NAMES[3]}.png"))
+    assert not torch.equal(read(tmp_path / f"{both}.png"), read(tmp_path / f"{NAMES[0]}.png"))
+    sheets = [Image.open(folder / "contact_sheet.png") for folder in (tmp_path, settings.out)]
+    assert sheets[0].width > sheets[1].width and sheets[0].height > sheets[1].height
+
+
+def test_a_drawing_from_a_file_is_on_black_and_never_stretched(sketching: Path, tmp_path: Path) -> None:
+    drawing = np.full((40, 80), 255, np.uint8)
+    drawing[10:30, 39:41] = 0  # an upright line on white
+    Image.fromarray(drawing).save(tmp_path / "drawing.png")
+    shown = read_sketch(tmp_path / "drawing.png", 64, 64)
+    assert shown[32, 31:33].min() > 100 and shown[:16].max() == 0 and shown[-16:].max() == 0
+    settings = Settings(tmp_path / "out", SIZE, steps=1, sketch=tmp_path / "drawing.png")
+    lines = list(demo(settings, sketching))
+    assert "--mask FILE" in lines[0]
+    assert any(line.strip() == "Sketch and prompt, no mask" for line in lines)  # without a score
+    assert not list((tmp_path / "out").glob("*sketch_mask*"))
+    mask = tmp_path / "out/1_mask_and_prompt_mask.png"
+    both = Settings(tmp_path / "both", SIZE, steps=1, sketch=tmp_path / "drawing.png", mask=mask)
+    assert [run.name for run in plan(both)][-2:] == ["sketch_and_prompt", "sketch_mask_and_prompt"]
+
+
+def test_a_sketch_that_cannot_be_shown(
+    untrained: Path, sketching: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path), "--size", str(SIZE)]
+    assert main(["demo", "--sketch", "--weights", str(untrained), *out]) == 1
+    assert f"{untrained} has no toy_mogle_sketch.safetensors" in capsys.readouterr().err
+    assert main(["demo", "--sketch", "--mask", str(tmp_path / "x.png"), "--weights", str(sketching), *out]) == 1
+    assert main(["demo", "--sketch", str(tmp_path / "gone.png"), "--weights", str(sketching), *out]) == 1
+    assert "gone.png: the picture cannot be read" in capsys.readouterr().err
 
 
 def test_plan_varies_one_thing_at_a_time() -> None:

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 
 from ..support.whole_files import copy_whole
-from .places import FILES, WEIGHTS
+from .places import FILES, SKETCH_FILE, WEIGHTS
 
 EXAMPLE_MASK = Path(__file__).parent / "example_mask.png"
 EXAMPLE_PHOTO = Path(__file__).parent / "example_photo.png"
+EXAMPLE_SKETCH = Path(__file__).parent / "example_sketch.png"
 INSTALLED_MASK, INSTALLED_PHOTO = "mogle_toy_mask.png", "mogle_toy_photo.png"
+INSTALLED_SKETCH = "mogle_toy_sketch.png"
 
 _PLACES = (
     ("flux", "models/diffusion_models"),
@@ -57,17 +59,21 @@ def install(comfyui: Path, folder: Path = WEIGHTS, link: bool = False, force: bo
 def files(comfyui: Path, folder: Path = WEIGHTS) -> list[tuple[Path, Path]]:
     """(source, target) of each file that `install` brings."""
     models = [(folder / FILES[kind], comfyui / place / FILES[kind]) for kind, place in _PLACES]
-    examples = ((EXAMPLE_MASK, INSTALLED_MASK), (EXAMPLE_PHOTO, INSTALLED_PHOTO))
+    examples = [(EXAMPLE_MASK, INSTALLED_MASK), (EXAMPLE_PHOTO, INSTALLED_PHOTO)]
+    sketch = folder / SKETCH_FILE
+    if sketch.is_file():  # a world that was built without it is whole
+        models += [(sketch, comfyui / place / SKETCH_FILE) for kind, place in _PLACES if kind == "mogle"]
+        examples.append((EXAMPLE_SKETCH, INSTALLED_SKETCH))
     return [*models, *((source, comfyui / "input" / name) for source, name in examples)]
 
 
 def _may_be_linked(source: Path) -> bool:
     """Pictures must be copies: from 0.28 on, ComfyUI refuses links that lead out of its input folder.
 
-    So must the network: the trainer writes a file of the same name, and copying that over a link would overwrite the
+    So must the networks: the trainer writes a file of the same name, and copying that over a link would overwrite the
     embedded weights.
     """
-    return source.suffix != ".png" and source.name != FILES["mogle"]
+    return source.suffix != ".png" and source.name not in (FILES["mogle"], SKETCH_FILE)
 
 
 def _check(pairs: list[tuple[Path, Path]], force: bool) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.full_disk import room_for
+from support.sketch_files import write_sketching
 
 from mogle_core.cli import main
 from mogle_core.model.checkpoints import files as weights
@@ -19,7 +20,8 @@ from mogle_core.support.whole_files import DiskFullError
 from mogle_core.toy.drawer.faces import draw_label_map, draw_portrait
 from mogle_core.toy.drawer.faceset import HELD_OUT
 from mogle_core.toy.drawer.photo import draw_photo
-from mogle_core.toy.install import EXAMPLE_MASK, EXAMPLE_PHOTO, InstallError, install
+from mogle_core.toy.drawer.sketching import draw_sketch
+from mogle_core.toy.install import EXAMPLE_MASK, EXAMPLE_PHOTO, EXAMPLE_SKETCH, InstallError, install
 from mogle_core.toy.places import FILES
 from mogle_core.training.config.reading import load_config
 
@@ -132,6 +134,22 @@ def test_a_folder_without_comfyui_is_refused(tmp_path: Path, capsys: pytest.Capt
 def test_missing_weights_are_reported(comfyui: Path, tmp_path: Path) -> None:
     with pytest.raises(InstallError, match=r"toy_flux\S+, toy_judge\S+, toy_mogle\S+, toy_vae.safetensors not found"):
         install(comfyui, folder=tmp_path)
+
+
+def test_a_network_for_sketches_comes_with_an_example(comfyui: Path, untrained: Path, tmp_path: Path) -> None:
+    """Where the world has one. Like the other network, it is never linked."""
+    world = tmp_path / "world"
+    shutil.copytree(untrained, world)
+    write_sketching(world, untrained / FILES["mogle"])
+    more = [f"models/{place}/toy_mogle_sketch.safetensors" for place in ("mogle", "loras")]
+    more.append("input/mogle_toy_sketch.png")
+    assert set(install(comfyui, world, link=True)) == {comfyui / place for place in (*PLACES, *more)}
+    assert not any((comfyui / place).is_symlink() for place in more)
+    assert weights.read_network(comfyui / more[0]).network.config.extra == ("sketch",)
+
+
+def test_the_example_sketch_is_of_the_example_masks_face() -> None:
+    assert np.array_equal(np.array(Image.open(EXAMPLE_SKETCH)), draw_sketch(EXAMPLE_SEED))
 
 
 def test_the_example_mask_is_a_drawn_one() -> None:

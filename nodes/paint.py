@@ -134,27 +134,21 @@ def _sketch(drawn: Tensor | None, given: Tensor | None, ids: Tensor | None) -> T
     return lines if ids is None else _contained(lines, ids)
 
 
-def _contained(lines: Tensor, ids: Tensor) -> Tensor:
-    """Lines (B, h, w, 3), as large as they fit onto ids (B, H, W), with black borders: as the editor shows."""
-    (height, width), (h, w) = ids.shape[1:], lines.shape[1:3]
+def _contained(picture: Tensor, ids: Tensor) -> Tensor:
+    """A picture (B, h, w, 3), as large as it fits onto ids (B, H, W), with black borders: as the editor shows."""
+    (height, width), (h, w) = ids.shape[1:], picture.shape[1:3]
     scale = min(height / h, width / w)
     h, w = max(1, round(h * scale)), max(1, round(w * scale))
     top, left = (height - h) // 2, (width - w) // 2
-    result = torch.zeros(len(lines), height, width, 3)
-    result[:, top : top + h, left : left + w] = _fitted(lines, (h, w))
+    result = torch.zeros(len(picture), height, width, 3)
+    channels_first = picture.movedim(-1, 1).to(torch.float32)
+    resized = torch.nn.functional.interpolate(channels_first, (h, w), mode="bilinear", antialias=True)
+    result[:, top : top + h, left : left + w] = resized.movedim(1, -1)
     return result
 
 
-def _fitted(picture: Tensor, size: tuple[int, ...]) -> Tensor:
-    """A picture (B, h, w, 3), stretched to `size` (H, W)."""
-    resized = torch.nn.functional.interpolate(
-        picture.movedim(-1, 1).to(torch.float32), size, mode="bilinear", antialias=True
-    )
-    return resized.movedim(1, -1)
-
-
 def _preview(ids: Tensor, image: Tensor | None) -> Tensor:
-    """The colours of ids (B, H, W), blended half and half with the first photo, stretched to fit: (B, H, W, 3)."""
+    """The colours of ids (B, H, W), blended half and half with the first photo, never stretched: (B, H, W, 3)."""
     if image is None:
         return colours(ids)
-    return (colours(ids) + _fitted(image[:1, ..., :3], ids.shape[1:])) / 2
+    return (colours(ids) + _contained(image[:1, ..., :3], ids)) / 2

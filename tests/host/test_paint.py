@@ -42,8 +42,23 @@ def test_a_mask_keeps_its_size_and_its_batch(paint: Any) -> None:
 
 
 def test_the_preview_is_half_photo(paint: Any) -> None:
-    mask, preview, _ = paint(painting=write_painting(ids(0)), image=torch.full((1, 100, 70, 3), 0.5))
+    mask, preview, _ = paint(painting=write_painting(ids(0)), image=torch.full((1, 100, 150, 3), 0.5))
     assert torch.allclose(preview, (mask + 0.5) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width", "box"), [(64, 64, (0, 32, 8, 40)), (20, 60, (8, 24, 0, 48))])
+def test_a_photo_of_another_shape_is_not_stretched_in_the_preview(
+    paint: Any, height: int, width: int, box: tuple[int, int, int, int]
+) -> None:
+    """It is as large as it fits, as in the editor; where it ends, the preview is half black."""
+    photo = torch.ones(1, height, width, 3)
+    mask, preview, _ = paint(painting=write_painting(ids(0)), image=photo)
+    lain = torch.zeros(1, 32, 48, 3)
+    top, bottom, left, right = box
+    lain[:, top:bottom, left:right] = 1
+    assert torch.allclose(preview, (mask + lain) / 2, atol=1e-6)
+    given = colours(ids(1)[None])
+    assert torch.allclose(paint(mask=given, image=photo)[1], (given + lain) / 2, atol=1e-6)
 
 
 def test_an_empty_painting_blocks_the_nodes_behind_it(paint: Any) -> None:

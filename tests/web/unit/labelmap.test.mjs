@@ -5,6 +5,7 @@ import test from "node:test";
 
 import * as maps from "../../../web/painter/map/labelmap.mjs";
 import { FLIPPED } from "../../../web/painter/map/palette.mjs";
+import { withMap } from "../../../web/painter/map/painting.mjs";
 import { mapOf, noise, rowsOf } from "./maps.mjs";
 
 test("enlarging by whole numbers repeats, and shrinking undoes it", () => {
@@ -125,4 +126,18 @@ test("taking a region reads its pixels a few times each, however large the map a
     maps.withoutRegion(map, { ...region, inside: counted(region.inside, reads) });
     assert.ok(reads.count < 13 * region.area, `withoutRegion: ${reads.count} reads of ${region.area} pixels`);
   }
+});
+
+test("a map on a sheet of another shape is not stretched", () => {
+  const map = mapOf("12", "34");
+  assert.deepEqual(rowsOf(maps.contain(map, 6, 2)), ["001200", "003400"]);
+  assert.deepEqual(rowsOf(maps.contain(map, 2, 4)), ["00", "12", "34", "00"]);
+  assert.deepEqual(rowsOf(maps.contain(map, 4, 4)), ["1122", "1122", "3344", "3344"]);
+});
+
+test("a drawing under a map of another shape is not stretched", () => {
+  const [ids, pencil] = [new Uint8Array(4), Uint8Array.from([10, 20, 30, 40])];
+  const before = { width: 2, height: 2, ids, pencil, isPainted: true, isDrawn: true };
+  const { pencil: lines } = withMap(before, { width: 6, height: 2, ids: new Uint8Array(12) });
+  assert.deepEqual([...(lines ?? [])], [0, 0, 10, 20, 0, 0, 0, 0, 30, 40, 0, 0]);
 });

@@ -1,7 +1,7 @@
 /** The dialog to start from a face of the gallery, a file, the mask input or an empty sheet, and to resize. */
 
 import { readPainting } from "../map/codec.mjs";
-import { MAX_SIDE, MIN_SIDE, TOKEN, blank, isSide, resize } from "../map/labelmap.mjs";
+import { MAX_SIDE, MIN_SIDE, TOKEN, blank, contain, isSide, resize } from "../map/labelmap.mjs";
 import { linesOf } from "../map/lines.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { asPainting, resizePainting } from "../map/painting.mjs";
@@ -156,7 +156,7 @@ export class StartDialog {
       (given) => {
         const { sheet } = this.steps;
         const whole = given ?? blank(sheet.width, sheet.height);
-        const map = sheet.map.isDrawn ? resize(whole, sheet.width, sheet.height) : whole;
+        const map = sheet.map.isDrawn ? contain(whole, sheet.width, sheet.height) : whole;
         this.steps.replaceMap({ ...map, isPainted: false }, t("follow the mask input"));
       },
     );

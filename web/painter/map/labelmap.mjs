@@ -50,6 +50,39 @@ export function resize(map, width, height) {
   return result;
 }
 
+/**
+ * The box in which something lies on a sheet: as large as it fits, in the middle, in whole pixels.
+ * @param {{width: number, height: number}} from @param {{width: number, height: number}} to @returns {Box}
+ */
+export function containedBox(from, to) {
+  const scale = Math.min(to.width / from.width, to.height / from.height);
+  const [width, height] = [from.width, from.height].map((side) => Math.max(1, Math.round(side * scale)));
+  return { x: (to.width - width) >> 1, y: (to.height - height) >> 1, width, height };
+}
+
+/**
+ * A map on a sheet of another size, not stretched: what it leaves free is background.
+ * @param {LabelMap} map @param {number} width @param {number} height @returns {LabelMap}
+ */
+export function contain(map, width, height) {
+  const box = containedBox(map, { width, height });
+  const { ids } = resize(map, box.width, box.height);
+  return { width, height, ids: placed(ids, box, { width, height }) };
+}
+
+/**
+ * A plane in its box on an empty sheet.
+ * @param {Uint8Array} plane @param {Box} box @param {{width: number, height: number}} sheet
+ */
+export function placed(plane, box, sheet) {
+  if (box.width === sheet.width && box.height === sheet.height) return plane;
+  const result = new Uint8Array(sheet.width * sheet.height);
+  for (let y = 0; y < box.height; y++) {
+    result.set(plane.subarray(y * box.width, (y + 1) * box.width), (box.y + y) * sheet.width + box.x);
+  }
+  return result;
+}
+
 /** @param {number} i @param {number} from @param {number} to */
 function nearest(i, from, to) {
   return Math.floor(((2 * i + 1) * from) / (2 * to));

@@ -1,6 +1,6 @@
 /** A painting: a label map and a pencil drawing of the same size, and which of the two the inputs still decide. */
 
-import { blank, mirror, resize } from "./labelmap.mjs";
+import { blank, containedBox, mirror, placed, resize } from "./labelmap.mjs";
 import { resizeLines } from "./lines.mjs";
 
 /** @typedef {import("./labelmap.mjs").LabelMap} LabelMap */
@@ -51,11 +51,12 @@ export function resizePainting(painting, width, height) {
 }
 
 /**
- * Another map under the same drawing, which takes the map's size.
+ * Another map under the same drawing, which takes the map's size and is not stretched.
  * @param {Painting} painting @param {LabelMap & Partial<Painting>} map @returns {Painting}
  */
 export function withMap(painting, { width, height, ids, isPainted = true }) {
   const { pencil, isDrawn } = painting;
-  const lines = pencil && resizeLines(pencil, painting, { width, height });
+  const box = containedBox(painting, { width, height });
+  const lines = pencil && placed(resizeLines(pencil, painting, box), box, { width, height });
   return { width, height, ids, pencil: lines, isPainted, isDrawn };
 }

@@ -1,6 +1,6 @@
 /** What the card shows and the editor opens: what is painted, and for the rest what the inputs give. */
 
-import { MAX_SIDE, MIN_SIDE, TOKEN, resize } from "../map/labelmap.mjs";
+import { MAX_SIDE, MIN_SIDE, TOKEN, contain } from "../map/labelmap.mjs";
 import { linesOf } from "../map/lines.mjs";
 import { unpainted } from "../map/painting.mjs";
 import { messageOf } from "../map/refusal.mjs";
@@ -37,7 +37,7 @@ export async function openSheet(stored, sources) {
   const mask = stored?.isPainted ? null : await sources.mask().catch(report);
   const size = stored ?? mask ?? (await photoSize(sources, notices));
   const painting = stored ? { ...stored } : unpainted(size.width, size.height);
-  if (mask) painting.ids = resize(mask, size.width, size.height).ids;
+  if (mask) painting.ids = contain(mask, size.width, size.height).ids;
   if (!painting.isDrawn) painting.pencil = await sketchOf(sources, size).catch(report);
   const isGiven = stored !== null || mask !== null || painting.pencil !== null;
   return { painting, notice: notices.join(" "), isGiven };

@@ -2,11 +2,12 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { announce, findLost } from "./node/draftshelf.mjs";
 import { loadLanguage } from "./node/language.mjs";
 import { restore, store } from "./node/memory.mjs";
 import { showPromoted } from "./node/promoted.mjs";
 import { settings } from "./node/settings.mjs";
-import { PaintingWidget, TYPE, followInputs, redrawAll } from "./node/widget.mjs";
+import { PaintingWidget, TYPE, followInputs, recoverAll, redrawAll } from "./node/widget.mjs";
 
 /** @typedef {import("../../../scripts/app.js").GraphNode} GraphNode */
 
@@ -33,8 +34,14 @@ app.registerExtension({
     showPromoted(app, api, node);
   },
 
+  afterConfigureGraph() {
+    setTimeout(recoverAll); // when ComfyUI has the workflow's state, to which the strokes are a change
+  },
+
   async setup() {
     restore();
+    announce();
+    void findLost().then(recoverAll);
     window.addEventListener("pagehide", store);
     api.addEventListener("graphChanged", followInputs);
     await loadLanguage(app, api);

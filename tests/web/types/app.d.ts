@@ -40,6 +40,7 @@ export interface Link {
 }
 
 export interface Graph {
+  id?: string;
   isRootGraph?: boolean;
   setDirtyCanvas?: (foreground: boolean, background: boolean) => void;
   getNodeById?(id: number | string): GraphNode | null;
@@ -80,13 +81,14 @@ export interface ComfyApp {
   };
   nodeOutputs?: Record<string, { images?: { filename: string; subfolder?: string; type?: string }[] }>;
   extensionManager?: {
-    workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker; isTemporary?: boolean } };
+    workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker; isTemporary?: boolean; path?: string } };
     command?: { execute(id: string): Promise<void> };
     setting?: { get(id: string): unknown; set(id: string, value: unknown): Promise<void> };
   };
   registerExtension(extension: {
     name: string;
     settings?: Setting[];
+    afterConfigureGraph?: () => void;
     nodeCreated?: (node: GraphNode) => void;
     setup?: () => void | Promise<void>;
     getCustomWidgets?: () => Record<

@@ -3,6 +3,7 @@
 import { advise } from "../map/advice.mjs";
 import { copyOf } from "../map/painting.mjs";
 import { Sheet } from "../map/sheet.mjs";
+import { t } from "../map/words.mjs";
 import { Brush } from "../tools/brush.mjs";
 import { Classes } from "../tools/classes.mjs";
 import { Mirror } from "../tools/mirror.mjs";
@@ -154,9 +155,15 @@ export class Editor {
     const { notice, isGiven, photo } = this.commission;
     this.page.canvas.focus();
     if (notice) this.page.say(notice);
+    else if (isGiven) void this.#tellOfLost();
     if (!isGiven && !this.steps.canUndo) this.start.open();
     const file = await photo().catch(() => null);
     if (file) await this.photo.lay(file);
+  }
+
+  async #tellOfLost() {
+    const isAny = (await this.commission.lost()).length > 0;
+    if (isAny) this.page.say(t("A tab ended before its painting was stored. Start from offers it."));
   }
 
   async close() {

@@ -1,7 +1,7 @@
 /** The dialog to start from a face of the gallery, a file, the mask input or an empty sheet, and to resize. */
 
 import { readPainting } from "../map/codec.mjs";
-import { MAX_SIDE, MIN_SIDE, TOKEN, blank, contain, isSide, resize } from "../map/labelmap.mjs";
+import { MAX_SIDE, MIN_SIDE, TOKEN, blank, contain, isSide } from "../map/labelmap.mjs";
 import { linesOf } from "../map/lines.mjs";
 import { LABEL_SPACES } from "../map/palette.mjs";
 import { asPainting, resizePainting } from "../map/painting.mjs";
@@ -14,6 +14,7 @@ import { t } from "../map/words.mjs";
 /** @typedef {import("./steps.mjs").Steps} Steps */
 /** @typedef {import("./display.mjs").Display} Display */
 /** @typedef {import("../map/labelmap.mjs").LabelMap} LabelMap */
+/** @typedef {import("../map/painting.mjs").Painting} Painting */
 
 /**
  * Where masks come from.
@@ -21,7 +22,10 @@ import { t } from "../map/words.mjs";
  * @property {(labelSpace: string) => Promise<LabelMap | null>} mask  of the mask input
  * @property {(file: Blob, labelSpace: string) => Promise<LabelMap>} read  a mask file; throws a sentence
  * @property {() => Promise<Blob | null>} sketch  of the sketch input
+ * @property {() => Promise<Lost[]>} lost  paintings of tabs that ended before ComfyUI stored them
  */
+
+/** `saved` is a time in ms since 1970. @typedef {{text: string, saved: number, forget: () => void}} Lost */
 
 export class StartDialog {
   /** @param {Page} page @param {Steps} steps @param {Display} display @param {MaskSource} source */
@@ -70,6 +74,7 @@ export class StartDialog {
       this.#choice(t("Follow the sketch input"), () => void this.#followSketch()),
     );
     const gallery = make("div", { class: "gallery" }, ...STARTERS.map((starter) => this.#face(starter)));
+    void this.source.lost().then((list) => gallery.prepend(...list.map((lost) => this.#lost(lost))));
     this.dialog = this.page.ask("start", t("Start from"), gallery, sources, sketches, sizes, this.problem);
   }
 
@@ -93,9 +98,24 @@ export class StartDialog {
   /** @param {import("../map/starters.mjs").Starter} starter */
   #face({ title: english, painting }) {
     const title = t(english);
+    return this.#tile(title, painting, (map) => this.#take(map, startFrom(title)));
+  }
+
+  /** @param {Lost} lost */
+  #lost({ text, saved, forget }) {
+    const title = t("of a tab that ended, {time}", { time: new Date(saved).toLocaleString() });
+    return this.#tile(title, text, (painting) => {
+      this.dialog?.close();
+      this.steps.replace(painting, startFrom(title));
+      forget();
+    });
+  }
+
+  /** @param {string} title @param {string} text  of a painting @param {(painting: Painting) => void} take */
+  #tile(title, text, take) {
     const canvas = this.make("canvas", { "aria-hidden": "true" });
-    void readPainting(painting).then((map) => map && show(canvas, resize(map, 128, 128), this.display.distinct));
-    const run = () => void readPainting(painting).then((map) => map && this.#take(map, startFrom(title)));
+    void readPainting(text).then((map) => map && show(canvas, contain(map, 128, 128), this.display.distinct));
+    const run = () => void readPainting(text).then((map) => map && take(map));
     return this.make(
       "button",
       { type: "button", class: "face", "aria-label": title, onclick: run },

@@ -35,6 +35,12 @@ export class UndoStep {
   }
 }
 
+/** Where a node is, also after a reload. @param {ComfyApp} app @param {GraphNode} node */
+export function placeOf(app, { graph, id }) {
+  const path = app.extensionManager?.workflow?.activeWorkflow?.path ?? "";
+  return { path, node: graph?.isRootGraph === false ? `${graph.id}:${id}` : String(id) };
+}
+
 /**
  * @param {GraphNode} node @param {string} input
  * @param {GraphNode} [host]  the subgraph node that the node is in: an input of it counts as what leads to it

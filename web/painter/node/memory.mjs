@@ -3,7 +3,10 @@
  * nodes), and a reload of the page.
  */
 
-import { History } from "../map/history.mjs";
+import { readPainting } from "../map/codec.mjs";
+import { History, exchange } from "../map/history.mjs";
+import { unpainted } from "../map/painting.mjs";
+import { t } from "../map/words.mjs";
 
 /** @typedef {import("../map/history.mjs").Step} Step */
 /** @typedef {import("../map/lines.mjs").Size} Size */
@@ -40,6 +43,22 @@ export function recall(text, owner, { width, height }) {
   const history = histories.get(text);
   const isOf = history && (text || history.owner === owner) && history.width === width && history.height === height;
   return isOf ? new History(history.steps.slice(), history.done) : new History();
+}
+
+/**
+ * Makes a newer text of a painting the next step of its history, unless that knows the steps to it.
+ * @param {string} before @param {string} text @param {object} owner
+ * @returns {Promise<boolean>} whether the newer text is a painting
+ */
+export async function rejoin(before, text, owner) {
+  const painting = await readPainting(text);
+  if (!painting) return false;
+  if (recall(text, owner, painting).canUndo) return true;
+  const last = (await readPainting(before).catch(() => null)) ?? unpainted(painting.width, painting.height);
+  const history = recall(before, owner, last);
+  history.add(exchange(last, painting, t("strokes of a tab that ended")));
+  keep(text, history, owner, painting);
+  return true;
 }
 
 /** Before the page unloads: stores each node's latest painting with as many of its last steps as fit. */

@@ -2,11 +2,12 @@
 
 import { Card, HEIGHT } from "./card.mjs";
 import { readPainting } from "../map/codec.mjs";
-import { UndoStep, saveWorkflow } from "./graph.mjs";
+import { UndoStep, placeOf, saveWorkflow } from "./graph.mjs";
 import { Inputs } from "./inputs.mjs";
 import { LiveRuns } from "./live.mjs";
 import { readMarks, writeMarks } from "./marks.mjs";
-import { keep, recall } from "./memory.mjs";
+import { drafts, offered } from "./draftshelf.mjs";
+import { keep, recall, rejoin } from "./memory.mjs";
 import { openSheet } from "./opening.mjs";
 import { packer } from "./packer.mjs";
 import { Saving } from "./saving.mjs";
@@ -37,6 +38,11 @@ export function redrawAll() {
 /** After each change of the graph: draws the paintings again whose inputs lead elsewhere now. */
 export function followInputs() {
   for (const painting of attached) painting.follow();
+}
+
+/** Gives the paintings back what a tab lost that ended before it was stored. */
+export function recoverAll() {
+  for (const painting of attached) void painting.recover();
 }
 
 /**
@@ -78,6 +84,7 @@ export class PaintingWidget {
     this.stored = stored ?? { value: "" };
     this.inputs = new Inputs(app, api, this.painter, painter ? node : undefined);
     this.notice = "";
+    this.news = "";
     this.card = new Card(() => void this.open());
     this.saving = new Saving((sentence) => this.card.warn(sentence));
     this.#forward(this.card.root);
@@ -170,7 +177,25 @@ export class PaintingWidget {
   /** @param {unknown} value */
   #set(value) {
     this.stored.value = value;
+    void drafts.follow(placeOf(this.app, this.node).node, this.text).catch(() => {}); // where drafts cannot be stored
     void this.redraw();
+  }
+
+  /** Takes the strokes back that a tab lost, as one step. */
+  async recover() {
+    const before = this.text;
+    const text = drafts.take(placeOf(this.app, this.node), before)?.text;
+    const isBack = text !== undefined && (await rejoin(before, text, this).catch(() => false));
+    if (!isBack || this.text !== before) return;
+    this.news = t("The last strokes of a tab that ended are back. Undo in the editor takes them away.");
+    this.#store(before, text);
+    new UndoStep(this.app).record();
+  }
+
+  /** @param {string} before @param {string} text */
+  #store(before, text) {
+    void drafts.put(placeOf(this.app, this.node), before, text).catch((error) => console.debug("MoGLE painter, no drafts:", error));
+    this.widget.value = text;
   }
 
   /** Draws what would be opened, unless it changes meanwhile. */
@@ -191,7 +216,8 @@ export class PaintingWidget {
       hasMask: inputs.has("mask"),
       hasSketch: inputs.has("sketch"),
     });
-    if (notice || ofInputs) this.card.warn(notice || ofInputs);
+    const sentence = notice || ofInputs || this.news;
+    if (sentence) this.card.warn(sentence);
   }
 
   /** Draws again if the inputs lead elsewhere now. */
@@ -233,12 +259,13 @@ export class PaintingWidget {
       photo,
       mask: (space) => inputs.mask(space),
       sketch: () => inputs.sketch(),
+      lost: offered,
       read: (file, space) => inputs.read(file, space),
       fit: (...order) => inputs.fit(...order),
       onStep: (now, history) => this.#save(now, history, step),
       marks: readMarks(this.node),
       onMarks: (marks) => this.#mark(marks, step),
-      store: () => this.#store(),
+      store: () => this.#storeWorkflow(),
       onDistinct: (isDistinct) => void setSafeColours(app, isDistinct),
       live: (wishes, listener) => new LiveRuns(app, this.api, this.painter, wishes, listener, () => this.saving.settled),
       onClose: () => this.saving.settled,
@@ -251,14 +278,15 @@ export class PaintingWidget {
     this.saving.add(async () => {
       const text = await packer.write(map);
       keep(text, snapshot, this, map);
-      this.widget.value = text;
+      this.news = "";
+      this.#store(this.text, text);
       step.record();
       this.node.graph?.setDirtyCanvas?.(true, true);
     });
   }
 
   /** Saves the workflow. @returns {Promise<string>} what was done, in a sentence */
-  async #store() {
+  async #storeWorkflow() {
     await this.saving.settled;
     const done = await saveWorkflow(this.app);
     return this.saving.failure || done;

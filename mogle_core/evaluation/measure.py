@@ -194,6 +194,11 @@ def _mean(values: Iterable[float]) -> float:
     return sum(numbers) / len(numbers)
 
 
+def _stated(network: Extractor) -> dict[str, str | None]:
+    sizes = {"architecture": network.architecture} if network.architecture else {}
+    return {"source": network.source, "sha256": network.sha256, **sizes}
+
+
 def _kid_setup(settings: Settings, material: Material) -> dict[str, int]:
     """How KID was taken: subsets are never larger than the smaller set."""
     size = min(settings.kid_subset_size, len(material.compared or material.pictures), len(material.reference))
@@ -216,7 +221,7 @@ def _setup(settings: Settings, material: Material, networks: Mapping[Kind, Extra
         "captions": len(material.captions),
         "sizes": sizes,
         "formats": sorted({path.suffix.lower() for path in material.pictures.values()}),
-        "extractors": {kind: {"source": each.source, "sha256": each.sha256} for kind, each in networks.items()},
+        "extractors": {kind: _stated(each) for kind, each in networks.items()},
         "caption_rule": "the first of each picture",
         "compared": len(material.compared or material.pictures) if material.reference else 0,
         "fid": {"resamples": settings.fid_resamples, "band": "1.96 deviations of the resamples, to either side"},

@@ -46,6 +46,13 @@ The other networks are folders or files of which no digest was published: a resu
 what was measured with.
 """
 
+ARCHITECTURES: Mapping[str, str] = {
+    "clip": "CLIP's ViT of width 768, 12 layers, patches of 16 at 224, 512 numbers",
+    "clip_large": "CLIP's ViT of width 1024, 24 layers, patches of 14 at 336, 768 numbers",
+    "dino": "ViT of width 768, 12 layers, patches of 8",
+}
+"""The sizes of the published networks that are folders; a network of other sizes is not the published one."""
+
 FURTHER: tuple[Column, ...] = (
     Column("structure", "DINO structure per picture ↓", 4, "dino"),
     Column("accuracy", "pixels right ↑", 4, "parser"),

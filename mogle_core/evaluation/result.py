@@ -10,7 +10,7 @@ from typing import Any
 
 from ..support.texts import read_json_file
 from ..support.whole_files import write_whole
-from .paper import COLUMNS, DIGESTS, FURTHER, ROWS, Column
+from .paper import ARCHITECTURES, COLUMNS, DIGESTS, FURTHER, ROWS, Column
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ def _substitute(result: Result, column: Column) -> str | None:
     if name is None:
         return None
     used = result.setup["extractors"][column.network]
-    may_be = name != "toy" and used.get("sha256") is not None and column.network not in DIGESTS
-    return None if may_be else name
+    kind, sizes = str(column.network), used.get("architecture")
+    may_be = name != "toy" and used.get("sha256") is not None and kind not in DIGESTS
+    return None if may_be and sizes in (None, ARCHITECTURES.get(kind)) else name
 
 
 def _networks(results: Mapping[str, Result]) -> list[str]:
@@ -105,6 +106,12 @@ def _networks(results: Mapping[str, Result]) -> list[str]:
         if used:
             named = ", ".join(f"{kind} {each.get('source')}" for kind, each in used.items())
             lines.append(f"Networks of {title}: {named}.")
+        unknown = {name for column in COLUMNS if (name := _to_name(result, column)) and not _substitute(result, column)}
+        if unknown:
+            lines.append(
+                f"No digest of the published weights is known for {', '.join(sorted(unknown))}: the paper's figures "
+                "compare only if these are the published ones."
+            )
     return lines
 
 

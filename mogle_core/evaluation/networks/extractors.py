@@ -17,6 +17,7 @@ import torch
 from ...parse.files import read_parser
 from ..checksums import sha256
 from . import toy
+from .architecture import architecture_of
 from .clip import load_clip
 from .dino import load_dino
 from .image_reward import load_image_reward
@@ -48,11 +49,12 @@ _TOY: dict[Kind, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network, and what a result states about it: its source and the checksum of its weights."""
+    """A network, and what a result states about it: its source, the checksum of its weights, a folder's sizes."""
 
     network: Any
     source: str
     sha256: str | None = None
+    architecture: str | None = None
 
 
 def load_extractor(kind: Kind, source: str, device: torch.device | str = "cpu") -> Extractor:
@@ -62,7 +64,7 @@ def load_extractor(kind: Kind, source: str, device: torch.device | str = "cpu") 
     path = Path(source)
     if path.exists() or not _names_an_object(source):
         network = _FROM_DISK[kind](path, torch.device(device))
-        return Extractor(network, path.name, sha256(path))
+        return Extractor(network, path.name, sha256(path), architecture_of(path))
     return Extractor(_imported(source), source)
 
 
@@ -72,7 +74,7 @@ def spread_extractor(kind: Kind, source: str, network: Any) -> Extractor:
         return Extractor(network, "toy", sha256(toy.JUDGE))
     path = Path(source)
     if path.exists() or not _names_an_object(source):
-        return Extractor(network, path.name, sha256(path))
+        return Extractor(network, path.name, sha256(path), architecture_of(path))
     return Extractor(network, source)
 
 

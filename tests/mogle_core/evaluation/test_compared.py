@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from PIL import Image
 from mogle_core.evaluation.material import Settings, gather
 from mogle_core.evaluation.measure import measure
 from mogle_core.evaluation.metrics.kernel import kernel_distance
+from mogle_core.evaluation.networks.architecture import architecture_of
 from mogle_core.evaluation.networks.extractors import Extractor
-from mogle_core.evaluation.paper import COLUMNS, FURTHER
+from mogle_core.evaluation.paper import ARCHITECTURES, COLUMNS, FURTHER
 from mogle_core.evaluation.result import Result, markdown
 
 NVIDIAS = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
@@ -150,3 +152,56 @@ def test_a_network_whose_digest_nobody_published_is_named_in_its_column(name: st
     )
     assert PAPERS[name] in table
     assert "(my-own-folder)" in table.splitlines()[0]
+
+
+def folder(path: Path, **config: object) -> Path:
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config))
+    return path
+
+
+VISION = {"hidden_size": 768, "num_hidden_layers": 12, "patch_size": 16, "image_size": 224}
+SIZES = {
+    "clip": {"model_type": "clip", "projection_dim": 512, "vision_config": VISION},
+    "clip_large": {
+        "model_type": "clip",
+        "projection_dim": 768,
+        "vision_config": {"hidden_size": 1024, "num_hidden_layers": 24, "patch_size": 14, "image_size": 336},
+    },
+    "dino": {"model_type": "vit", "hidden_size": 768, "num_hidden_layers": 12, "patch_size": 8, "image_size": 224},
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_the_published_sizes_are_known(kind: str, tmp_path: Path) -> None:
+    assert architecture_of(folder(tmp_path / "a", **SIZES[kind])) == ARCHITECTURES[kind]
+
+
+def test_sizes_that_a_file_leaves_out_are_the_defaults(tmp_path: Path) -> None:
+    clip = folder(tmp_path / "a", model_type="clip", vision_config={"patch_size": 16})
+    assert architecture_of(clip) == ARCHITECTURES["clip"]
+    assert architecture_of(folder(tmp_path / "b", model_type="vit", patch_size=8)) == ARCHITECTURES["dino"]
+    assert architecture_of(folder(tmp_path / "c", model_type="segformer")) is None
+    assert architecture_of(tmp_path) is None
+
+
+@pytest.mark.parametrize(("name", "kind"), [("clip", "clip"), ("cmmd", "clip_large"), ("structure_official", "dino")])
+@pytest.mark.parametrize("change", [{"hidden_size": 16}, {"num_hidden_layers": 2}, {"patch_size": 32}])
+def test_an_own_networks_folder_does_not_stand_beside_the_papers_rows(
+    name: str, kind: str, change: dict[str, int], tmp_path: Path
+) -> None:
+    config: dict[str, object] = dict(SIZES[kind])
+    if "vision_config" in config:
+        config["vision_config"] = {**config["vision_config"], **change}  # type: ignore[dict-item]
+    else:
+        config |= change
+    for number, sizes in enumerate((config, SIZES[kind])):
+        used = {
+            "source": "mine",
+            "sha256": "ab" * 32,
+            "architecture": architecture_of(folder(tmp_path / str(number), **sizes)),
+        }
+        table = markdown({"mine": Result({name: 1.0}, setup={"extractors": {kind: used}})})
+        assert (PAPERS[name] in table) == (number == 1)
+        assert "(mine)" in table
+        assert ("No digest of the published weights is known for mine" in table) == (number == 1)

@@ -136,6 +136,10 @@ def test_splices_preprocessing(dino_folder: Path) -> None:
 def test_a_folders_checksum_is_of_names_and_contents(dino_folder: Path, clip_folder: Path) -> None:
     first = load_extractor("dino", str(dino_folder))
     assert first.sha256 is not None
+    assert first.architecture == "ViT of width 16, 2 layers, patches of 8"
+    assert load_extractor("clip", str(clip_folder)).architecture == (
+        "CLIP's ViT of width 16, 1 layers, patches of 8 at 32, 8 numbers"
+    )
     assert first.sha256 == load_extractor("dino", str(dino_folder)).sha256
     assert load_extractor("clip", str(clip_folder)).sha256 != first.sha256
     with pytest.raises(ValueError, match="expected 'clip'"):

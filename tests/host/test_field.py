@@ -140,3 +140,44 @@ def test_face_mogles_lora_has_no_warning(
     with caplog.at_level(logging.WARNING):
         apply(comfy, base, loras / "mask.safetensors")
     assert not caplog.records
+
+
+DARK = {
+    "red": (lambda ids: np.stack((ids, 0 * ids, 0 * ids), -1), "its red channel"),
+    "three maps": (lambda ids: np.stack((ids, np.fliplr(ids), np.flipud(ids)), -1), "several id maps"),
+    "beside full blue": (lambda ids: np.stack((ids, 0 * ids, 0 * ids + 255), -1), "almost the same"),
+    "opacity": (lambda ids: np.stack((0 * ids, 0 * ids, 0 * ids, ids), -1), "in the alpha channel"),
+}
+
+
+@pytest.mark.parametrize("case", DARK)
+def test_ids_in_a_channel_are_refused_by_the_node(case: str, ids: np.ndarray, comfy: Any) -> None:
+    store, sentence = DARK[case]
+    with pytest.raises(ValueError, match=sentence):
+        decoupled(comfy, torch.from_numpy(store(ids)[None].astype(np.float32) / 255))
+
+
+OTHERS = {
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of Git LFS"),
+    "page": (b"<!DOCTYPE html><html></html>", "a web page"),
+    "pickle": ((GOLDEN / "global_local_mask_moe.pt").read_bytes(), "a PyTorch file: .*rename it to .pt"),
+    "answer": (b'{"error": "Entry not found"}', "a text that begins with"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_file_that_is_not_what_it_is_called_is_named_by_the_node(
+    case: str, comfy: Any, base: Any, loras: Path
+) -> None:
+    content, sentence = OTHERS[case]
+    (loras / "lora.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=f"lora.safetensors is .*{sentence}"):
+        apply(comfy, base, loras / "lora.safetensors")
+
+
+def test_a_lora_with_a_text_encoders_part_is_called_ordinary(comfy: Any, base: Any, loras: Path) -> None:
+    name = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
+    more = {f"{name}.lora_down.weight": torch.ones(4, 8), f"{name}.lora_up.weight": torch.ones(8, 4)}
+    save_file(load_file(LORA) | more, loras / "style.safetensors")
+    with pytest.raises(ValueError, match="a text encoder as well .*ordinary FLUX LoRA"):
+        apply(comfy, base, loras / "style.safetensors")

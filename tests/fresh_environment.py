@@ -1,6 +1,7 @@
 """Runs what README, CONTRIBUTING and docs show, as written and in order, in a new clone and a new environment.
 
-    python tests/fresh_environment.py [--python PYTHON] [--tests FILE ...] [--replace OLD NEW] [--work FOLDER]
+    python tests/fresh_environment.py [--python PYTHON] [--pages PAGE ...] [--tests FILE ...]
+                                       [--replace OLD NEW] [--work FOLDER]
 
 The lines share one shell: the README's first line makes and activates the environment. Long commands get the options
 that support/documented.py lists; lines that no machine can run for a test are named with the reason. --tests names
@@ -93,6 +94,9 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--python", default=sys.executable)
     options.add_argument("--work", type=Path, help="an empty folder (default: a temporary one)")
+    options.add_argument(
+        "--pages", nargs="+", default=PAGES, help="only these (default: README, CONTRIBUTING and docs)"
+    )
     options.add_argument("--tests", nargs="+", default=[])
     options.add_argument("--replace", nargs=2, action="append", default=[], metavar=("OLD", "NEW"))
     chosen = options.parse_args()
@@ -104,6 +108,7 @@ def main() -> int:
         (page, "Python example", _example(code)) for page in PAGES for code in examples(page) if not needs_flux(code)
     ]
     lines += [("AGENTS.md", line, line) for line in FURTHER]
+    lines = [one for one in lines if one[0] in chosen.pages or chosen.pages == PAGES]
     # What the lines left behind is known to .gitignore.
     lines += [(".gitignore", "git status", 'git status --short && test -z "$(git status --porcelain)"')]
     failed = [one for one in lines if not reported(shell, *one)]

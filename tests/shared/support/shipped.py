@@ -8,8 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -20,6 +18,8 @@ def tracked() -> list[str]:
 
 def files() -> set[str]:
     """As comfy-cli decides it: .comfyignore is read like a .gitignore."""
+    from pathspec import GitIgnoreSpec  # not at the top: fresh_environment.py runs where nothing is installed
+
     ignored = GitIgnoreSpec.from_lines((REPOSITORY / ".comfyignore").read_text("utf-8").splitlines())
     return {path for path in tracked() if not ignored.match_file(path)}
 

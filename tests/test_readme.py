@@ -172,9 +172,10 @@ def test_one_variable_sets_the_repositorys_address() -> None:
 
 
 def test_the_address_is_written_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = "someone/ComfyUI-MoGLE"  # not with its beginnings: this file is in git as well
     for name, text in {
-        "a.md": "git clone https://github.com/someone/ComfyUI-MoGLE\ncustom_nodes/ComfyUI-MoGLE",
-        "b.yml": "repo_name: someone/ComfyUI-MoGLE\nif: github.repository == 'someone/ComfyUI-MoGLE'",
+        "a.md": f"git clone https://github.com/{old}\ncustom_nodes/ComfyUI-MoGLE",
+        "b.yml": f"repo_name: {old}\nif: github.repository == '{old}'",
         "c.md": "https://github.com/someone/another",
     }.items():
         (tmp_path / name).write_text(text)

@@ -18,7 +18,16 @@ fuzz = settings(
     max_examples=int(os.environ.get("MOGLE_FUZZ", 60)), deadline=None, suppress_health_check=list(HealthCheck)
 )
 cells = st.sampled_from(["a", "b.png", "0", "1", "0.5", "1,5", "nan", "-inf", "1e999", "", " ", "\u0661", "1_0", "0x1"])
-values = cells | st.text(max_size=6) | st.integers() | st.floats() | st.booleans() | st.none() | st.lists(st.none())
+values = (
+    cells
+    | st.text(max_size=6)
+    | st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.none()
+    | st.lists(st.none())
+    | st.just("\ud83d")
+)
 columns = st.sampled_from(["name", "score", "label", "Score", "scores", "\ufeffname"])
 proper = st.sampled_from([["name", "score"], ["name", "label", "score"]])
 

@@ -32,6 +32,11 @@ def pictures(draw: st.DrawFn) -> Image.Image:
         chosen = draw(st.lists(st.sampled_from(COLOURS), min_size=1, max_size=5))
         numbers = draw(arrays(np.uint8, (height, width), elements=st.integers(0, len(chosen) - 1)))
         return Image.fromarray(np.array(chosen, np.uint8)[numbers].repeat(4, 0).repeat(4, 1)).convert(mode)
+    if mode in ("RGB", "RGBA") and draw(st.booleans()):  # ids in some channels, beside constant ones
+        numbers = draw(arrays(np.uint8, (height, width), elements=st.integers(0, 18))).repeat(4, 0).repeat(4, 1)
+        constants = draw(st.lists(st.sampled_from([None, 0, 255, 51]), min_size=4, max_size=4))
+        channels = [numbers if each is None else np.full_like(numbers, each) for each in constants]
+        return Image.fromarray(np.stack(channels[: len(mode)], -1))
     if mode in ("I", "F", "I;16"):
         kind = {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode]
         return Image.fromarray(draw(arrays(kind, (height, width))))
@@ -44,6 +49,8 @@ def pictures(draw: st.DrawFn) -> Image.Image:
         if mode == "P":
             image.putpalette(
                 draw(st.lists(st.integers(0, 255), min_size=3, max_size=57).map(lambda v: v[: len(v) // 3 * 3]))
+                if draw(st.booleans())
+                else [0] * 768
             )
             if draw(st.booleans()):
                 image.info["transparency"] = draw(st.integers(0, 20))

@@ -31,7 +31,8 @@ json_values = st.recursive(
     max_leaves=6,
 )
 configs = st.dictionaries(
-    st.sampled_from(["lora_alpha", "r", "use_rslora", "use_dora", "alpha_pattern", "rank_pattern"]), json_values
+    st.sampled_from(["lora_alpha", "r", "use_rslora", "peft_type", "use_dora", "alpha_pattern", "rank_pattern"]),
+    json_values,
 )
 
 
@@ -50,6 +51,9 @@ def safetensors(draw: st.DrawFn) -> bytes:
         header["__metadata__"] = {
             "lora_adapter_metadata": config,
             "ss_network_alpha": draw(st.text(max_size=5)),
+            draw(st.sampled_from(["mogle.gate_timestep", "mogle.latent_lora", "mogle.stream"])): draw(
+                st.text(max_size=5) | st.sampled_from(["training", "True", "static", "exact"])
+            ),
             "mogle.train_resolution": draw(st.text(alphabet="0123456789", max_size=9)),
         }
     body = b""
@@ -73,6 +77,19 @@ def safetensors(draw: st.DrawFn) -> bytes:
 @given(content=safetensors())
 def test_any_safetensors(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    path.write_bytes(content)
+    tried(path)
+
+
+@fuzz
+@given(
+    content=st.sampled_from([b"version https://git-lfs", b"<html>", b"GGUF", b"PK\3\4", b"{", b"\x80\2", b""]).flatmap(
+        lambda head: st.binary(max_size=60).map(lambda tail: head + tail)
+    ),
+    ending=st.sampled_from(["safetensors", "SFT", "pt", "ckpt", "bin", ""]),
+)
+def test_any_bytes(content: bytes, ending: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / f"bytes.{ending}"
     path.write_bytes(content)
     tried(path)
 

@@ -72,6 +72,23 @@ def test_any_yaml(table: dict[str, Any], tmp_path_factory: pytest.TempPathFactor
     tried(path)
 
 
+LINES = [
+    "train:", "  batch_size: 4", "  dataset: &d", "    root: a", "    target_size: 512", "  <<: *d", "  x: *d",
+    "model: *d", "  lora_config: {r: 4, target_modules: [a, *d]}", "  max_steps: -1", "dtype: bfloat16", "? [a, b]",
+    "  ? {a: 1}", "- x",
+    "  save_path: 2024-13-41", "  optimizer: {type: AdamW, params: {lr: 1e-4, betas: [0.9]}}", "!!binary aGk=", "\t",
+    "  accumulate_grad_batches: 0x10", "flux_path: [1]", "...", "---", "%YAML 1.1", "  dataset: &d [*d]",
+]  # fmt: skip
+
+
+@fuzz
+@given(lines=st.lists(st.sampled_from(LINES) | st.text(max_size=12), max_size=9))
+def test_any_lines_of_yaml(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "lines.yaml"
+    path.write_text("\n".join(lines), "utf-8")
+    tried(path)
+
+
 @fuzz
 @given(
     text=st.text(max_size=30)

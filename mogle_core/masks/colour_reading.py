@@ -55,8 +55,10 @@ class _Colours:
         red, green, blue = pictures.int().unbind(-1)
         packed = (red << 16 | green << 8 | blue).long()
         if packed.numel() < _SORTED:
-            colours, index = torch.unique(packed, return_inverse=True)
-            return cls(torch.stack((colours >> 16, colours >> 8 & 255, colours & 255), -1), index)
+            # A label map has long runs of one colour, so that there is little to sort.
+            runs, run_of = torch.unique_consecutive(packed, return_inverse=True)
+            colours, colour_of = torch.unique(runs, return_inverse=True)
+            return cls(torch.stack((colours >> 16, colours >> 8 & 255, colours & 255), -1), colour_of[run_of])
         # Above, a table of all 2^24 colours is faster.
         place = torch.zeros(1 << 24, dtype=torch.int32, device=pictures.device)
         place[packed.flatten()] = 1

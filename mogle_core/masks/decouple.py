@@ -64,7 +64,8 @@ def region(ids: Tensor, class_id: int) -> Tensor:
 
 def regions(ids: Tensor) -> Tensor:
     """Every class's region of ids (B, H, W): (B, 19, H, W) float32 0 or 1, summing to 1 at each pixel."""
-    return torch.stack([region(ids, class_id) for class_id in range(NUM_CLASSES)], 1)
+    classes = torch.arange(NUM_CLASSES, dtype=ids.dtype, device=ids.device)
+    return (ids[:, None] == classes[:, None, None]).float()
 
 
 def flip(ids: Tensor) -> Tensor:

@@ -119,6 +119,25 @@ test("a stroke queues the whole prompt for its target at the back, and the pictu
   assert.ok(socket.isClosed);
 });
 
+test("previews are asked for until a run was short", async () => {
+  const server = fakeServer();
+  const { runs, socket } = live(server);
+  const methods = [];
+  for (const isSampled of [false, true, true]) {
+    runs.touch();
+    await until(() => server.pending.length === 1);
+    const { prompt_id, extra_data } = server.queued().at(-1);
+    methods.push(extra_data.preview_method);
+    socket.tell("execution_start", { prompt_id });
+    if (isSampled) socket.tell("progress", { value: 1, max: 8, prompt_id });
+    socket.tell("execution_success", { prompt_id });
+    server.pending.length = 0;
+    await pause(20);
+  }
+  assert.deepEqual(methods, ["auto", "auto", "none"]); // what only came from the cache says nothing
+  runs.close();
+});
+
 test("a run begins when the stroke is in the workflow", async () => {
   const server = fakeServer();
   let save = () => {};

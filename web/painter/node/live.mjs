@@ -20,6 +20,8 @@ const SILENCE_MS = 2000;
 const PATIENCE_MS = 3000;
 /** Previews of shorter runs would only flicker. */
 const PREVIEW_AFTER_MS = 700;
+/** After a run that was shorter than this, the next one is asked for no previews: they take a tenth of its time. */
+const SHORT_MS = 1500;
 
 /**
  * A run that the server has.
@@ -27,6 +29,7 @@ const PREVIEW_AFTER_MS = 700;
  * @property {string} id
  * @property {string} target
  * @property {number} since  when it began to execute; Infinity while it waits
+ * @property {boolean} isSampled  whether a sampler, or another long node, has reported
  * @property {number} heard  when the server last said something about it
  * @property {() => void} end  called when the server no longer has it
  */
@@ -37,6 +40,8 @@ const choices = new Map();
 export class LiveRuns {
   /** @type {Run | null} */
   #run = null;
+  /** How long the last run took that the sampler was part of. */
+  #took = Infinity;
 
   /**
    * @param {ComfyApp} app @param {ComfyApi} api @param {GraphNode} node
@@ -122,13 +127,13 @@ export class LiveRuns {
    */
   async #follow({ id, workflow, target }, prompt, signal) {
     const ended = new Promise((resolve) => {
-      this.#run = { id, target, since: Infinity, heard: performance.now(), end: () => resolve(undefined) };
+      this.#run = { id, target, since: Infinity, isSampled: false, heard: performance.now(), end: () => resolve(undefined) };
     });
     const watch = setInterval(() => void this.#ifSilent(), SILENCE_MS / 2);
     const cancel = () => void this.#cancel(id);
     try {
       const live = livePrompt(prompt, target, this.wishes.steps(), definitionOf);
-      const refusal = await this.server.queue({ id, prompt: live, workflow, target });
+      const refusal = await this.server.queue({ id, prompt: live, workflow, target, hasPreviews: this.#took > SHORT_MS });
       if (refusal) return this.listener.onFailure(refusal);
       signal.addEventListener("abort", cancel);
       if (signal.aborted) cancel();
@@ -172,10 +177,17 @@ export class LiveRuns {
     if (!run || data.prompt_id !== run.id) return;
     run.heard = performance.now();
     if (type === "execution_start") run.since = run.heard;
-    else if (type === "progress") this.listener.onProgress(data.value / data.max);
+    else if (type === "progress") this.#progress(run, data.value / data.max);
     else if (type === "executed") this.#executed(run, data);
     else if (type === "execution_error") this.listener.onFailure(sentenceOf(data));
+    if (type === "execution_success" && run.isSampled) this.#took = run.heard - run.since;
     if (["execution_error", "execution_interrupted", "execution_success"].includes(type)) run.end();
+  }
+
+  /** @param {Run} run @param {number} share */
+  #progress(run, share) {
+    run.isSampled = true;
+    this.listener.onProgress(share);
   }
 
   /** @param {Run} run @param {Record<string, any>} data */

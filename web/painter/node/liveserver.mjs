@@ -23,16 +23,16 @@ export class LiveServer {
 
   /**
    * Queues a run at the back of the queue.
-   * @param {{id: string, prompt: Prompt, workflow: unknown, target: string}} run
+   * @param {{id: string, prompt: Prompt, workflow: unknown, target: string, hasPreviews: boolean}} run
    * @returns {Promise<string>} the server's sentence if it refuses the run, or ""
    */
-  async queue({ id, prompt, workflow, target }) {
+  async queue({ id, prompt, workflow, target, hasPreviews }) {
     const answer = await this.#post("/prompt", {
       client_id: this.clientId,
       prompt_id: id,
       prompt,
       partial_execution_targets: [target],
-      extra_data: { extra_pnginfo: { workflow }, preview_method: "auto" },
+      extra_data: { extra_pnginfo: { workflow }, preview_method: hasPreviews ? "auto" : "none" },
     });
     return answer.ok ? "" : refusal(await answer.json().catch(() => ({})), prompt, answer.status);
   }

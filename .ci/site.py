@@ -39,7 +39,8 @@ API = {
 }
 """Packages of the core, and what their page says first."""
 
-_LINK = re.compile(r"(?<!\!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
+# The text of a link may be a picture, such as a badge.
+_LINK = re.compile(r"(?<!\!)\[((?:!\[[^\]]*\]\([^)]*\)|[^\]])*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def tracked() -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from support.small_sets import config, picture, plain_encoders, write_set
 
 from mogle_core.dataset import DatasetError
@@ -213,6 +218,45 @@ def test_a_fresh_experts_first_validation_is_the_old_checkpoints(root: Path, tmp
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"gate_sketch", "gate_landmarks"}
     assert after["gate_sketch"] == 0.5
+
+
+KILLED_IN_STEP_3 = """
+import os, signal, sys
+from mogle_core.toy.registration import register_toy
+from mogle_core.training.config.reading import load_config
+from mogle_core.training.loop import Trainer
+from mogle_core.training.run import train
+register_toy()
+take_step = Trainer.take_step
+def die(self):
+    if self.step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take_step(self)
+Trainer.take_step = die
+train(load_config(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_killed_and_resumed_with_a_new_expert_is_one_run_to_the_bit(root: Path, tmp_path: Path) -> None:
+    """Both files, byte for byte. The expert has learnt, so that there is something to lose."""
+    loop: dict[str, Any] = {"checkpoint_every": 2, "resume": "auto"}
+    whole = train(started(root, tmp_path / "whole", conditions=SKETCH, loop=loop))
+    (tmp_path / "run.toml").write_text(config_toml(started(root, tmp_path / "killed", conditions=SKETCH, loop=loop)))
+    command = [sys.executable, "-c", KILLED_IN_STEP_3, str(tmp_path / "run.toml")]
+    # As many threads as here, because sums over another number of them round differently.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (folder,) = (tmp_path / "killed").glob("*/checkpoints")
+    assert [path.name for path in folder.glob("*.pt")] == ["step_00000002.pt"]
+    resumed = train(load_config(tmp_path / "run.toml"))
+    assert whole is not None and resumed is not None and resumed.parent == folder.parent
+    one, other = (load_file(path) for path in (whole, resumed))
+    assert one.keys() == other.keys() and "mogle.extra_experts.sketch.net.2.weight" in one
+    assert not [name for name in one if not torch.equal(one[name], other[name])]
+    assert one["mogle.extra_experts.sketch.net.2.weight"].any()
 
 
 @pytest.mark.slow

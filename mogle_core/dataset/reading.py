@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..masks.decode import LabelMap, MaskError, decode_image
+from ..masks.errors import warnings_of
 from ..masks.label_map import mapped
 from ..masks.labels import LABEL_SPACES, NUM_CLASSES, PALETTE
 from .errors import DatasetError
@@ -78,7 +79,7 @@ def read_mask(path: Path, label_space: str = "celebamask") -> LabelMap:
         DatasetError: it cannot be read, or is not a label map of that space.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as image, warnings_of(path):
             return _indexed(image, label_space) or decode_image(image, label_space)
     except MaskError as error:
         raise DatasetError(f"{path}: {error}") from error

@@ -59,18 +59,22 @@ def _saved(figure: Any, path: Path) -> Path:
 
 
 def contact_sheet(
-    scores: Mapping[str, float], pictures: Mapping[str, Path], masks: Mapping[str, Path], falling: bool = False
+    scores: Mapping[str, float],
+    pictures: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    falling: bool = False,
+    label_space: str = "auto",
 ) -> Image.Image:
     """The best pictures by their score in the upper rows, the worst in the lower, each above its mask.
 
-    falling: whether a lower score is better.
+    falling: whether a lower score is better. label_space: of the stored masks.
     """
     ranked = sorted(scores, key=lambda name: (scores[name] if falling else -scores[name], name))
     best, worst = ranked[:SHOWN], ranked[::-1][:SHOWN]
     columns = len(best)
     sheet = Image.new("RGB", (columns * CELL, 2 * (HEAD + 2 * CELL)), "white")
     for row, names in enumerate((best, worst)):
-        _row(sheet, row * (HEAD + 2 * CELL), names, scores, pictures, masks)
+        _row(sheet, row * (HEAD + 2 * CELL), names, scores, pictures, masks, label_space)
     return sheet
 
 
@@ -81,6 +85,7 @@ def _row(
     scores: Mapping[str, float],
     pictures: Mapping[str, Path],
     masks: Mapping[str, Path],
+    label_space: str,
 ) -> None:
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(names):
@@ -88,12 +93,12 @@ def _row(
         pen.text((left + 4, top + 4), f"{name}: {scores[name]:.3f}", "black", ImageFont.load_default(13))
         sheet.paste(_cell(read_picture(pictures[name])), (left, top + HEAD))
         if name in masks:
-            sheet.paste(_cell(_painted(masks[name])), (left, top + HEAD + CELL))
+            sheet.paste(_cell(_painted(masks[name], label_space)), (left, top + HEAD + CELL))
 
 
-def _painted(path: Path) -> Tensor:
+def _painted(path: Path, label_space: str) -> Tensor:
     """A stored mask in the palette's colours, (H, W, 3) uint8."""
-    return (colours(read_mask(path, "auto").ids)[0] * 255).to(torch.uint8)
+    return (colours(read_mask(path, label_space).ids)[0] * 255).to(torch.uint8)
 
 
 def _cell(picture: Tensor) -> Image.Image:

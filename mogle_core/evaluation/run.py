@@ -42,6 +42,7 @@ def evaluate(settings: Settings, cluster: Cluster | None = None) -> Result:
     write_whole(settings.out / "table.md", markdown({settings.title: result}))
     plot(result, settings.out)
     for name, scores in result.per_picture.items():
-        sheet = contact_sheet(scores, material.pictures, material.masks, falling=name in FALLING)
+        falling = name in FALLING
+        sheet = contact_sheet(scores, material.pictures, material.masks, falling, settings.label_space)
         write_png(sheet, settings.out / f"best_and_worst_{name}.png")
     return result

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .channels import FLAT, refuse_dark, refuse_near_twins, refuse_several_blacks
-from .errors import MaskError, percent
+from .errors import MaskError, about, percent
 from .halves import split_sides
 from .label_map import LabelMap, mapped
 from .label_space import MARGIN, evidence, layout
@@ -110,8 +110,9 @@ def from_colours(rgb: Tensor, label_space: str) -> LabelMap:
     snapped, off_palette = (~exact & ~lost).float().mean().item(), lost.float().mean().item()
     if off_palette > 0:
         logger.warning(
-            "%s of the mask's pixels have no palette colour and take their neighbours' class. Resize masks "
+            "%s%s of the mask's pixels have no palette colour and take their neighbours' class. Resize masks "
             "by nearest neighbour and store them as PNG.",
+            about(),
             percent(off_palette),
         )
     space = reading.space(label_space)

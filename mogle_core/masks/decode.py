@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .channels import refuse_opacity
 from .colour_reading import MAX_OFF_PALETTE, from_colours
-from .errors import MaskError
+from .errors import MaskError, about
 from .id_reading import from_ids, from_numbers
 from .label_map import LabelMap, LabelMaps
 from .label_space import FEW_CLASSES, evidence, kept, layout, likeliest_space
@@ -48,7 +48,7 @@ def decode_image(image: Image.Image, label_space: str = "auto") -> LabelMap:
     wide, lossy = _is_wide_colour(image), _is_lossy(image)
     try:
         if (pictures := getattr(image, "n_frames", 1)) > 1:
-            logger.warning("The mask's file holds %d pictures, of which the first is read.", pictures)
+            logger.warning("%sThe mask's file holds %d pictures, of which the first is read.", about(), pictures)
         image = ImageOps.exif_transpose(image)
         if image.mode in ("1", "F") or image.mode.startswith("I"):
             return from_numbers(torch.from_numpy(_numbers(image))[None], label_space)

@@ -1,10 +1,33 @@
-"""The error of masks, and shares of pixels in words."""
+"""The error of masks, shares of pixels in words, and which file a warning is about."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+_FILE: ContextVar[Path | None] = ContextVar("file", default=None)
 
 
 class MaskError(ValueError):
     """A mask cannot be used; the message says why, and what to change."""
+
+
+@contextmanager
+def warnings_of(file: Path) -> Iterator[None]:
+    """Within, warnings about a mask begin with the name of its file."""
+    token = _FILE.set(file)
+    try:
+        yield
+    finally:
+        _FILE.reset(token)
+
+
+def about() -> str:
+    """The beginning of a warning: `masks/7.png: ` for a mask from a file, nothing for one in a node."""
+    file = _FILE.get()
+    return f"{file}: " if file is not None else ""
 
 
 def percent(share: float) -> str:

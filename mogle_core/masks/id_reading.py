@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from .errors import MaskError, percent
+from .errors import MaskError, about, percent
 from .label_map import LabelMap, mapped
 from .label_space import doubt, guess
 from .labels import CLASS_NAMES, LABEL_SPACES, NUM_CLASSES
@@ -86,7 +86,7 @@ def from_ids(raw: Tensor, label_space: str) -> LabelMap:
         logger.info("Raw ids without a named label space: read as %s.", space)
     result = LabelMap(mapped(raw, space), space)
     if (sentence := doubt(raw, space)) is not None:
-        logger.warning("%s", sentence)
+        logger.warning("%s%s", about(), sentence)
     return result
 
 

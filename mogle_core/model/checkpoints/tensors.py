@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...support.errors import WeightsError
-from .other_files import other_kind
+from ...support.other_files import other_kind
 
 SAFE_ENDINGS = (".safetensors", ".sft")
 

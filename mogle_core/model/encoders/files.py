@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ...support.other_files import other_kind
 from ...support.texts import TextError, read_json_file
 from ..fp8 import FP8_NOTES, FP8_SCALES, widened
 from .api import EncodersError
@@ -93,6 +94,8 @@ class Weights:
             try:
                 yield stack.enter_context(safe_open(path, "pt"))
             except (SafetensorError, OSError) as error:
+                if path.is_file() and (kind := other_kind(path, safe=True)) is not None:
+                    raise EncodersError(f"{path} is {kind}.") from error
                 raise EncodersError(
                     f"{path} is truncated or not a .safetensors file ({error}): download or copy it again."
                 ) from error

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ...support.errors import WeightsError
+from ...support.other_files import other_kind
 from ..fp8 import FP8_NOTES, FP8_SCALES, widened
 from ..stream.layer_names import from_diffusers, to_diffusers
 from .model import Flux
@@ -212,6 +213,8 @@ def _open(files: Iterable[Path], stack: ExitStack) -> dict[str, _Stored]:
         try:
             file = stack.enter_context(safe_open(path, "pt"))
         except (SafetensorError, OSError) as error:
+            if path.is_file() and (kind := other_kind(path, safe=True)) is not None:
+                raise WeightsError(f"{path.name} is {kind}.") from error
             raise WeightsError(
                 f"{path.name} is truncated or not a .safetensors file ({error}): download or copy it again."
             ) from error

@@ -15,6 +15,7 @@ from mogle_core.masks.decode import decode_image
 from mogle_core.masks.decouple import index_image
 from mogle_core.masks.labels import LABEL_SPACES, PALETTE, SIDED_BY_POSITION
 from mogle_core.support.whole_files import write_png
+from mogle_core.toy.drawer.faces import draw_face
 
 
 @pytest.mark.parametrize("space", list(LABEL_SPACES))
@@ -97,6 +98,33 @@ def test_exif_turns_masks_and_photos_alike(orientation: int, kind: str, tmp_path
     colours.save(tmp_path / "photo.png", exif=notes)
     painted = np.array(PALETTE, np.uint8)[read_mask(tmp_path / "mask.png").ids[0].numpy()]
     assert np.array_equal(painted, read_picture(tmp_path / "photo.png"))
+
+
+WARNED = {
+    "off the palette": (
+        lambda rgb, ids: np.where(np.indices(ids.shape).sum(0)[..., None] % 29 == 0, 128, rgb),
+        "no palette",
+    ),
+    "a foreign numbering": (lambda rgb, ids: (ids + 7) % 19, "keeps only"),
+    "upside down": (lambda rgb, ids: ids[::-1], "upside down"),
+    "on its side": (lambda rgb, ids: np.rot90(ids), "a quarter to the"),
+}
+
+
+@pytest.mark.parametrize("case", WARNED)
+def test_a_warning_about_a_mask_names_its_file(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ids = draw_face(3, 96).ids
+    change, sentence = WARNED[case]
+    path = tmp_path / "the_mask.png"
+    Image.fromarray(change(np.array(PALETTE, np.uint8)[ids], ids).astype(np.uint8)).save(path)
+    decoded = read_mask(path, "auto")
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{path}: ")
+    assert sentence in said
+    caplog.clear()
+    with Image.open(path) as image:
+        assert torch.equal(decode_image(image).ids, decoded.ids)
+    assert str(path) not in caplog.text
 
 
 @pytest.mark.parametrize("highest", [1.5, 2.0, 5.0, 31.0])

@@ -30,7 +30,7 @@ def other_kind(path: Path, safe: bool) -> str | None:
         if head.startswith(mark):
             return kind
     if safe and head.startswith(b"PK\x03\x04"):
-        return "a zip archive or a PyTorch file: unpack it, or rename it to .pt"
+        return "a PyTorch file (.pt) or another zip archive, not a .safetensors file"
     if not safe and _is_safetensors(head, path.stat().st_size):
         return "a .safetensors file by its contents: rename it"
     return _text(head)

@@ -160,7 +160,7 @@ def test_ids_in_a_channel_are_refused_by_the_node(case: str, ids: np.ndarray, co
 OTHERS = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of Git LFS"),
     "page": (b"<!DOCTYPE html><html></html>", "a web page"),
-    "pickle": ((GOLDEN / "global_local_mask_moe.pt").read_bytes(), "a PyTorch file: .*rename it to .pt"),
+    "pickle": ((GOLDEN / "global_local_mask_moe.pt").read_bytes(), "a PyTorch file .*not a .safetensors file"),
     "answer": (b'{"error": "Entry not found"}', "a text that begins with"),
 }
 

@@ -82,7 +82,7 @@ def test_a_file_that_is_not_a_parser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"face-parsing/model.safetensors is not a SegFormer.*double_blocks"):
         read_parser(folder)
     (folder / "model.safetensors").write_bytes(b"<html>not found")
-    with pytest.raises(WeightsError, match="truncated or not a .safetensors"):
+    with pytest.raises(WeightsError, match="model.safetensors is a web page"):
         read_parser(folder)
 
 

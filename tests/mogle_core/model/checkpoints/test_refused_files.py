@@ -78,7 +78,7 @@ def test_something_else_entirely_is_named(name: str, case: str, tmp_path: Path) 
 
 
 def test_wrong_ending(tmp_path: Path) -> None:
-    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "a PyTorch file: .*rename it to .pt")
+    refused(Path(shutil.copy(NETWORK, tmp_path / "mogle.safetensors")), "a PyTorch file .*not a .safetensors file")
     refused(Path(shutil.copy(LORA, tmp_path / "lora.pt")), "a .safetensors file by its contents: rename it")
 
 

@@ -266,7 +266,9 @@ def test_truncated(share: float, tmp_path: Path) -> None:
 
 def test_not_safetensors(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / "flux.pt")
-    refused(tmp_path / "flux.pt", r"flux\.pt is truncated or not a .safetensors file")
+    refused(tmp_path / "flux.pt", r"flux\.pt is a PyTorch file .*not a .safetensors file")
+    (tmp_path / "flux.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    refused(tmp_path / "flux.safetensors", r"flux\.safetensors is a pointer of Git LFS")
 
 
 def test_flux_2(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def main() -> int:
 
 
 def _joined(lines: tuple[str, ...]) -> list[str]:
-    """A line that changes the folder counts for the next one only."""
+    """A line that changes the folder counts for the rest of its block."""
     joined: list[str] = []
     for line in lines:
         if joined and words(joined[-1])[0] == "cd":

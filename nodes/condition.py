@@ -10,7 +10,7 @@ from ..mogle_core.model.mixture.gate_record import GateRecord
 from ..mogle_core.model.mixture.mask_latents import MaskLatents
 from ..mogle_core.model.mixture.regions import CONDITION_NAMES, Region, check_window
 from ..mogle_core.model.stream.key_forms import KEY_FORMS, KeyForm
-from ..mogle_core.model.stream.mask_tokens import MASK_TOKENS, check_texts
+from ..mogle_core.model.stream.mask_tokens import MASK_TOKENS, check_options, check_texts
 from ..mogle_core.model.stream.refresh import SCHEDULES, Refresh
 from ..mogle_core.model.stream.region_text import RegionPrompt
 from . import host, inputs, sockets
@@ -182,6 +182,7 @@ class GatedCondition(io.ComfyNode):
         refresh, keys = Refresh(refresh_every, refresh_schedule), KeyForm.of(key_storage)
         refresh.check(mogle.recipe.options)
         check_texts(mask_tokens, region_prompts)
+        check_options(mask_tokens, mogle.recipe.options)
         extra = mogle.network.config.extra
         gates = GateRecord(masks=mogle.network.config.masks, extra=extra)
         settings = host.MaskSettings(

@@ -19,7 +19,7 @@ from ..mixture.regions import strengths
 from ..stream.condition import MaskCondition
 from ..stream.kept_keys import Kept, Reuse
 from ..stream.lora import LowRank, MaskLoRA
-from ..stream.mask_tokens import Grid, check_texts, mask_positions
+from ..stream.mask_tokens import Grid, check_options, check_texts, mask_positions
 from ..stream.region_text import RegionText
 from ..stream.static_keys import StaticKeys, compute_keys, digest
 from ..stream.transformer import blocks_of
@@ -98,6 +98,7 @@ def sample(
     if options.cfg != 1 and empty is None:
         raise ValueError(f"Classifier-free guidance of {options.cfg} needs the empty prompt's text.")
     check_texts(options.mask_tokens, texts)
+    check_options(options.mask_tokens, models.recipe.options)
     height, width = noise.shape[-2:]
     grid = (height // 2, width // 2)
     sigmas = flux_sigmas(options.steps, grid[0] * grid[1])

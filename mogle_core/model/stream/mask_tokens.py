@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..flux_latents import pack, unpack
+from .attention import StreamOptions
 from .lora import LowRank, adapted
 from .transformer import Transformer, blocks_of
 
@@ -33,6 +34,15 @@ def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:
     """Raises ValueError for region prompts with fewer mask tokens, because the areas use the picture's grid."""
     if mask_tokens != "full" and texts:
         raise ValueError(f"Region prompts need all mask tokens: set mask_tokens to full instead of {mask_tokens}.")
+
+
+def check_options(mask_tokens: str, options: StreamOptions) -> None:
+    """Raises ValueError for fewer mask tokens where each of them is added to the picture's token in its place."""
+    if mask_tokens != "full" and options.add_condition_attention:
+        raise ValueError(
+            "This checkpoint was trained with `add_cond_attn`, which needs a mask token for each of the image's: set "
+            f"mask_tokens to full instead of {mask_tokens}."
+        )
 
 
 def resize_tokens(tokens: Tensor, grid: Grid, to: Grid) -> Tensor:

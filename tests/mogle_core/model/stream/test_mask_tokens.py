@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from mogle_core.model.flux_latents import pack, unpack
+from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.mask_tokens import (
+    check_options,
     check_texts,
     mask_grid,
     mask_positions,
@@ -56,3 +58,11 @@ def test_region_texts_need_all_mask_tokens() -> None:
     check_texts("half", [])
     with pytest.raises(ValueError, match="set mask_tokens to full"):
         check_texts("half", ["a text"])
+
+
+def test_mask_tokens_that_are_added_to_the_images_have_to_be_as_many() -> None:
+    adding = StreamOptions(add_condition_attention=True)
+    check_options("full", adding)
+    check_options("half", StreamOptions())
+    with pytest.raises(ValueError, match="add_cond_attn.*set mask_tokens to full instead of half"):
+        check_options("half", adding)

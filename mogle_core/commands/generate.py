@@ -84,6 +84,12 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         default="even",
         help="when the mask stream is computed (default: even)",
     )
+    group.add_argument(
+        "--mask-tokens",
+        choices=("full", "half", "merged"),
+        default="full",
+        help="merged: fewer inside of regions; half: a quarter (default: full, exact)",
+    )
     group.add_argument("--label-space", default="auto", help="of the stored masks (default: auto)")
     group.add_argument("--official-compat", action="store_true", help="make what the official script makes")
 
@@ -233,6 +239,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         label_space=options.label_space,
         refresh_every=options.refresh_every,
         refresh_schedule=options.refresh_schedule,
+        mask_tokens=options.mask_tokens,
     )
     return as_official(settings) if options.official_compat else settings
 

@@ -121,7 +121,7 @@ def _stream(settings: Settings, files: ComfyFiles, mask: str | None, conditions:
             start_percent=0.0,
             end_percent=1.0,
             mask_guidance="same as image" if settings.mask_guidance is None else "1",
-            **_refresh(settings),
+            **_speed(settings),
         ),
     }
 
@@ -136,11 +136,11 @@ def _mask(settings: Settings, mask: str) -> Prompt:
     }
 
 
-def _refresh(settings: Settings) -> dict[str, object]:
-    """Only where it is not exact: servers of an older pack do not know all values."""
-    if settings.refresh.exact:
-        return {}
-    return {"refresh_every": settings.refresh_every, "refresh_schedule": settings.refresh_schedule}
+def _speed(settings: Settings) -> dict[str, object]:
+    """Only what is not exact: servers of an older pack do not know all values."""
+    refresh = {"refresh_every": settings.refresh_every, "refresh_schedule": settings.refresh_schedule}
+    fewer = {} if settings.mask_tokens == "full" else {"mask_tokens": settings.mask_tokens}
+    return {**({} if settings.refresh.exact else refresh), **fewer}
 
 
 def _node(kind: str, /, **inputs: object) -> dict[str, Mapping[str, object] | str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..masks.decouple import Decoupled
 from ..model.flux_latents import pack
-from ..model.mixture.mask_latents import LatentCache, encode, encode_condition
+from ..model.mixture.mask_latents import MIXED, LatentCache, MaskLatents, encode, encode_condition
 from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import noise_of, sample
 from ..model.stream.static_keys import StaticKeys
@@ -93,7 +93,8 @@ class LocalBackend:
     def _together(self, orders: Sequence[Order], settings: Settings) -> list[Tensor]:
         """Make orders that all have something to follow, or all have nothing, with one forward pass for each step."""
         texts = [self.texts.of(order.job.prompt) for order in orders]
-        masks = [self._masks(order, settings) for order in orders if _steered(order)]
+        given = [self._masks(order, settings) for order in orders if _steered(order)]
+        masks = [self._tokens(each) for each in given]
         latents = sample(
             self.disk.models,
             torch.cat(masks) if masks else None,
@@ -105,16 +106,15 @@ class LocalBackend:
                 strength=settings.strength,
                 mask_guidance=settings.mask_guidance,
                 refresh=settings.refresh,
+                mask_tokens=settings.mask_tokens,
             ),
             store=self.keys,
+            cells=_cells(given) if given and settings.mask_tokens == "merged" else None,
         )
         return [self._picture(latent) for latent in latents]
 
-    def _masks(self, order: Order, settings: Settings) -> Tensor:
-        """The latents of mask and further conditions as tokens (1, 20 + K, L, 64), in the transformer's dtype.
-
-        Without a mask, the masks are black, as when training drops them.
-        """
+    def _masks(self, order: Order, settings: Settings) -> MaskLatents:
+        """The latents of mask and further conditions; without a mask, black ones, as when training drops it."""
         if order.ids is not None:
             masks = Decoupled(order.ids[None], settings.local_masks)
         else:
@@ -123,6 +123,10 @@ class LocalBackend:
         for kind, picture in order.conditions.items():
             drawn = encode_condition(picture[None] / 255, self._encode, self.latents, kind)
             latents = latents.with_condition(kind, drawn)
+        return latents
+
+    def _tokens(self, latents: MaskLatents) -> Tensor:
+        """The latents as tokens (1, 20 + K, L, 64), in the transformer's dtype."""
         tokens: Tensor = pack(latents.for_network(self.disk.extra))
         return tokens.to(self.disk.device, self.disk.dtype)
 
@@ -164,6 +168,12 @@ def _alike(orders: Sequence[Order]) -> Iterator[list[Order]]:
 
 def _steered(order: Order) -> bool:
     return order.ids is not None or bool(order.conditions)
+
+
+def _cells(masks: Sequence[MaskLatents]) -> Tensor:
+    """The classes of the latent cells (B, h, w); where a mask has none, every token stays."""
+    found = ((one, one.cells()) for one in masks)
+    return torch.cat([torch.full_like(m.latents[:, 0, 0], MIXED) if c is None else c.to(m.latents) for m, c in found])
 
 
 def _noise(order: Order, settings: Settings) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..masks.decouple import LocalMasks
 from ..model.flux_latents import TOKEN_PIXELS
+from ..model.stream.mask_tokens import mask_grid
 from ..model.stream.refresh import Refresh
 from .jobs import Job
 
@@ -25,7 +26,7 @@ class Settings:
     """width, height: in pixels, multiples of 16. mask_guidance: of the mask stream, None takes `guidance`.
 
     local_masks: "blank" leaves them black, as the official script does. label_space: of the stored masks.
-    refresh_every, refresh_schedule: when the mask is computed anew, as in `Refresh`.
+    refresh_every, refresh_schedule: when the mask is computed anew, as in `Refresh`. mask_tokens: of `MASK_TOKENS`.
     official: also use its single noise generator, which makes a picture depend on all earlier ones.
     """
 
@@ -40,6 +41,7 @@ class Settings:
     official: bool = False
     refresh_every: int = 1
     refresh_schedule: str = "even"
+    mask_tokens: str = "full"
 
     def __post_init__(self) -> None:
         for name, side in (("width", self.width), ("height", self.height)):
@@ -51,7 +53,7 @@ class Settings:
             raise ValueError(f"--steps is {self.steps}: sampling takes at least 1 step.")
         if not 0 <= self.strength <= 2:
             raise ValueError(f"--strength is {self.strength}: choose 0 to 2.")
-        _ = self.refresh
+        _ = self.refresh, mask_grid(self.mask_tokens, (1, 1))  # these check their values
 
     @property
     def refresh(self) -> Refresh:
@@ -60,7 +62,7 @@ class Settings:
 
     def stored(self) -> dict[str, Any]:
         """As pictures made before carry them: what came later is left out while it is at its default."""
-        later = {"refresh_every": 1, "refresh_schedule": "even"}
+        later = {"refresh_every": 1, "refresh_schedule": "even", "mask_tokens": "full"}
         return {name: value for name, value in asdict(self).items() if (name, value) not in later.items()}
 
 

@@ -210,6 +210,7 @@ SPEED_OPTIONS: Mapping[str, SamplingOptions] = {
     "`refresh_every` 0, `key_storage` fp8": refreshing(0, fp8=True),
     "`refresh_every` 4, `dense early`": refreshing(4, "dense early"),
     "`refresh_every` 8": refreshing(8),
+    "`mask_tokens` merged": replace(DEFAULTS, mask_tokens="merged"),
     "`mask_tokens` half": replace(DEFAULTS, mask_tokens="half"),
 }
 

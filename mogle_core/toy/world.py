@@ -18,7 +18,7 @@ from ..model.conditions import KINDS
 from ..model.flux.files import load_flux
 from ..model.flux.model import Flux
 from ..model.flux_latents import pack
-from ..model.mixture.mask_latents import LatentCache, MaskLatents, class_shares, encode, encode_condition
+from ..model.mixture.mask_latents import LatentCache, MaskLatents, class_shares, encode, encode_condition, pure_cells
 from ..model.mixture.network import MoGLE
 from ..model.sampling.options import SamplingOptions
 from ..model.sampling.sampler import Moment as Moment
@@ -166,6 +166,7 @@ def generate(
         options,
         region_texts(world, ids, region_prompts, prompt_strength) if ids is not None and region_prompts else (),
         record,
+        None if ids is None or sketches is not None else pure_cells(ids),
     )
     pictures = world.vae.decode(latents).clamp(0, 1).movedim(1, -1)
     return (pictures * 255).round().to(torch.uint8).cpu()
@@ -196,10 +197,11 @@ def sample(
     options: SamplingOptions = DEFAULTS,
     texts: tuple[RegionText, ...] = (),
     record: Record | None = None,
+    cells: Tensor | None = None,
 ) -> Tensor:
     """`model.sampling.sampler.sample` in this world, with its empty prompt where `options.cfg` needs one."""
     empty = None
     if options.cfg != 1:
         context, pooled = world.text.encode([""])
         empty = (context.expand_as(text[0]), pooled.expand_as(text[1]))
-    return denoise(world, masks, text, noise, options, texts, empty, record)
+    return denoise(world, masks, text, noise, options, texts, empty, record, cells=cells)

@@ -15,21 +15,27 @@ Conditioning: TypeAlias = list[list[Any]]
 
 # Names among a conditioning's `model_conds`, and then among the model's arguments.
 MASK_LATENTS = "mogle_mask_latents"
+CELLS = "mogle_mask_cells"  # only where mask tokens are merged
 CONTEXTS = "mogle_region_contexts"
 SHARES = "mogle_region_shares"
 PARTS = "mogle_region_parts"
 PRESENT = "mogle_present"  # only where conditionings are compared, see comparing.py
-OURS = (MASK_LATENTS, CONTEXTS, SHARES, PARTS, PRESENT)
+OURS = (MASK_LATENTS, CELLS, CONTEXTS, SHARES, PARTS, PRESENT)
 
 
-def with_mask(conditioning: Conditioning, masks: MaskLatents, extra: tuple[str, ...] = ()) -> Conditioning:
+def with_mask(
+    conditioning: Conditioning, masks: MaskLatents, extra: tuple[str, ...] = (), merged: bool = False
+) -> Conditioning:
     """The conditioning with the mask latents in each entry's `model_conds`, in place of those of a node before.
 
-    extra: the further conditions of the network. Raises MaskError if it lacks one that was given.
+    extra: the further conditions of the network. merged: the classes of the latent cells travel as well, if known.
+    Raises MaskError if the network lacks a condition that was given.
     """
     # Dim 0 is the batch and the last two are the latent's, so that ComfyUI repeats and crops them.
-    latents = MaskCond(masks.for_network(extra).flatten(1, 2))
-    return [[text, {**entry, "model_conds": {**_others(entry), MASK_LATENTS: latents}}] for text, entry in conditioning]
+    conds = {MASK_LATENTS: MaskCond(masks.for_network(extra).flatten(1, 2))}
+    if merged and (cells := masks.cells()) is not None:
+        conds[CELLS] = MaskCond(cells[:, None].float())
+    return [[text, {**entry, "model_conds": {**_others(entry), **conds}}] for text, entry in conditioning]
 
 
 def without_mask(conditioning: Conditioning) -> Conditioning:

@@ -16,7 +16,10 @@ from ...mogle_core.model.flux.cost import Tokens, share_of_whole
 from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.kept_keys import Kept, Reuse, kept_bytes, nearest
 from ...mogle_core.model.stream.mask_tokens import Grid, mask_grid
+from ...mogle_core.model.stream.merged_tokens import Merged, merge_squares
 from ...mogle_core.model.stream.transformer import blocks_of
+from .comparing import is_masked
+from .conditioning import CELLS
 from .key_memory import LentKeys, bytes_there
 from .runs import MaskSettings, Run, Step
 from .versions import compute_dtype
@@ -24,17 +27,36 @@ from .versions import compute_dtype
 logger = logging.getLogger(__name__)
 
 
-def mask_count(settings: MaskSettings, grid: Grid) -> int:
+def mask_count(settings: MaskSettings, grid: Grid, merged: Merged | None = None) -> int:
     """How many mask tokens a picture of this grid has."""
-    return math.prod(mask_grid(settings.mask_tokens, grid))
+    return math.prod(mask_grid(settings.mask_tokens, grid)) if merged is None else merged.count
+
+
+def most_mask_tokens(settings: MaskSettings, entries: list[dict[str, Any]], grid: Grid) -> int:
+    """How many mask tokens the sampler's conditionings have at most, before any of them is sampled.
+
+    With an area some squares may be cut, so there all tokens are counted.
+    """
+    counts = [0]
+    for entry in filter(is_masked, entries):
+        cells = entry["model_conds"].get(CELLS) if settings.mask_tokens == "merged" else None
+        if cells is None or entry.get("area") is not None or token_grid(*cells.cond.shape[-2:]) != grid:
+            counts.append(mask_count(settings, grid))
+        else:
+            counts.append(mask_count(settings, grid, merge_squares(cells.cond[:, 0], grid)))
+    return max(counts)
 
 
 def kept_keys(
-    settings: MaskSettings, run: Run, step: Step, tokens: Callable[[], Tensor]
+    settings: MaskSettings,
+    run: Run,
+    step: Step,
+    tokens: Callable[[], Tensor],
+    merged: Merged | None = None,
 ) -> tuple[Kept | None, Kept | None]:
     """The keys that this step reuses, and where it stores its keys; neither where every step is exact.
 
-    tokens: this step's mask tokens, for a schedule that compares them.
+    tokens: this step's mask tokens, for a schedule that compares them. merged: which of them become one.
     """
     sigmas = step.options.get("sample_sigmas")
     if settings.refresh.exact or sigmas is None or not step.named:
@@ -56,21 +78,21 @@ def kept_keys(
         number,
         len(run.levels) - 1,
         tokens() if settings.refresh.adaptive else None,
-        lambda: _new_keys(settings, run, step),
+        lambda: _new_keys(settings, run, step, merged),
     )
     if keep is not None:
         lent.show()
     return reuse, keep
 
 
-def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: int) -> int:
-    """The memory of the mask tokens and of their kept keys, in columns of latents.
+def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, entries: list[dict[str, Any]]) -> int:
+    """The memory of the mask tokens and of their kept keys, in columns of latents; 0 without a mask.
 
-    masked: how many conditionings have a mask. ComfyUI's estimate is linear in the latents' area.
+    entries: the sampler's conditionings. ComfyUI's estimate is linear in the latents' area.
     """
     batch, channels, height, width = (int(side) for side in noise_shape)
     grid = token_grid(height, width)
-    count = mask_count(settings, grid)
+    masked, count = sum(map(is_masked, entries)), most_mask_tokens(settings, entries, grid)
     columns: int = math.ceil(width * count / math.prod(grid))
     if settings.static or not settings.refresh.exact:
         column: float = model.model.memory_required([batch, channels, height, 1])
@@ -82,10 +104,10 @@ def extra_columns(settings: MaskSettings, model: Any, noise_shape: Any, masked: 
     return columns
 
 
-def tokens_of(settings: MaskSettings, step: Step, kind: str) -> Tokens:
+def tokens_of(settings: MaskSettings, step: Step, kind: str, merged: Merged | None = None) -> Tokens:
     """The tokens of a pass: `whole`, `reused`, or `without` the mask."""
     text = step.conds["c_crossattn"].shape[1] if step.conds.get("c_crossattn") is not None else 0
-    count, image = mask_count(settings, step.grid), math.prod(step.grid)
+    count, image = mask_count(settings, step.grid, merged), math.prod(step.grid)
     return Tokens(text, image, mask=count if kind == "whole" else 0, kept=count if kind == "reused" else 0)
 
 
@@ -114,10 +136,10 @@ def log_savings(run: Run) -> None:
     )
 
 
-def _new_keys(settings: MaskSettings, run: Run, step: Step) -> Kept:
+def _new_keys(settings: MaskSettings, run: Run, step: Step, merged: Merged | None = None) -> Kept:
     """An empty set for this step's keys: in host memory where the device has no room for it."""
     form, device = settings.keys, step.x.device
-    total = key_bytes(step.model, len(step.x), mask_count(settings, step.grid))
+    total = key_bytes(step.model, len(step.x), mask_count(settings, step.grid, merged))
     stored = form.stored_bytes(total, itemsize(step.model))
     if not form.host and device.type != "cpu" and stored > comfy.model_management.get_free_memory(device):
         form = dataclasses.replace(form, host=True)

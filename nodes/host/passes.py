@@ -19,6 +19,7 @@ from ...mogle_core.model.sampling.gated_mask import GatedMask
 from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.lora import FusedLoRA, LowRank
 from ...mogle_core.model.stream.mask_tokens import mask_grid, mask_modulations
+from ...mogle_core.model.stream.merged_tokens import Merged, merge_squares
 from ...mogle_core.model.stream.modulation import BLIND_GUIDANCE, mask_vector
 from .blocks import Visits
 from .foreign_blocks import Key, foreign_blocks
@@ -73,11 +74,12 @@ def mask_condition(settings: MaskSettings, run: Run, step: Step) -> MaskConditio
         modulations=modulations() if hooked else run.modulations.get(step.batch, modulations),
         separate_calls=settings.separate_calls,
         absent=step.absent,
+        merged=merged_tokens(settings, run, step),
     )
     reuse = static_keys(settings, run, step, mask, tokens) if settings.static else None
     keep = None
     if reuse is None:
-        reuse, keep = kept_keys(settings, run, step, tokens)
+        reuse, keep = kept_keys(settings, run, step, tokens, mask.merged)
     elif settings.record is not None:
         tokens()  # notes the gate's weights
     return dataclasses.replace(mask, tokens=tokens() if reuse is None else mask.tokens, keep=keep, reuse=reuse)
@@ -99,6 +101,14 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
         chunks = tuple(step.options.get("cond_or_uncond", ()))
         settings.record.add(GateStep(step.sigma, weights, mask.grid, chunks))
     return mask.blend(weights, region_factors(settings.regions, run, step, network.config.extra))
+
+
+def merged_tokens(settings: MaskSettings, run: Run, step: Step) -> Merged | None:
+    """Which of this batch's mask tokens become one; None if all stay."""
+    cells = step.cells
+    if settings.mask_tokens != "merged" or cells is None:
+        return None
+    return run.merged.get(step.batch, lambda: merge_squares(cells, step.grid, step.x.device))
 
 
 def resident(network: MoGLE, device: torch.device) -> MoGLE:

@@ -22,6 +22,7 @@ from ...mogle_core.model.stream.kept_keys import Reuse, nearest
 from ...mogle_core.model.stream.key_forms import KeyForm
 from ...mogle_core.model.stream.lora import LowRank
 from ...mogle_core.model.stream.mask_tokens import Grid
+from ...mogle_core.model.stream.merged_tokens import Merged
 from ...mogle_core.model.stream.refresh import Refresh
 from ...mogle_core.model.stream.region_text import RegionText, area_of
 from .foreign_blocks import Key
@@ -170,6 +171,7 @@ class Run:
     networks: Once[torch.device, MoGLE] = field(default_factory=Once)
     loras: Once[torch.device, dict[str, LowRank]] = field(default_factory=Once)
     masks: Once[Batch, GatedMask] = field(default_factory=Once)
+    merged: Once[Batch, Merged | None] = field(default_factory=Once)
     modulations: Once[Batch, dict[str, Tensor]] = field(default_factory=Once)
     texts: Once[Batch, tuple[RegionText, ...]] = field(default_factory=Once)
     region_factors: Once[tuple[tuple[bool, ...], torch.device], Tensor | None] = field(default_factory=Once)
@@ -204,7 +206,7 @@ class Step:
 
     x: (B, 16, H, W). sigma: (B,). latents: the masks', (B, 20 * 16, H, W). conds: the conditioning's other
     tensors, such as `y` and `guidance`. texts: the regions' prompts. absent: (B,) bool, the pictures that are computed
-    as without a mask; None: no picture.
+    as without a mask; None: no picture. cells: the class of each of the masks' latent cells (B, H, W), if known.
     """
 
     model: Any
@@ -215,6 +217,7 @@ class Step:
     conds: Mapping[str, Any]
     texts: JoinedTexts | None = None
     absent: Tensor | None = None
+    cells: Tensor | None = None
 
     @property
     def named(self) -> bool:

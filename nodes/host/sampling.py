@@ -11,7 +11,7 @@ from ...mogle_core.model.flux_latents import token_grid
 from ...mogle_core.model.stream.mask_stream import open_stream
 from .blocks import Visits, with_replaced_blocks
 from .comparing import absent_rows, is_masked, made_comparable, tell_lost_guidance
-from .conditioning import MASK_LATENTS, PRESENT, check_same_size
+from .conditioning import CELLS, MASK_LATENTS, PRESENT, check_same_size
 from .kept_keys import extra_columns, log_savings, tokens_of
 from .models import in_place_of_flux
 from .passes import MaskPass, mask_pass
@@ -85,9 +85,9 @@ def prepare_sampling(
     """The mask adds to the image's tokens: say so where ComfyUI asks how much memory will be needed."""
     conds = made_comparable(conds, (kwargs.get("model_options") or model.model_options)["transformer_options"])
     entries = [entry for conditioning in conds.values() for entry in conditioning]
-    if masked := sum(map(is_masked, entries)):
+    if any(map(is_masked, entries)):
         tell_more_masks(entries, noise_shape[0])
-        columns = extra_columns(settings, model, noise_shape, masked)
+        columns = extra_columns(settings, model, noise_shape, entries)
         noise_shape = [*noise_shape[:-1], noise_shape[-1] + columns]
     return executor(model, noise_shape, conds, *args, **kwargs)
 
@@ -107,7 +107,7 @@ def tell_more_masks(entries: list[dict[str, Any]], pictures: int) -> None:
 
 def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any) -> Any:
     """One step of the model on one batch of conditionings: hands the mask on if there is one now."""
-    latents, texts = kwargs.pop(MASK_LATENTS, None), take_region_texts(kwargs)
+    latents, cells, texts = kwargs.pop(MASK_LATENTS, None), kwargs.pop(CELLS, None), take_region_texts(kwargs)
     absent = absent_rows(kwargs.pop(PRESENT, None), args[0].device)
     if latents is None or (absent is not None and bool(absent.all())):
         return executor(*args, **kwargs)
@@ -115,7 +115,8 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
     inside = options.get(RUN)
     run = inside or Run()
     run.masked = True
-    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts, absent)
+    cells = None if cells is None else cells[:, 0]
+    step = Step(executor.class_obj, args[0], args[1], latents, options, kwargs, texts, absent, cells)
     tell_lost_guidance(run, options)
     run.shape, kind, given = step.model.diffusion_model.params, "without", None
     settings = settings.at(step, run)
@@ -124,7 +125,7 @@ def apply_model(settings: MaskSettings, executor: Any, *args: Any, **kwargs: Any
         with outliving():  # what is computed once a run, and the gate's record
             given = kwargs[MASK_PASS] = mask_pass(settings, run, step)
         kind = "whole" if given.mask.reuse is None else "reused"
-    run.passes.append(tokens_of(settings, step, kind))
+    run.passes.append(tokens_of(settings, step, kind, None if given is None else given.mask.merged))
     result = executor(*args, **kwargs)
     if given is not None:
         note_visits(run, step, given.visits)

@@ -19,6 +19,7 @@ from ...mogle_core.model.mixture.regions import strengths
 from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.kept_keys import Kept
 from ...mogle_core.model.stream.key_forms import KeyForm
+from ...mogle_core.model.stream.merged_tokens import Merged
 from ...mogle_core.model.stream.static_keys import StaticKeys, compute_keys, digest
 from ...mogle_core.support.identity import identity
 from .blocks import attention
@@ -44,7 +45,9 @@ def static_keys(
     factors = None if values is None else tuple(values.tolist())
     source = run.sources.get((step.batch, factors), lambda: _source(settings, run, step, mask, factors))
     lent = static_store(step.x.device)
-    form = settings.keys if source.key in lent.reuse else _form(settings, step, source.pictures, lent.reuse)
+    form = (
+        settings.keys if source.key in lent.reuse else _form(settings, step, source.pictures, mask.merged, lent.reuse)
+    )
     if form is None:
         run.warn(
             "Neither the GPU nor the host's memory has room for the mask's keys, so each step computes the mask. "
@@ -88,14 +91,16 @@ def _source(
     settings: MaskSettings, run: Run, step: Step, mask: MaskCondition, factors: tuple[float, ...] | None
 ) -> Source:
     """All that the keys depend on, and how many different masks the batch has: one, or as many as pictures."""
-    alike = bool((step.latents == step.latents[:1]).all())
+    merged = mask.merged
+    alike = (merged is None or merged.alike) and bool((step.latents == step.latents[:1]).all())
     pictures = 1 if alike else len(step.latents)
     positions = image_positions(step.model.diffusion_model, step.x[:1], step.options)
     network = step.additional_model(NETWORK)
     lora = [part for name in sorted(mask.lora) for part in mask.lora[name]]
     pooled = [] if settings.pooled is None else [settings.pooled]
     weights = run.weights.get(step.x.device, lambda: digest([*network.state_dict().values(), *lora]))
-    numbers = digest([step.latents[:pictures], positions, *pooled])
+    squares = [] if merged is None else [merged.members, merged.bias]
+    numbers = digest([step.latents[:pictures], positions, *pooled, *squares])
     return Source(
         (
             numbers,
@@ -135,10 +140,12 @@ def _number(part: Any) -> Hashable:
         return object()
 
 
-def _form(settings: MaskSettings, step: Step, pictures: int, store: StaticKeys) -> KeyForm | None:
+def _form(
+    settings: MaskSettings, step: Step, pictures: int, merged: Merged | None, store: StaticKeys
+) -> KeyForm | None:
     """Where new keys fit: on the device, if need be in the place of older masks' keys, or in host memory."""
     form, device = settings.keys, step.x.device
-    total = key_bytes(step.model, pictures, mask_count(settings, step.grid))
+    total = key_bytes(step.model, pictures, mask_count(settings, step.grid, merged))
     stored = form.stored_bytes(total, itemsize(step.model))
     hosted = dataclasses.replace(form, host=True)
     for tried in (hosted,) if form.host else (form, hosted):

@@ -21,7 +21,15 @@ def printed(script: str, *options: str) -> str:
 @pytest.mark.slow
 def test_a_step_of_every_kind_is_in_the_table() -> None:
     table = printed("step.py", "--sizes", "32", "--rounds", "1", "--threads", "1")
-    for row in ("floor", "plain FLUX", "mask stream", "  at strength 0.7", "mask_tokens half", "modulations"):
+    for row in (
+        "floor",
+        "plain FLUX",
+        "mask stream",
+        "  at strength 0.7",
+        "mask_tokens half",
+        "mask_tokens merged",
+        "modulations",
+    ):
         assert re.search(rf"^{row}.*\d\.\d{{3}}", table, re.MULTILINE), row
     for row in ("refresh_every 4", "refresh_every 0, keys once in 20 steps", "adaptive", "static, the first run"):
         assert re.search(rf"^{row}.*: \d\.\d{{3}} of the exact stream", table, re.MULTILINE), row

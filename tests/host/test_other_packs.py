@@ -15,7 +15,7 @@ import torch
 from comfy.ldm.flux.layers import DoubleStreamBlock, SingleStreamBlock
 from comfy.ldm.flux.math import attention
 from comfy.ldm.flux.model import Flux
-from support.masked import NEGATIVE, POSITIVE, run
+from support.masked import NEGATIVE, POSITIVE, ids_with_squares, run
 from torch import Tensor, nn
 
 
@@ -143,13 +143,16 @@ def with_callbacks(model: Any, shift: float) -> None:
             model.set_model_patch_replace(moved, "dit", kind, i)
 
 
-@pytest.mark.parametrize("inputs", [{}, {"strength": 0.6}, {"refresh_every": 2}, {"mask_tokens": "half"}])
-def test_another_packs_blocks_keep_their_effect_beside_the_mask(inputs, base, gated, latents, caplog) -> None:
+@pytest.mark.parametrize(
+    "inputs", [{}, {"strength": 0.6}, {"refresh_every": 2}, {"mask_tokens": "half"}, {"mask_tokens": "merged"}]
+)
+def test_another_packs_blocks_keep_their_effect_beside_the_mask(inputs, base, gated, scene, caplog) -> None:
     """Their forward runs: the same as if the effect were chained around our blocks."""
-    expected, positive, _, _ = gated(base, POSITIVE, latents(1), **inputs)
+    masks = scene.encoded(torch.cat((ids_with_squares(1, (0, 0), (1, 1)), ids_with_squares(2, (0, 1)))))
+    expected, positive, _, _ = gated(base, POSITIVE, masks, **inputs)
     with_callbacks(expected, 0.05)
     expected = run(expected, positive, NEGATIVE, batch=2, cfg=2.0, steps=4)
-    model, positive, _, _ = gated(base, POSITIVE, latents(1), **inputs)
+    model, positive, _, _ = gated(base, POSITIVE, masks, **inputs)
     untouched = run(model, positive, NEGATIVE, batch=2, cfg=2.0, steps=4)
     with_blocks(model, 0.05)
     with caplog.at_level(logging.WARNING):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from support import tiny
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, mask_ids, run
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, mask_ids, run
 
 
 def in_area(comfy, positive: list, **area: float) -> list:
@@ -99,15 +99,18 @@ def looked_at(model: Any, seen: list[tuple[int, ...]]) -> Any:
 
 
 @pytest.mark.parametrize("texts", [False, True], ids=["", "region_prompts"])
-@pytest.mark.parametrize("inputs", [{}, {"strength": 0.5}, {"mask_tokens": "half"}, {"refresh_every": 2}])
-def test_a_negative_without_a_mask_shares_the_pass_that_compares_it(inputs, texts, base, gated, latents, comfy) -> None:
+@pytest.mark.parametrize(
+    "inputs", [{}, {"strength": 0.5}, {"mask_tokens": "half"}, {"mask_tokens": "merged"}, {"refresh_every": 2}]
+)
+def test_a_negative_without_a_mask_shares_the_pass_that_compares_it(inputs, texts, base, gated, scene, comfy) -> None:
     """And is computed as without a mask: the result is that of two passes."""
     if texts and "mask_tokens" in inputs:
         inputs = {"start_percent": 0.3}  # region prompts need every mask token
     if texts:
         (prompts,) = comfy.node("MoGLERegionPrompt")(region="hair", conditioning=NEGATIVE, strength=2.0)
         inputs = {**inputs, "region_prompts": prompts}
-    model, positive, _, gates = gated(base, POSITIVE, latents(1), **inputs)
+    masks = scene.encoded(torch.cat((ids_with_squares(1, (0, 0), (1, 1)), ids_with_squares(2, (0, 1)))))
+    model, positive, _, gates = gated(base, POSITIVE, masks, **inputs)
     settings: dict[str, Any] = {"batch": 2, "cfg": 2.0, "steps": 4}
     expected = run(model, positive, NEGATIVE, **settings)
     seen: list[tuple[int, ...]] = []

@@ -59,7 +59,9 @@ def kinds(comfy, monkeypatch) -> list[str]:
     seen: list[str] = []
     sampling = comfy.module("nodes.host.sampling")
     original = sampling.tokens_of
-    monkeypatch.setattr(sampling, "tokens_of", lambda s, step, kind: seen.append(kind) or original(s, step, kind))
+    monkeypatch.setattr(
+        sampling, "tokens_of", lambda s, step, kind, *more: seen.append(kind) or original(s, step, kind, *more)
+    )
     return seen
 
 

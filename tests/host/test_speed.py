@@ -26,9 +26,9 @@ def passes(comfy, monkeypatch) -> list[str]:
     sampling = comfy.module("nodes.host.sampling")
     original = sampling.tokens_of
 
-    def noted(settings: Any, step: Any, kind: str) -> Any:
+    def noted(settings: Any, step: Any, kind: str, *more: Any) -> Any:
         seen.append(kind)
-        return original(settings, step, kind)
+        return original(settings, step, kind, *more)
 
     monkeypatch.setattr(sampling, "tokens_of", noted)
     return seen

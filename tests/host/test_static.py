@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from comfy.patcher_extension import PatcherInjection
 from support import tiny
 from support.host_scene import LORA, Scene
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, run
 from support.small_weights import TINY, lora_weights
 
 TOKENS = HEIGHT * WIDTH // 256
@@ -115,6 +115,19 @@ def test_kept_keys_are_those_of_every_step(inputs, settings, base, static, laten
     assert not torch.allclose(result, run(base, POSITIVE, NEGATIVE, **settings), atol=1e-3)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_merged_tokens_beside_kept_keys(batch, base, scene, static, every_step, empty_store) -> None:
+    ids = torch.cat((ids_with_squares(1, (0, 1), (1, 1)), ids_with_squares(2, (1, 2))))[:batch]
+    model, positive, _, _ = static(base, POSITIVE, scene.encoded(ids), mask_tokens="merged")
+    every_step(True)
+    expected = run(model, positive, batch=2)
+    every_step(False)
+    close(run(model, positive, batch=2), expected)
+    assert empty_store.made == 1
+    (kept,) = empty_store.sets()
+    assert kept["double_blocks.0"][0].shape[:3:2] == (batch, TOKENS - 6 if batch == 1 else TOKENS - 3)
+
+
 def test_regions_that_begin_later_have_keys_of_their_own(base, static, latents, every_step, empty_store, comfy) -> None:
     (regions,) = comfy.node("MoGLERegions")(**{**REGION, "start_percent": 0.4})
     model, positive, _, _ = static(base, POSITIVE, latents(1), regions=regions)
@@ -190,6 +203,7 @@ def changes(comfy, at: Scenery) -> dict[str, Callable[[], None]]:
         model.model_options["transformer_options"]["rope_options"] = {"scale_x": 2.0}
 
     (regions,) = comfy.node("MoGLERegions")(**REGION)
+    squared = replace(at.latents(1), ids=ids_with_squares(1, (0, 0)))
     ropes = comfy.module("nodes.host.versions")._POSITIONS_TAKE_OPTIONS
     return {
         "nothing": at.run,
@@ -197,6 +211,7 @@ def changes(comfy, at: Scenery) -> dict[str, Callable[[], None]]:
         "two masks in a batch": lambda: at.run(masks=at.latents(1, batch=2), batch=2),
         "region strengths": lambda: at.run(regions=regions),
         "mask_tokens": lambda: at.run(mask_tokens="half"),
+        "merged squares": lambda: at.run(masks=squared, mask_tokens="merged"),
         "separate_calls": lambda: at.run(separate_calls=True),
         "the form of keys": lambda: at.run(key_storage="fp8"),
         "the LoRA's strength": lambda: at.run(lora(0.7)),
@@ -217,6 +232,32 @@ def test_each_part_of_the_key_changed_gives_new_keys(base, static, latents, comf
         before = empty_store.made
         part()
         assert empty_store.made - before == (name != "nothing"), name
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    device = torch.device("cuda")
+
+
+def test_another_device_gives_new_keys(base, static, latents, comfy, monkeypatch) -> None:
+    module, keys = comfy.module("nodes.host.static_keys"), []
+    source = module._source
+
+    def noted(settings: Any, ran: Any, step: Any, *rest: Any) -> Any:
+        found = source(settings, ran, step, *rest)
+        positions = module.image_positions(step.model.diffusion_model, step.x[:1], step.options)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "image_positions", lambda *given: positions)
+            for x in (step.x, step.x.as_subclass(Elsewhere)):
+                keys.append(source(settings, ran, replace(step, x=x), *rest).key)
+        assert keys[0] == found.key
+        return found
+
+    monkeypatch.setattr(module, "_source", noted)
+    model, positive, _, _ = static(base, POSITIVE, latents(1))
+    run(model, positive, steps=1)
+    assert [here == there for here, there in zip(*keys, strict=True)].count(False) == 1
 
 
 def test_another_network_gives_new_keys(base, scene, file, static, latents, comfy, empty_store) -> None:

@@ -26,6 +26,10 @@ Encode = Callable[[Tensor], Tensor]
 (z - shift) * scale, and the distribution's mean: sampled masks would make pictures that no seed repeats."""
 
 
+MIXED = -1
+"""In the place of a class, for a latent cell with pixels of several."""
+
+
 @dataclass(frozen=True)
 class MaskLatents:
     """The output of MoGLE Encode: (B, 20, 16, H/8, W/8), the full mask first, then classes 0..18.
@@ -71,6 +75,13 @@ class MaskLatents:
             ids=None if self.ids is None else self.ids.expand(count, *self.ids.shape[1:]),
             extra={name: each.expand(count, *each.shape[1:]) for name, each in {**self.extra, kind: latents}.items()},
         )
+
+    def cells(self) -> Tensor | None:
+        """The class of each latent cell, as `pure_cells`, where mask tokens may be merged inside of regions.
+
+        None without a label map, and with a further condition, because its lines run inside of regions as well.
+        """
+        return None if self.ids is None or self.extra else pure_cells(self.ids)
 
     def for_network(self, extra: tuple[str, ...]) -> Tensor:
         """The latents (B, 20 + K, 16, H/8, W/8) for a network with these further conditions, in its order.
@@ -167,6 +178,13 @@ def encode_condition(pictures: Tensor, vae: Encode, cache: LatentCache, kind: st
 def class_shares(ids: Tensor, name: str) -> Tensor:
     """The share of each latent cell that a class covers: label maps (B, H, W) -> (B, H/8, W/8) float32 in 0..1."""
     return F.avg_pool2d(region(ids, CLASS_NAMES.index(name)), DOWNSCALE)
+
+
+def pure_cells(ids: Tensor) -> Tensor:
+    """The class of each latent cell: label maps (B, H, W) -> (B, H/8, W/8) int16, `MIXED` where it has several."""
+    pixels = torch.unflatten(torch.unflatten(ids, 2, (-1, DOWNSCALE)), 1, (-1, DOWNSCALE))
+    least, most = pixels.amin(dim=(2, 4)), pixels.amax(dim=(2, 4))
+    return torch.where(least == most, least.to(torch.int16), MIXED)
 
 
 def check_size(width: int, height: int, node: str = "MoGLE Encode", what: str = "mask") -> None:

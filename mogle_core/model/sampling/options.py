@@ -17,7 +17,7 @@ class SamplingOptions:
     regions: strengths and time windows of single masks. strength: of the whole mask; 0 is the base model.
     mask_guidance: the mask stream's guidance embedding; None takes `guidance`.
     refresh: when the mask stream's keys are recomputed. keys: how they are stored until then.
-    mask_tokens: `full`, or `half` for a quarter of them.
+    mask_tokens: `full`, `half` for a quarter of them, or `merged` for fewer inside of regions.
     """
 
     steps: int

@@ -20,6 +20,7 @@ from ..stream.condition import MaskCondition
 from ..stream.kept_keys import Kept, Reuse
 from ..stream.lora import LowRank, MaskLoRA
 from ..stream.mask_tokens import Grid, check_options, check_texts, mask_positions
+from ..stream.merged_tokens import merge_squares
 from ..stream.region_text import RegionText
 from ..stream.static_keys import StaticKeys, compute_keys, digest
 from ..stream.transformer import blocks_of
@@ -80,6 +81,7 @@ def sample(
     empty: Text | None = None,
     record: Record | None = None,
     store: StaticKeys | None = None,
+    cells: Tensor | None = None,
 ) -> Tensor:
     """Sample latents from noise (B, 16, h, w), by Euler steps on FLUX's shifted sigmas.
 
@@ -89,9 +91,11 @@ def sample(
             same mask and no region prompts.
         record: called after every step.
         store: keeps the keys of a static stream beyond this run; None keeps them for this run.
+        cells: the class of each of the masks' latent cells (B, h, w), as `MaskLatents.cells` has it, for `mask_tokens`
+            merged. None merges nothing.
 
     Raises:
-        ValueError: masks without a network, or cfg without `empty`.
+        ValueError: masks without a network, cfg without `empty`, or options that exclude each other.
     """
     if masks is not None and (models.network is None or models.lora is None):
         raise ValueError("A mask needs Face-MoGLE's network and LoRA: give their files by --mogle and --lora.")
@@ -103,7 +107,7 @@ def sample(
     grid = (height // 2, width // 2)
     sigmas = flux_sigmas(options.steps, grid[0] * grid[1])
     levels = sigmas.tolist()  # before they are on the device, so that steps do not wait for it
-    stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options, store)
+    stream = None if masks is None or options.strength == 0 else _Stream(models, masks, grid, options, store, cells)
     reuse = None if stream is not None and stream.static else _reuse(models, options)
     dtype = models.flux.img_in.weight.dtype
     guidances = noise.new_full((len(noise),), options.guidance)
@@ -182,14 +186,24 @@ class _Stream:
     """
 
     def __init__(
-        self, models: Models, masks: Tensor, picture: Grid, options: SamplingOptions, store: StaticKeys | None
+        self,
+        models: Models,
+        masks: Tensor,
+        picture: Grid,
+        options: SamplingOptions,
+        store: StaticKeys | None,
+        cells: Tensor | None = None,
     ) -> None:
-        """masks: (B, 20 + K, L, 64). picture: its grid."""
+        """masks: (B, 20 + K, L, 64). picture: its grid. cells: as in `sample`."""
         assert models.network is not None and models.lora is not None  # checked by `sample`
         self.flux, self.gate_timestep, self.options = models.flux, models.recipe.gate_timestep, options
         self.attention = replace(models.recipe.options, strength=options.strength)
         self.static, self.store = models.recipe.stream == "static", store or StaticKeys()
-        if self.static and bool((masks == masks[:1]).all()):
+        self.merged = None
+        if options.mask_tokens == "merged" and cells is not None:
+            self.merged = merge_squares(cells, picture, masks.device)
+        alike = self.merged is None or self.merged.alike
+        if self.static and alike and bool((masks == masks[:1]).all()):
             masks = masks[:1]  # one set of keys serves all pictures
         self.mask = GatedMask.of(models.network, masks, picture, options.mask_tokens)
         tokens = picture[0] * picture[1]
@@ -205,7 +219,14 @@ class _Stream:
     def condition(self, noisy: Tensor, sigma: Tensor, level: float) -> MaskCondition:
         """The condition at the noisy tokens (B, L, 64) and sigma (B,); `level` is sigma as a number."""
         factors = self.factors(level)
-        mask = MaskCondition(noisy[:, :0], self.mask.grid, self.lora, self.attention, modulations=self.modulations)
+        mask = MaskCondition(
+            noisy[:, :0],
+            self.mask.grid,
+            self.lora,
+            self.attention,
+            modulations=self.modulations,
+            merged=self.merged,
+        )
         if self.static:
             strengths = None if factors is None else tuple(factors.tolist())
             return replace(mask, reuse=self.store.get((*self.source, strengths), lambda: self._keys(mask, factors)))
@@ -245,6 +266,7 @@ class _Stream:
         """What the keys of a static stream depend on, except for the regions' strengths."""
         assert models.network is not None and models.lora is not None and models.recipe.pooled is not None
         scales = tuple((name, rows) for name, rows in models.lora.rows.items())
-        weights = (masks, models.recipe.pooled, *models.network.parameters(), *models.lora.parameters())
+        merged = () if self.merged is None else (self.merged.members, self.merged.bias)
+        weights = (masks, models.recipe.pooled, *models.network.parameters(), *models.lora.parameters(), *merged)
         form = (self.mask.picture, self.mask.grid, self.options.keys, masks.dtype, str(masks.device))
         return identity(models.flux), str(models.network.config), scales, digest(weights), form

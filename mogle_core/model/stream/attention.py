@@ -89,7 +89,12 @@ class ByStream:
 
 
 def by_stream(attend: Plain, q: Tensor, k: Tensor, v: Tensor, mask: ByStream) -> Tensor:
-    """The attention of [others | mask tokens], in one call for each stream. q may hold only the others."""
+    """The attention of [others | mask tokens], in one call for each stream. q may hold only the others.
+
+    Where both see the same, one call is enough.
+    """
+    if mask.by_others is mask.by_mask:
+        return attend(q, k, v, mask.by_others.bias)
     queries = (q[:, :, : mask.others], mask.by_others), (q[:, :, mask.others :], mask.by_mask)
     parts = [attend(part, k[:, :, s.keys], v[:, :, s.keys], s.bias) for part, s in queries if part.shape[2]]
     return torch.cat(parts, dim=1)
@@ -104,18 +109,43 @@ def who_sees_whom(
     texts: tuple[RegionText, ...] = (),
     text: int = 0,
     absent: Tensor | None = None,
+    bias: Tensor | None = None,
 ) -> Tensor | ByStream | None:
-    """Like `attention_mask`, but dense only if the host's mask or a region's text needs it."""
+    """Like `attention_mask`, but dense only if the host's mask or a region's text needs it.
+
+    bias: (1 or B, 1, 1, masks), for all logits of the mask tokens' keys; None: none.
+    """
     if given is not None or texts:
-        return attention_mask(given, others, masks, options, like, texts, text, absent)
+        dense = attention_mask(given, others, masks, options, like, texts, text, absent)
+        return dense if bias is None else add_bias(dense, _key_row(bias, others))
     to_mask, from_mask = _levels(options)
     if to_mask == from_mask == 0 and absent is None:
-        return None
+        if bias is None:
+            return None
+        everything = Sight(slice(None), _key_row(bias, others))
+        return ByStream(others, masks, everything, everything)
     by_others = _sight(to_mask, 0, others, masks, like)
     if absent is not None and to_mask > -math.inf:
-        bias = like.new_full((len(absent), 1, 1, masks), to_mask).masked_fill(absent[:, None, None, None], -math.inf)
-        by_others = Sight(slice(None), torch.cat((bias.new_zeros(len(absent), 1, 1, others), bias), dim=-1))
-    return ByStream(others, masks, by_others, _sight(from_mask, others, others + masks, others, like))
+        levels = like.new_full((len(absent), 1, 1, masks), to_mask)
+        by_others = Sight(slice(None), _key_row(levels.masked_fill(absent[:, None, None, None], -math.inf), others))
+    by_mask = _sight(from_mask, others, others + masks, others, like)
+    if bias is not None:
+        by_others, by_mask = (_biased(sight, bias, others, masks) for sight in (by_others, by_mask))
+    return ByStream(others, masks, by_others, by_mask)
+
+
+def _key_row(bias: Tensor, others: int) -> Tensor:
+    """A bias on the mask tokens' keys (1 or B, 1, 1, M), behind nothing for the others'."""
+    return torch.cat((bias.new_zeros(len(bias), 1, 1, others), bias), dim=-1)
+
+
+def _biased(sight: Sight, bias: Tensor, others: int, masks: int) -> Sight:
+    """The sight with a further bias (1 or B, 1, 1, M) on the mask tokens' keys, if it holds any."""
+    span = range(others + masks)[sight.keys]
+    if span.stop <= others:
+        return sight
+    row = _key_row(bias, others - span.start)
+    return Sight(sight.keys, row if sight.bias is None else sight.bias + row)
 
 
 def _sight(level: float, first: int, last: int, foreign: int, like: Tensor) -> Sight:

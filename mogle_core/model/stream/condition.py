@@ -12,6 +12,7 @@ from .attention import StreamOptions
 from .kept_keys import Kept
 from .lora import LowRank
 from .mask_tokens import Grid
+from .merged_tokens import Merged
 from .region_text import RegionText
 
 
@@ -21,6 +22,7 @@ class MaskCondition:
 
     tokens: (B, M, 64), the network's output; (B, 0, 64) with `reuse`.
     grid: the mask's, rows * columns = M; the picture's grid, or a smaller one.
+    merged: which of the M tokens become one before the first block; None: all stay.
     guidance: the mask stream's guidance embedding; None takes the image's. It has no effect with `modulations`.
     texts: prompts of single regions, beside the pass's prompt.
     modulations: by the name of a block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens, which
@@ -43,6 +45,7 @@ class MaskCondition:
     absent: Tensor | None = None
     keep: Kept | None = None
     reuse: Kept | None = None
+    merged: Merged | None = None
 
     def to(self, dtype: torch.dtype) -> MaskCondition:
         """This condition with tokens, LoRA and modulations in this dtype."""

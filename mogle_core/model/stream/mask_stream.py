@@ -23,6 +23,7 @@ from .condition import MaskCondition
 from .kept_keys import Kept
 from .lora import LowRank
 from .mask_tokens import Grid, embed_tokens, spread_positions
+from .merged_tokens import Merged
 from .region_text import RegionText
 from .transformer import Transformer
 
@@ -34,7 +35,7 @@ class MaskInputs:
     modulations: for each block's modulation Linear, its output (B, 1, 6H or 3H) for the mask tokens.
     rotary: (B, 1, M, D/2, 2, 2), the mask tokens' rotary embedding.
     texts: the regions' texts, which are the last of the host's text tokens.
-    separate_calls, absent, keep, reuse: as in `MaskCondition`.
+    separate_calls, absent, keep, reuse, merged: as in `MaskCondition`; M counts the merged tokens.
     """
 
     modulations: Mapping[str, Tensor]
@@ -46,6 +47,7 @@ class MaskInputs:
     absent: Tensor | None = None
     keep: Kept | None = None
     reuse: Kept | None = None
+    merged: Merged | None = None
 
     def modulation(self, layer: str, chunks: int) -> tuple[Tensor, ...]:
         return self.modulations[layer].chunk(chunks, dim=-1)
@@ -113,7 +115,9 @@ class MaskStream:
         if self._rotary is None or self._rotary[0] is not rotary:
             masks = self.given.rotary
             with self.outliving():
-                extended = torch.cat((rotary, masks.to(rotary).expand(rotary.shape[0], *masks.shape[1:])), dim=2)
+                batch = max(len(rotary), len(masks))
+                both = (each.expand(batch, *each.shape[1:]) for each in (rotary, masks.to(rotary)))
+                extended = torch.cat(tuple(both), dim=2)
             self._rotary = (rotary, extended)
         return self._rotary[1]
 
@@ -123,8 +127,9 @@ class MaskStream:
         key = (others, options.strength)
         if key not in self._sights or self._sights[key][0] is not mask:
             given, count = self.given, self.given.rotary.shape[2]
+            bias = None if given.merged is None else given.merged.row(like)
             with self.outliving():
-                sights = who_sees_whom(mask, others, count, options, like, given.texts, self.text, given.absent)
+                sights = who_sees_whom(mask, others, count, options, like, given.texts, self.text, given.absent, bias)
             self._sights[key] = (mask, sights)
         return self._sights[key][1]
 
@@ -156,13 +161,17 @@ def open_stream(
         positions: the image tokens' ids (B, N, axes), on `grid`. rotary: their embedding, by the host.
         text: how many tokens are text.
     """
+    positions = spread_positions(positions, grid, mask.grid)
+    if mask.merged is not None:
+        positions = mask.merged.take(positions.float())  # a host's ids may be in the model's dtype
     if mask.reuse is None:
-        tokens = embed_tokens(transformer, mask.tokens, mask.lora)
+        tokens = mask.tokens if mask.merged is None else mask.merged.take(mask.tokens)
+        tokens = embed_tokens(transformer, tokens, mask.lora)
     else:
         tokens = mask.tokens.new_empty(len(mask.tokens), 0, transformer.params.hidden_size)
     given = MaskInputs(
         modulations=mask.modulations or {},
-        rotary=rotary(spread_positions(positions, grid, mask.grid)),
+        rotary=rotary(positions),
         lora=mask.lora,
         options=mask.options,
         separate_calls=mask.separate_calls,
@@ -170,5 +179,6 @@ def open_stream(
         absent=mask.absent,
         keep=mask.keep,
         reuse=mask.reuse,
+        merged=mask.merged,
     )
     return MaskStream(tokens, given, text)

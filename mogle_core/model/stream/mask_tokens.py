@@ -1,7 +1,7 @@
 """Prepares mask tokens for the blocks: their number, embedding, positions and modulations.
 
 With `mask_tokens` half, each mask token represents 2 x 2 of the picture's tokens, at the centre of their positions,
-so there are a quarter as many.
+so there are a quarter as many. With merged, this happens only inside of regions, after the gate (`merged_tokens.py`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .attention import StreamOptions
 from .lora import LowRank, adapted
 from .transformer import Transformer, blocks_of
 
-MASK_TOKENS = ("full", "half")
+MASK_TOKENS = ("full", "half", "merged")
 
 Grid = tuple[int, int]
 """Rows and columns of tokens."""
 
 
 def mask_grid(mask_tokens: str, grid: Grid) -> Grid:
-    """The mask's grid for a picture's grid. On an odd side two mask tokens share one of the picture's."""
+    """The grid on which the gate runs, for a picture's grid. On an odd side two mask tokens share one of its tokens."""
     if mask_tokens not in MASK_TOKENS:
         raise ValueError(f"mask_tokens is {mask_tokens!r}: choose {' or '.join(MASK_TOKENS)}.")
-    return grid if mask_tokens == "full" else (-(-grid[0] // 2), -(-grid[1] // 2))
+    return (-(-grid[0] // 2), -(-grid[1] // 2)) if mask_tokens == "half" else grid
 
 
 def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:

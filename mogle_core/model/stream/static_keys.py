@@ -52,7 +52,8 @@ def compute_keys(
         stream.keys(name, k, v, 0)
         if name == blocks[-1][0]:
             break  # no block follows, so the tokens themselves are not needed
-        attention = attend(block)(q, k, v, stream.given.rotary, None)
+        bias = None if mask.merged is None else mask.merged.row(q)
+        attention = attend(block)(q, k, v, stream.given.rotary, bias)
         if fused is None:
             apart.double_update(block, name, stream, attention)
         else:

@@ -86,6 +86,26 @@ def test_strength_0_is_the_base_model(backend: LocalBackend, orders: list[Order]
     assert not torch.equal(first(backend, plain), first(backend, orders[0]))
 
 
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_merged_mask_tokens_are_the_toys(one_pass: bool) -> None:
+    """Also in a batch, and beside a picture without a mask."""
+    faces, options = (
+        [draw_face(HELD_OUT + number, 128) for number in range(3)],
+        SamplingOptions(2, mask_tokens="merged"),
+    )
+    ids = [torch.from_numpy(face.ids) for face in faces[:2]] + [None]
+    some = [Order(Job(str(i), faces[i].caption, i), ids[i]) for i in range(3)]
+    backend = LocalBackend(toy_sources(), batch=3, one_pass=one_pass)
+    made = list(backend.make(some, Settings(width=128, height=128, steps=2, guidance=1.0, mask_tokens="merged")))
+    for (each, picture), given in zip(made, ids, strict=True):
+        shown = None if given is None else given[None]
+        expected = generate(load_world(), shown, [each.job.prompt], [each.job.seed], options)[0]
+        assert (picture.int() - expected.int()).abs().max() <= 1
+    full = generate(load_world(), ids[0][None], [some[0].job.prompt], [0], SamplingOptions(2))[0]
+    assert (made[0][1].int() - full.int()).abs().max() > 1
+    backend.close()
+
+
 def test_text_encoders_are_freed_before_the_transformer_loads(orders: list[Order]) -> None:
     backend = LocalBackend(toy_sources())
     backend.prepare([each.job.prompt for each in orders])

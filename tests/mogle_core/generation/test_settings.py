@@ -42,8 +42,11 @@ def test_pictures_made_before_the_refresh_options_are_known_again() -> None:
     assert digest(JOB, ids, Settings(), {}) == expected
 
 
-@pytest.mark.parametrize("other", [Settings(refresh_every=0), Settings(refresh_schedule="adaptive")], ids=str)
-def test_another_refresh_is_another_picture(other: Settings) -> None:
+OTHERS = [Settings(refresh_every=0), Settings(refresh_schedule="adaptive"), Settings(mask_tokens="merged")]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_another_refresh_or_number_of_mask_tokens_is_another_picture(other: Settings) -> None:
     assert digest(JOB, None, other, {}) != digest(JOB, None, Settings(), {})
 
 
@@ -60,3 +63,11 @@ def test_a_server_is_asked_for_a_refresh_only_where_it_is_not_exact() -> None:
     assert not {"refresh_every", "refresh_schedule"} & set(gated(Settings()))
     once = gated(Settings(refresh_every=0, refresh_schedule="early, then once"))
     assert (once["refresh_every"], once["refresh_schedule"]) == (0, "early, then once")
+    assert "mask_tokens" not in once
+    assert gated(Settings(mask_tokens="merged"))["mask_tokens"] == "merged"
+    assert "refresh_every" not in gated(Settings(mask_tokens="merged"))
+
+
+def test_mask_tokens_that_are_none() -> None:
+    with pytest.raises(ValueError, match="full or half or merged"):
+        Settings(mask_tokens="quarter")

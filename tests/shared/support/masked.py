@@ -20,6 +20,14 @@ def mask_ids(seed: int, width: int = WIDTH, height: int = HEIGHT, batch: int = 1
     return ids.repeat_interleave(16, 1).repeat_interleave(16, 2).to(torch.uint8)
 
 
+def ids_with_squares(seed: int, *squares: tuple[int, int], batch: int = 1) -> Tensor:
+    """A label map of blocks with squares of one class, of 32 pixels and by their row and column."""
+    ids = mask_ids(seed, batch=batch)
+    for row, column in squares:
+        ids[:, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = 13
+    return ids
+
+
 def run(model: Any, positive: list, negative: list | None = None, batch: int = 1, **settings: Any) -> Tensor:
     return tiny.sample(model, positive, negative, tiny.empty_latent(HEIGHT, WIDTH, batch), **{"steps": 3, **settings})
 

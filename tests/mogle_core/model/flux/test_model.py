@@ -19,6 +19,7 @@ from mogle_core.model.flux.params import FluxParams
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.mask_tokens import mask_modulations, mask_positions
+from mogle_core.model.stream.merged_tokens import merge_squares
 
 GRID = (2, 3)
 
@@ -176,7 +177,7 @@ def test_sizes_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(torch.__version__.startswith("2.4."), reason="torch 2.4's compiler cannot call a NamedTuple")
 @pytest.mark.usefixtures("inference")
-@pytest.mark.parametrize("kind", ["exact", "weaker", "keeping", "reusing"])
+@pytest.mark.parametrize("kind", ["exact", "weaker", "keeping", "reusing", "merged"])
 def test_a_step_with_a_mask_is_one_graph(kind: str) -> None:
     model, kept = read_transformer(), {}
     model(**inputs(), grid=GRID, mask=replace(condition(), keep=kept))
@@ -185,6 +186,7 @@ def test_a_step_with_a_mask_is_one_graph(kind: str) -> None:
         "weaker": condition(StreamOptions(strength=0.7)),
         "keeping": replace(condition(), keep={}),
         "reusing": replace(condition(), reuse=kept),
+        "merged": replace(condition(), merged=merge_squares(torch.zeros(1, 4, 6), GRID)),
     }[kind]
     expected = model(**inputs(), grid=GRID, mask=mask)
     compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)

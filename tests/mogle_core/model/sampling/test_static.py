@@ -60,7 +60,7 @@ def models() -> Small:
 def run(models: Small, store: StaticKeys | None = None, text: int = 1, seed: int = 3, **given: Any) -> Tensor:
     """Three steps; masks, texts and record besides the sampling options."""
     masks = given.pop("masks", random(2, 2, 20, SIDE * SIDE, 64))
-    texts, record = given.pop("texts", ()), given.pop("record", None)
+    texts, record, cells = given.pop("texts", ()), given.pop("record", None), given.pop("cells", None)
     params, count = models.flux.params, len(masks)
     prompts = [
         (random(seed, count, 3, params.context_in_dim), random(seed + 1, count, params.vec_in_dim))
@@ -68,7 +68,7 @@ def run(models: Small, store: StaticKeys | None = None, text: int = 1, seed: int
     ]
     noise = noise_of(range(seed, seed + count), 16 * SIDE, 16 * SIDE)
     options = SamplingOptions(given.pop("steps", 3), 3.0, **given)
-    return sample(models, masks, prompts[0], noise, options, texts, prompts[1], record, store)
+    return sample(models, masks, prompts[0], noise, options, texts, prompts[1], record, store, cells)
 
 
 def close(one: Tensor, other: Tensor) -> None:
@@ -88,6 +88,8 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 AREA = torch.zeros(2, SIDE * SIDE, dtype=torch.bool)
 AREA[:, :6] = True
+CELLS = torch.arange(2 * 4 * SIDE * SIDE).reshape(2, 2 * SIDE, 2 * SIDE)
+CELLS[0, :4], CELLS[1, 4:, 4:] = 1, 7
 SAME = random(2, 1, 20, SIDE * SIDE, 64).expand(2, -1, -1, -1)
 
 
@@ -99,6 +101,9 @@ SAME = random(2, 1, 20, SIDE * SIDE, 64).expand(2, -1, -1, -1)
         ({"cfg": 2.0}, 1),
         ({"masks": SAME}, 1),
         ({"mask_tokens": "half"}, 1),
+        ({"mask_tokens": "merged", "cells": CELLS}, 1),
+        ({"mask_tokens": "merged", "cells": CELLS, "masks": SAME}, 1),
+        ({"mask_tokens": "merged", "cells": CELLS[1:].expand(2, -1, -1), "masks": SAME}, 1),
         ({"mask_guidance": 2.0}, 1),
         ({"keys": KeyForm(host=True)}, 1),
         ({"regions": (Region("hair", 0.4),)}, 1),
@@ -155,6 +160,15 @@ def test_pictures_with_one_mask_share_its_keys(models: Small) -> None:
     assert kept["double_blocks.0"][0].shape[0] == 1
 
 
+def test_what_is_merged_is_part_of_the_key(models: Small) -> None:
+    store = StaticKeys()
+    for cells in (None, CELLS, CELLS.flip(0), CELLS[:1].expand(2, -1, -1)):
+        made = store.made
+        for _ in range(2):
+            run(models, store, masks=SAME, mask_tokens="merged", cells=cells)
+        assert store.made == made + 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -172,6 +186,20 @@ def test_another_model_has_other_keys(change: Callable[[Small], Small], models: 
     assert store.made == 1
     run(change(models), store, steps=1)
     assert store.made == 2
+
+
+class Elsewhere(Tensor):
+    """A tensor that says it is on a GPU."""
+
+    device = torch.device("cuda")
+
+
+def test_another_device_has_other_keys(models: Small) -> None:
+    masks = random(2, 1, 20, SIDE * SIDE, 64)
+    stream = sampler._Stream(models, masks, (SIDE, SIDE), SamplingOptions(1, 3.0), None)
+    assert stream._source(models, masks) == stream.source
+    there = stream._source(models, masks.as_subclass(Elsewhere))
+    assert [here == other for here, other in zip(stream.source, there, strict=True)].count(False) == 1
 
 
 def test_the_record_has_the_gate_of_every_step_and_picture(models: Small) -> None:

@@ -69,6 +69,7 @@ MADE = {
     "mogle demo": "mogle_demo/contact_sheet.png",
     "mogle toy faces toy_faces --count 64": "toy_faces/images/00000.jpg",
     "mogle generate toy_faces --toy --out pictures": "pictures/00000.png",
+    "mogle evaluate pictures --real toy_faces/images --masks toy_faces/masks --toy": "pictures_evaluation/report.md",
     "mogle train toy": "toy_runs/my_toy_mogle/my_toy_mogle.safetensors",
     "mogle toy build --work DIR --out DIR": "toy_build/faces.json",
     "mogle convert runs/face_mogle/face_mogle.safetensors --to official --out pair": "pair/mogle.pt",

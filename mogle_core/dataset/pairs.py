@@ -66,7 +66,7 @@ def find_pairs(
 
     Args:
         root: the set's folder, or a manifest's .jsonl file.
-        images, masks, captions: replace the layout's places; relative paths start at root.
+        images: replaces the layout's place, as masks and captions do; relative paths start at root.
         split: for sets with splits (MM-CelebA-HQ, a manifest with `split`); other sets ignore it.
         pictures: False also takes masks without pictures, as generation does.
 

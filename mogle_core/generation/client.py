@@ -83,7 +83,9 @@ class Client:
         """Queue the prompt, wait, and fetch its one picture, (H, W, 3) uint8.
 
         Raises:
-            UnreachableError, WrongAnswerError, or PromptError with the nodes' messages.
+            UnreachableError: the server cannot be reached.
+            WrongAnswerError: it answered what a ComfyUI does not.
+            PromptError: with the nodes' messages.
         """
         entry = await self._finished(await self._queued(prompt))
         if failure := _failure(entry):

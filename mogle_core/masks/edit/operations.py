@@ -50,7 +50,8 @@ def edit(
             smooth. The accessories need none.
         amount: pixels for grow, shrink and smooth, percent for scale, degrees clockwise for rotate; 0 changes
             nothing.
-        dx, dy: for move, pixels to the right and down.
+        dx: for move, pixels to the right.
+        dy: for move, pixels down.
         replacement: for replace by, the new class.
         style: for an accessory, one of `STYLES`; empty for the first.
         locked: classes, in a comma-separated list, that neither lose nor gain a pixel.

@@ -32,7 +32,7 @@ class FluxText:
     """See `api.TextEncoder`. CLIP runs in float32, T5 in `dtype`; both are read at the first use.
 
     Args:
-        clip_l, t5xxl: single files or folders. tokenizers: see `tokenizers.py`.
+        clip_l: a single file or a folder, and so is t5xxl. tokenizers: see `tokenizers.py`.
         tokens: T5's length. dtype: of T5's weights; T5 overflows in float16.
 
     Raises:

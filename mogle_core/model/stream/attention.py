@@ -193,9 +193,11 @@ def attention_mask(
     Args:
         given: the host's mask over the others, (..., N, N), boolean (True: see) or additive, with or without the
             regions' texts.
-        others, masks: how many tokens are not the mask's, and how many are.
+        others: how many tokens are not the mask's.
+        masks: how many are.
         like: gives dtype and device.
-        texts, text: the regions' texts, and how many tokens are text; the last of them are the regions'.
+        texts: the regions' texts.
+        text: how many tokens are text; the last of them are the regions'.
         absent: (B,) bool, the pictures whose text and image see neither mask nor regions' texts; None: no picture.
     """
     if absent is not None:

@@ -32,7 +32,7 @@ def double_block(
 
     Args:
         name: the block's, `double_blocks.<n>`.
-        img, txt: (B, N, H), (B, T, H). vec: (B, H). rotary: (B, 1, T + N, D/2, 2, 2).
+        img: (B, N, H). txt: (B, T, H). vec: (B, H). rotary: (B, 1, T + N, D/2, 2, 2).
         attn_mask: over [text, image], or None.
 
     Returns:

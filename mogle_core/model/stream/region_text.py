@@ -117,7 +117,8 @@ def text_bias(texts: Sequence[RegionText], text: int, others: int, masks: int, l
 
     Args:
         text: how many tokens are text; the last of them are the regions'.
-        others, masks: how many tokens are not the mask's, and how many are; S is both.
+        others: how many tokens are not the mask's.
+        masks: how many are; S is both.
         like: gives dtype and device.
     """
     batch = max(one.area.shape[0] for one in texts)

@@ -7,14 +7,14 @@ from pathlib import Path
 _HEAD = 512
 
 _BINARY = (
-    (b"GGUF", "a GGUF file"),
+    (b"GGUF", "a GGUF file, which is read by ComfyUI's GGUF loaders only"),
     (b"\x1f\x8b", "a file packed by gzip: unpack it"),
     (b"7z\xbc\xaf", "a 7-Zip archive: unpack it"),
     (b"Rar!", "a RAR archive: unpack it"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"RIFF", "a picture or a sound"),
-    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture, not weights"),
+    (b"\xff\xd8\xff", "a picture, not weights"),
+    (b"RIFF", "a picture or a sound, not weights"),
+    (b"%PDF", "a PDF document, not weights"),
     (b"\x89HDF", "weights of TensorFlow (HDF5)"),
 )
 

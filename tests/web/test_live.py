@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 from support import hosts
-from support.browser import PAINTER, ComfyPage, visit, wait_until
+from support.browser import NOTHING, PAINTER, ComfyPage, visit, wait_until
 from support.comfy_server import Server
 from support.editing import EDITOR, Editor
 
@@ -253,6 +253,35 @@ def test_the_errors_sentence_is_in_the_pane_and_not_on_the_page(comfy: ComfyPage
     assert editor.js(PROBLEM) == ""
     editor.done()
     assert comfy.page.get_by_role("dialog").count() == 0
+
+
+def test_a_painter_in_a_subgraph_has_its_live_picture(comfy: ComfyPage) -> None:
+    """The picture is saved outside, or inside as well if the whole graph is the subgraph."""
+    outer = "app.graph.nodes.find((node) => node.isSubgraphNode?.())"
+    comfy.click_title()
+    comfy.command("Comfy.Graph.ConvertToSubgraph")
+    comfy.wait(f"Boolean({outer})")
+    comfy.do_js(f"app.canvas.openSubgraph({outer}.subgraph)")
+    comfy.wait("app.canvas.graph !== app.graph && document.querySelector('.mogle-painting button')")
+    paint_and_look(comfy)
+    comfy.page.mouse.click(*NOTHING)
+    comfy.keys("Escape")
+    comfy.wait("app.canvas.graph === app.graph")
+    comfy.click_title(outer)
+    comfy.command("Comfy.Graph.UnpackSubgraph")
+    comfy.wait(f"{PAINTER}?.widgets[0].value")
+
+
+def paint_and_look(comfy: ComfyPage) -> None:
+    """Opens the editor by the visible button, switches Live on, and waits for the picture after a stroke."""
+    editor = comfy.edit()
+    editor.do(COUNT)
+    editor.keys("w")
+    wait_for_picture(editor, 1)
+    stroke(editor, 12)
+    wait_for_picture(editor, 2)
+    assert editor.js(PROBLEM) == ""
+    editor.done()
 
 
 def test_a_server_restart_is_survived(comfy: ComfyPage, editor: Editor) -> None:

@@ -106,6 +106,9 @@ def test_a_tablet_upright_has_readable_names_and_a_panel_that_folds(editor: Edit
     window(820, 1180)
     titles = "[...editor.page.document.querySelectorAll('.classes .title')]"
     assert editor.js(f"{titles}.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+    editor.keys("f")
+    rim = "editor.page.document.querySelector('.rim')"
+    assert editor.js(f"editor.scene.view.x > {rim}.offsetLeft + {rim}.offsetWidth"), "the rim covers the sheet"
     width = editor.js("editor.page.canvas.clientWidth")
     assert editor.button("Done").is_visible() and width > 480
     editor.keys("y")

@@ -91,7 +91,8 @@ export class Scene {
 
   fit() {
     const { width, height } = this.subjects.sheet;
-    this.view.fit(width, height);
+    const { offsetLeft = 0, offsetWidth = 0 } = /** @type {HTMLElement | null} */ (this.canvas.parentElement?.querySelector(".rim")) ?? {};
+    this.view.fit(width, height, offsetLeft + offsetWidth);
     this.isFitted = true;
     this.redraw();
   }

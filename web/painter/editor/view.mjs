@@ -25,6 +25,8 @@ import { paintLines, render } from "../map/picture.mjs";
 
 const MIN_ZOOM = 0.05;
 const MAX_ZOOM = 64;
+/** Around a map that is fitted. */
+const MARGIN = 24;
 const LINE = "rgb(255 255 255 / 95%)";
 const SHADOW = "rgb(0 0 0 / 70%)";
 
@@ -58,12 +60,19 @@ export class View {
     return { x: this.x + x, y: this.y + y };
   }
 
-  /** Fits the map into the canvas, straight. @param {number} width @param {number} height  of the map */
-  fit(width, height) {
+  /**
+   * Fits the map into the canvas, straight.
+   * @param {number} width @param {number} height  of the map
+   * @param {number} [covered]  by which something covers the canvas from the left
+   */
+  fit(width, height, covered = 0) {
     this.angle = 0;
     const { clientWidth, clientHeight } = this.canvas;
-    this.zoom = Math.max(MIN_ZOOM, Math.min((clientWidth - 48) / width, (clientHeight - 48) / height, MAX_ZOOM));
+    const left = Math.max(MARGIN, covered + 8);
+    const free = { width: clientWidth - left - MARGIN, height: clientHeight - 2 * MARGIN };
+    this.zoom = Math.max(MIN_ZOOM, Math.min(free.width / width, free.height / height, MAX_ZOOM));
     this.centre({ x: width / 2, y: height / 2 });
+    this.x += (left - MARGIN) / 2;
   }
 
   /** @param {Point} point  of the map, moved to the centre of the canvas */

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
 TOYS = (
@@ -25,6 +26,8 @@ IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks", "MoGLEAddCondition", "MoGLE
 NOTES = ("MarkdownNote", "Note")
 ANY = "*"  # an input that takes every type
 TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`
+WINDOW, FIT_SHARE, FIT_MARGIN = (1600, 900), 0.75, 10  # what ComfyUI 0.33 fits a template into when it opens it
+TEXT, SMALLEST = 10, 9  # pixels of a note's and a prompt's text at full size, and the smallest to be read
 DOWNLOADABLE = (".safetensors", ".sft", ".ckpt", ".pth", ".pt")  # what its missing-models dialog accepts
 
 Workflow = dict[str, Any]
@@ -49,8 +52,9 @@ def own_node_ids() -> frozenset[str]:
 
 
 def node_box(node: dict[str, Any]) -> Box:
+    """The node with its title; of a collapsed one there is only the title."""
     (x, y), (width, height) = node["pos"], node["size"]
-    return x, y - TITLE_HEIGHT, x + width, y + height
+    return x, y - TITLE_HEIGHT, x + width, y if node["flags"].get("collapsed") else y + height
 
 
 def group_box(group: dict[str, Any]) -> Box:
@@ -113,6 +117,21 @@ def layout_complaints(workflow: Workflow) -> Iterator[str]:
         for group, border in groups:
             if meet(box, border) and not inside(box, border):
                 yield f"{node} reaches over the border of {group}"
+    for node, (name, box) in zip(workflow["nodes"], nodes, strict=True):
+        if node["type"] not in NOTES and not any(inside(box, border) for _, border in groups):
+            yield f"{name} is in no group"
+
+
+def view_complaints(workflow: Workflow) -> Iterator[str]:
+    """The whole of it fits a window of 1600 x 900, in which ComfyUI opens a template, with text of SMALLEST pixels."""
+    boxes = [node_box(node) for node in workflow["nodes"]]
+    width = max(box[2] for box in boxes) - min(box[0] for box in boxes) + 2 * FIT_MARGIN
+    height = max(box[3] for box in boxes) - min(box[1] for box in boxes) + 2 * FIT_MARGIN
+    scale = min(FIT_SHARE * WINDOW[0] / width, FIT_SHARE * WINDOW[1] / height)
+    if scale * TEXT < SMALLEST:
+        yield f"{width:.0f} x {height:.0f} shows its notes and prompts in {scale * TEXT:.1f} pixels"
+    if workflow["extra"]["ds"]["scale"] * TEXT < SMALLEST:
+        yield "dropped on the page, it opens smaller than that"
 
 
 def model_complaints(workflow: Workflow) -> Iterator[str]:
@@ -134,7 +153,7 @@ def own_node_complaints(workflow: Workflow) -> Iterator[str]:
             yield f"the pack has no node {node['type']}"
 
 
-CHECKS = (id_complaints, link_complaints, layout_complaints, model_complaints, own_node_complaints)
+CHECKS = (id_complaints, link_complaints, layout_complaints, view_complaints, model_complaints, own_node_complaints)
 
 
 def test_there_are_examples_and_nothing_else() -> None:
@@ -143,6 +162,13 @@ def test_there_are_examples_and_nothing_else() -> None:
     assert names >= {"mask_and_text"} | {f"toy_{name}" for name in TOYS}
     found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
     assert found == {f"{name}.{kind}" for name in names for kind in ("json", "jpg")}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_its_thumbnail_is_a_square_of_twice_a_cards_width(path: Path) -> None:
+    """The template browser shows square cards; another shape would be cut."""
+    with Image.open(path.parent / f"{path.stem}.jpg") as thumbnail:
+        assert thumbnail.size == (640, 640)
 
 
 def test_every_node_of_the_pack_is_in_an_example() -> None:
@@ -180,6 +206,10 @@ def _push_together(workflow: Workflow) -> None:
     workflow["nodes"][2]["pos"] = workflow["nodes"][1]["pos"]
 
 
+def _spread_out(workflow: Workflow) -> None:
+    workflow["nodes"][2]["pos"] = [2000, 0]
+
+
 def _rename_model(workflow: Workflow) -> None:
     next(node for node in workflow["nodes"] if "models" in node["properties"])["widgets_values"][0] = "other"
 
@@ -188,7 +218,7 @@ def _invent_node(workflow: Workflow) -> None:
     workflow["nodes"][0]["type"] = "MoGLENoSuchNode"
 
 
-DAMAGES = (_renumber, _retype, _push_together, _rename_model, _invent_node)
+DAMAGES = (_renumber, _retype, _push_together, _spread_out, _rename_model, _invent_node)
 
 
 @pytest.mark.parametrize(("check", "damage"), list(zip(CHECKS, DAMAGES, strict=True)))

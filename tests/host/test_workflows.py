@@ -143,13 +143,14 @@ def test_from_a_photo_to_a_new_face_in_it(stocked: Server) -> None:
     prompt = as_prompt(nodes, links, stocked.get("/object_info"))
     prompt["watch"] = {"class_type": "PreviewAny", "inputs": {"source": [number["MoGLEMaskScore"], 0]}}
     prompt["mask"] = {"class_type": "PreviewImage", "inputs": {"images": [number["MoGLEMaskPainter"], 0]}}
+    prompt["photo"] = {"class_type": "PreviewImage", "inputs": {"images": [number["LoadImage"], 0]}}
     outputs = stocked.run(prompt)
 
     def picture(node: str) -> Tensor:
         image = Image.open(io.BytesIO(stocked.picture(outputs[node]["images"][0]))).convert("RGB")
         return torch.from_numpy(np.array(image)).float() / 255
 
-    photo, result = picture(number["PreviewImage"]), picture(number["SaveImage"])
+    photo, result = picture("photo"), picture(number["SaveImage"])
     assert photo.shape == result.shape == (208, 256, 3)
     changed = (photo - result).abs().amax(-1) > 0.1
     assert 0.02 < float(changed.float().mean()) < 0.6

@@ -1,4 +1,6 @@
-"""Makes the thumbnails of the toy templates: a real server runs each workflow, and what it shows is NAME.jpg.
+"""Makes the thumbnails of the templates: a real server runs each workflow, and what it shows is NAME.jpg.
+
+ComfyUI's template browser shows square cards, so each thumbnail is a square of SIDE pixels, twice a card's width.
 
     python tests/host/thumbnails.py [NAME ...]
 
@@ -9,11 +11,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
@@ -25,83 +27,145 @@ from mogle_core.support.sheets import GAP, PAPER
 from mogle_core.toy.install import install
 
 EXAMPLES = hosts.REPOSITORY / "example_workflows"
-HEIGHT, WIDTH = 512, 1032
-WIDE = 1.6  # from this ratio of sides on a picture has a row of its own
-SHOWING = ("PreviewImage", "SaveImage")
+SIDE = 640
+INSET = 0.34  # side of the mask in the corner of its picture, as a share of the picture's
+WIDE = 1.6  # from this ratio of sides on, a picture takes a whole row
+IS_TOY = "toy"  # in the name of each template that runs on the toy world
+SHOWING = ("PreviewImage", "SaveImage", "SaveAnimatedWEBP")
+
+Pictures = list[Image.Image]
 
 
-def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> Iterator[list[Image.Image]]:
-    """What each node shows: previews first, then saved images."""
-    for kind in SHOWING:
-        for number, node in nodes.items():
-            if node["type"] == kind and str(number) in outputs:
-                files = (server.picture(entry) for entry in outputs[str(number)]["images"])
-                yield [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
+def with_masks(prompt: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
+    """The prompt with a preview of every mask, because a template shows none that its painter or loader shows."""
+    kinds = {number: node["type"] for number, node in nodes.items()}
+    previews = {
+        f"mask {number}": {"class_type": "PreviewImage", "inputs": {"images": [str(number), 1]}}
+        for number, kind in kinds.items()
+        if kind == "MoGLEMaskDecouple"
+    }
+    return prompt | previews
 
 
-def scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Scales an image. Label maps, which have few colours, keep hard edges."""
-    is_mask = picture.getcolors(19) is not None
-    return picture.resize((width, height), Image.Resampling.NEAREST if is_mask else Image.Resampling.LANCZOS)
+def frames(file: bytes) -> Pictures:
+    """The picture of a file, or four of the pictures of an animation, from its first to its last."""
+    picture = Image.open(io.BytesIO(file))
+    last = getattr(picture, "n_frames", 1) - 1
+    found = []
+    for place in sorted({round(last * share / 3) for share in range(4)}):
+        picture.seek(place)
+        found.append(picture.convert("RGB"))
+    return found
 
 
-def tile(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The images of one node, HEIGHT high. Several form a square."""
-    across = 1 if len(pictures) == 1 else 2
-    height = (HEIGHT - GAP * (across - 1)) // across
-    width = round(height * pictures[0].width / pictures[0].height)
-    down = -(-len(pictures) // across)
-    sheet = Image.new("RGB", (width * across + GAP * (across - 1), height * down + GAP * (down - 1)), PAPER)
+def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> tuple[Pictures, Pictures]:
+    """The masks that the run used, and the pictures that it shows, in the order of the nodes."""
+    numbers = [str(number) for number, node in sorted(nodes.items()) if node["type"] in SHOWING]
+    entries = {
+        key: [one for number in wanted for one in outputs.get(number, {}).get("images", [])]
+        for key, wanted in (("masks", sorted(n for n in outputs if n.startswith("mask "))), ("pictures", numbers))
+    }
+    masks, pictures = ([one for entry in entries[key] for one in frames(server.picture(entry))] for key in entries)
+    return spread(masks, len(pictures)), [one for one in pictures if not is_mask(one)] or pictures
+
+
+def spread(masks: Pictures, count: int) -> Pictures:
+    """Four of the masks of an animation, in step with its frames."""
+    return masks if len(masks) <= max(count, 2) else [masks[round((len(masks) - 1) * place / 3)] for place in range(4)]
+
+
+def is_mask(picture: Image.Image) -> bool:
+    return picture.getcolors(19) is not None
+
+
+def fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Fills the box, cut at the sides if need be. Label maps, which have few colours, keep hard edges."""
+    method = Image.Resampling.NEAREST if is_mask(picture) else Image.Resampling.LANCZOS
+    return ImageOps.fit(picture, (width, height), method)
+
+
+def with_inset(picture: Image.Image, mask: Image.Image | None, side: int) -> Image.Image:
+    """The picture with its mask in the lower left corner."""
+    square = fitted(picture, side, side)
+    if mask is not None:
+        small = round(side * INSET)
+        edge = max(2, side // 160)
+        square.paste(ImageOps.expand(fitted(mask, small, small), edge, PAPER), (edge, side - small - 3 * edge))
+    return square
+
+
+def grid(squares: Pictures) -> Image.Image:
+    """Four squares, two by two."""
+    sheet = Image.new("RGB", (SIDE, SIDE), PAPER)
+    step = (SIDE + GAP) // 2
+    for place, square in enumerate(squares[:4]):
+        sheet.paste(fitted(square, step - GAP, step - GAP), (place % 2 * step, place // 2 * step))
+    return sheet
+
+
+def rows(pictures: Pictures) -> Image.Image:
+    """One below the other, each over the whole width."""
+    sheet = Image.new("RGB", (SIDE, SIDE), PAPER)
+    step = (SIDE + GAP) // len(pictures)
     for place, picture in enumerate(pictures):
-        at = ((place % across) * (width + GAP), (place // across) * (height + GAP))
-        sheet.paste(scaled(picture, width, height), at)
+        sheet.paste(fitted(picture, SIDE, step - GAP), (0, place * step))
     return sheet
 
 
-def thumbnail(nodes: Iterable[list[Image.Image]]) -> Image.Image:
-    """The images of the nodes side by side, wide ones below. No side is longer than WIDTH."""
-    tiles = [tile(pictures) for pictures in nodes]
-    narrow = [one for one in tiles if one.width < WIDE * one.height]
-    rows = [row for row in (narrow, *([one] for one in tiles if one not in narrow)) if row]
-    strips = [_strip(row) for row in rows]
-    sheet = Image.new("RGB", (WIDTH, sum(strip.height for strip in strips) + GAP * (len(strips) - 1)), PAPER)
-    top = 0
-    for strip in strips:
-        sheet.paste(strip, ((WIDTH - strip.width) // 2, top))
-        top += strip.height + GAP
-    sheet.thumbnail((WIDTH, WIDTH))
+def thumbnail(masks: Pictures, pictures: Pictures) -> Image.Image:
+    """A wide picture below its two masks, one picture with its mask in a corner, two with theirs beside, four, or
+    the last two sheets.
+    """
+    first = pictures[0]
+    if len(pictures) == 1 and first.width > WIDE * first.height and len(masks) == 2:
+        return rows([beside(masks), first])
+    if len(pictures) == 1:
+        return with_inset(first, masks[0] if masks else None, SIDE)
+    if len(pictures) == 4:
+        pairs = masks if len(masks) == 4 else [None] * 4
+        return grid([with_inset(one, mask, SIDE // 2) for one, mask in zip(pictures, pairs, strict=True)])
+    if len(pictures) == 2 and len(masks) in (1, 2):
+        return grid([masks[0], first, masks[-1], pictures[1]])
+    return rows(pictures[-2:])
+
+
+def beside(masks: Pictures) -> Image.Image:
+    half = (SIDE - GAP) // 2
+    sheet = Image.new("RGB", (SIDE, half), PAPER)
+    for place, mask in enumerate(masks):
+        sheet.paste(fitted(mask, half, half), (place * (half + GAP), 0))
     return sheet
 
 
-def _strip(tiles: Sequence[Image.Image]) -> Image.Image:
-    gaps = GAP * (len(tiles) - 1)
-    share = min(1.0, (WIDTH - gaps) / sum(one.width for one in tiles)) if len(tiles) > 1 else WIDTH / tiles[0].width
-    share = min(share, HEIGHT / tiles[0].height) if len(tiles) == 1 and tiles[0].width < WIDE * HEIGHT else share
-    fitted = [scaled(one, round(one.width * share), round(one.height * share)) for one in tiles]
-    strip = Image.new("RGB", (sum(one.width for one in fitted) + gaps, max(one.height for one in fitted)), PAPER)
-    left = 0
-    for one in fitted:
-        strip.paste(one, (left, 0))
-        left += one.width + GAP
-    return strip
+def drawn(nodes: Nodes, prompt: dict[str, Any], server: Server) -> Image.Image:
+    """What a template for FLUX.1 shows before its models are there: the mask, and the sketch in its corner."""
+    (number,) = [str(number) for number, node in nodes.items() if node["type"] == "MoGLEMaskPainter"]
+    wanted = {number: prompt[number]}
+    for place in (0, 2):
+        wanted[f"{place}"] = {"class_type": "PreviewImage", "inputs": {"images": [number, place]}}
+    outputs = server.run(wanted)
+    mask, sketch = (frames(server.picture(outputs[place]["images"][0]))[0] for place in ("0", "2"))
+    return with_inset(mask, sketch if sketch.getbbox() else None, SIDE)
 
 
 def main(names: Sequence[str]) -> None:
-    templates = sorted(EXAMPLES.glob("toy_*.json"))
     with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}) as server:
         install(server.base)
         definitions = server.get("/object_info")
-        for path in templates:
+        for path in sorted(EXAMPLES.glob("*.json")):
             if not names or path.stem in names:
                 make(path, server, definitions)
 
 
 def make(path: Path, server: Server, definitions: dict[str, Any]) -> None:
     nodes, links = read(path)
-    outputs = server.run(as_prompt(nodes, links, definitions))
-    picture = thumbnail(shown(nodes, outputs, server))
-    picture.save(path.with_suffix(".jpg"), quality=88, optimize=True)
-    print(path.with_suffix(".jpg").name, picture.size)
+    prompt = as_prompt(nodes, links, definitions)
+    if IS_TOY in path.stem:
+        picture = thumbnail(*shown(nodes, server.run(with_masks(prompt, nodes)), server))
+    else:
+        picture = drawn(nodes, prompt, server)
+    picture.save(EXAMPLES / f"{path.stem}.jpg", quality=88, optimize=True)
+    print(path.stem, picture.size)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from support.workflows import FRONTEND_ONLY, Definition, as_prompt, read
 EXAMPLES = hosts.REPOSITORY / "example_workflows"
 TOYS = sorted(EXAMPLES.glob("toy_*.json"))
 FULL = EXAMPLES / "mask_and_text.json"
-MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
+FULLS = sorted(set(EXAMPLES.glob("*.json")) - set(TOYS))
 PACK = "ComfyUI-MoGLE"
 SHORT = EXAMPLES / "toy_paint_from_scratch.json"
 
@@ -83,8 +83,8 @@ def boxes(comfy: ComfyPage) -> dict[str, tuple[float, float, float, float]]:
         const scale = app.canvas.ds.scale;
         if (LiteGraph.vueNodesMode && shown?.width)
             return [`${node.id} ${node.type}`, [shown.x, shown.y, shown.right, shown.bottom].map((one) => one / scale)];
-        const [x, y] = node.pos, [width, height] = node.size;
-        return [`${node.id} ${node.type}`, [x, y - 30, x + width, y + height]];
+        const [x, y, width, height] = node.boundingRect; // of a collapsed node, its title
+        return [`${node.id} ${node.type}`, [x, y, x + width, y + height]];
     }))""")
 
 
@@ -110,13 +110,91 @@ def settled(comfy: ComfyPage) -> dict[str, Any]:
     return found[-1]
 
 
+WINDOW = {"width": 1600, "height": 900}
+SMALLEST = 9  # pixels of the smallest text that can be read
+OPENED = """async ({ workflow, name }) => {
+    await app.loadGraphData(workflow, true, true, name, { openSource: 'template' });
+}"""
+# The scale, the smallest text of a node in pixels of the screen, what lies outside its group, and each group's title
+# that is wider than its group or crossed by a link.
+LOOKS = """() => {
+    const { scale, offset } = app.canvas.ds;
+    const shown = LiteGraph.vueNodesMode ? '[data-node-id] *' : '.dom-widget *';
+    const isText = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const texts = [...document.querySelectorAll(shown)].filter(
+        (one) => (isText(one) || ['INPUT', 'TEXTAREA'].includes(one.tagName)) && one.checkVisibility());
+    const sizes = texts.map((one) => parseFloat(getComputedStyle(one).fontSize));
+    const smallest = Math.min(LiteGraph.NODE_SUBTEXT_SIZE, ...sizes) * scale;
+    const origin = app.canvas.canvas.getBoundingClientRect();
+    const box = (node) => {
+        const element = LiteGraph.vueNodesMode && document.querySelector(`[data-node-id="${node.id}"]`);
+        if (!element) return [...node.boundingRect];
+        const { x, y, width, height } = element.getBoundingClientRect();
+        const placed = [(x - origin.x) / scale - offset[0], (y - origin.y) / scale - offset[1]];
+        return [...placed, width / scale, height / scale];
+    };
+    const context = document.createElement('canvas').getContext('2d');
+    const groups = app.graph.groups;
+    const strays = app.graph.nodes.filter((node) => node.type !== 'MarkdownNote').filter((node) => {
+        const [x, y, width, height] = box(node);
+        return !groups.some((group) => {
+            const [left, top, wide, high] = group._bounding;
+            return x > left - 1 && y > top - 1 && x + width < left + wide + 1 && y + height < top + high + 1;
+        });
+    });
+    const titles = groups.map((group) => {
+        const size = group.font_size;
+        context.font = `${size}px Inter, Arial`;
+        const [left, top, wide] = group._bounding;
+        const width = context.measureText(group.title).width;
+        return { title: group.title, left: left + 4, top: top + 4, width, size, fits: width + 8 <= wide };
+    });
+    context.lineWidth = 5;
+    const paths = [...app.canvas.renderedPaths].map((link) => link.path).filter(Boolean);
+    const isCrossed = ({ left, top, width, size }) => paths.some((path) => {
+        for (let x = left; x <= left + width; x += 4)
+            for (let y = top; y <= top + size; y += 4) if (context.isPointInStroke(path, x, y)) return true;
+        return false;
+    });
+    return {
+        smallest, strays: strays.map((node) => node.title),
+        wide: titles.filter((one) => !one.fits).map((one) => one.title),
+        crossed: titles.filter(isCrossed).map((one) => one.title),
+    };
+}"""
+
+
+def assert_can_be_read(comfy: ComfyPage, path: Path) -> None:
+    """In a window of 1600 x 900, as from the template browser: no text is too small, every node is in its group, and
+    no group's title is crossed by a link or too long for its group.
+    """
+    before = comfy.page.viewport_size
+    assert before is not None
+    comfy.page.set_viewport_size(WINDOW)
+    comfy.wait(f"app.canvas.canvas.width === {WINDOW['width']} * devicePixelRatio")
+    workflow = json.loads(path.read_text("utf-8"))
+    # Under a name that is not open already, or the page would show that tab as it was left.
+    comfy.page.evaluate(OPENED, {"workflow": workflow, "name": f"{path.stem} to read"})
+    wait_for(comfy, path)
+    comfy.wait(f"app.canvas.renderedPaths.size === {len(workflow['links'])}")
+    found = comfy.page.evaluate(LOOKS)
+    assert found["smallest"] >= SMALLEST - 1e-6
+    assert (found["strays"], found["wide"], found["crossed"]) == ([], [], [])
+    picture(comfy, path)
+    comfy.page.set_viewport_size(before)
+
+
+def picture(comfy: ComfyPage, path: Path) -> None:
+    """To be looked at, if TEMPLATE_PICTURES names a folder."""
+    if folder := os.environ.get("TEMPLATE_PICTURES"):
+        renderer = "vue" if comfy.js("LiteGraph.vueNodesMode") else "classic"
+        comfy.page.screenshot(path=f"{folder}/{path.stem}_{renderer}.png")
+
+
 def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
     """The note is there, and no node overlaps another."""
     assert comfy.js(f"app.graph.nodes.some((node) => {sorted(FRONTEND_ONLY)}.includes(node.type))")
     assert overlaps(settled(comfy)) == []
-    if pictures := os.environ.get("TEMPLATE_PICTURES"):  # to be looked at
-        renderer = "vue" if comfy.js("LiteGraph.vueNodesMode") else "classic"
-        comfy.page.screenshot(path=f"{pictures}/{path.stem}_{renderer}.png")
 
 
 def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition]) -> None:
@@ -131,6 +209,7 @@ def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition
     drop(toys, path)
     assert_is(toys, path, definitions)
     assert_is_laid_out(toys, path)
+    assert_can_be_read(toys, path)
 
 
 def test_it_runs_and_makes_its_images(toys: ComfyPage) -> None:
@@ -148,12 +227,15 @@ def test_the_full_workflow_opens_and_asks_for_its_models(
     browser of the tests blocks these requests; newer hosts forbid them.
     """
     comfy = visit(browser, stocked, False)
-    stocked.upload(MASK)
     open_template(comfy, FULL.stem)
     wait_for(comfy, FULL)
     assert_is(comfy, FULL, definitions)
+    for full in FULLS:
+        assert_can_be_read(comfy, full)
     comfy.page.close()
-    models = [model for node in read(FULL)[0].values() for model in node["properties"].get("models", [])]
+    models = [
+        model for full in FULLS for node in read(full)[0].values() for model in node["properties"].get("models", [])
+    ]
     addresses = {model["url"] for model in models}
     about_sizes = re.compile("|".join(["missingModelMetadata-", "fetchFileSize", *map(re.escape, addresses)]))
     assert [text for text in comfy.complaints if not about_sizes.search(text)] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.label_maps import drawn
 from support.places import REPOSITORY
 
@@ -16,6 +17,8 @@ from mogle_core.masks.labels import CLASSES, LABEL_SPACES
 
 PAGES = sorted((REPOSITORY / "web/docs").glob("*.md"))
 PANEL = 290
+# These read and write files, which look like nothing.
+WITHOUT_A_PICTURE = {"MoGLELoader", "MoGLELoadMasks", "MoGLESaveMasks"}
 WIDE = 6.5
 """Pixels of a character at the panel's font size of 13."""
 
@@ -61,6 +64,17 @@ def test_the_longest_words_of_a_table_fit_beside_each_other(page: Path) -> None:
 def test_the_pictures_of_a_page_are_there(page: Path) -> None:
     for place in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8")):
         assert (page.parent / place).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_its_node_at_work(page: Path) -> None:
+    """With a picture above its inputs that is sharp in the panel at twice its pixels, and small in the archive."""
+    places = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8").split("\n## ")[0])
+    assert bool(places) == (page.stem not in WITHOUT_A_PICTURE)
+    for place in places:
+        with Image.open(page.parent / place) as picture:
+            assert picture.width >= PANEL
+        assert (page.parent / place).stat().st_size < 150_000
 
 
 def test_the_table_of_operations_is_the_codes() -> None:

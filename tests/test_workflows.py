@@ -18,11 +18,11 @@ REPOSITORY = Path(__file__).parents[1]
 TOYS = (
     *("mask_and_text", "mask_only", "text_only", "paint_from_scratch", "repaint_one_region"),
     *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
+    *("sketch_and_text", "sketch_mask_and_text", "draw_with_the_pencil"),
 )
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
 # Load Masks needs a file that Save Masks wrote before: no template that runs as it is installed can have it.
-# Add Condition needs a network with an expert for it, and no published one has any; Face Sketch draws for it.
-IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks", "MoGLEAddCondition", "MoGLEFaceSketch"}
+IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks"}
 NOTES = ("MarkdownNote", "Note")
 ANY = "*"  # an input that takes every type
 TITLE_HEIGHT = 30  # the frontend draws a node's title above its `pos`

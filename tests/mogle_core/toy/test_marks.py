@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.toy.bench import local_change, remake, score_pictures
 from mogle_core.toy.drawer.faceset import HELD_OUT, FaceSet, draw_faces
-from mogle_core.toy.places import FILES, WEIGHTS
+from mogle_core.toy.drawer.sketching import draw_sketch
+from mogle_core.toy.places import FILES, SKETCH_FILE, WEIGHTS
 from mogle_core.toy.world import World, load_world, noise_of, sample
 
 pytestmark = pytest.mark.slow
@@ -43,6 +45,7 @@ def unmasked(world: World, held: FaceSet) -> dict[str, float]:
 
 def test_the_weights_are_small() -> None:
     assert sum((WEIGHTS / name).stat().st_size for name in FILES.values()) <= 16_000_000
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 18_000_000
 
 
 def test_the_judge_reads_drawings(world: World, held: FaceSet) -> None:
@@ -52,6 +55,17 @@ def test_the_judge_reads_drawings(world: World, held: FaceSet) -> None:
 def test_faces_follow_their_mask(masked: dict[str, float], unmasked: dict[str, float]) -> None:
     assert masked["mask"] > 0.7
     assert masked["mask"] > unmasked["mask"] + 0.22
+
+
+def test_faces_follow_their_sketch_and_not_anothers(held: FaceSet) -> None:
+    """Without a mask, by the network for sketches."""
+    world = load_world(mogle=WEIGHTS / SKETCH_FILE)
+    right = torch.from_numpy(np.stack([draw_sketch(HELD_OUT + number) for number in range(COUNT)]))
+    one, other = (
+        score_pictures(world, remake(world, held, masked=False, sketches=sketches), held)
+        for sketches in (right, right.roll(1, 0))
+    )
+    assert one["mask"] > other["mask"] + 0.06
 
 
 def test_words_keep_the_colour(masked: dict[str, float], unmasked: dict[str, float]) -> None:

@@ -104,7 +104,6 @@ def test_a_killed_tab_and_a_killed_browser_lose_at_most_the_stroke(
 ) -> None:
     with profile(browser, tmp_path) as context:
         comfy = start(context, server)
-        before = comfy.editor.ids
         comfy.page.wait_for_timeout(1500)  # ComfyUI writes its draft a little later; it has this state
         editor = paint(comfy, 30, 40)
         painted = editor.ids
@@ -117,9 +116,6 @@ def test_a_killed_tab_and_a_killed_browser_lose_at_most_the_stroke(
         wait_until(lambda: comfy.value != "" and torch.equal(comfy.ids, painted))
         editor = comfy.edit()
         assert torch.equal(editor.ids, painted)
-        editor.keys("Control+z")
-        assert torch.equal(editor.ids[:30], before[:30]) and not torch.equal(editor.ids, painted)
-        editor.keys("Control+y")
         editor.zoom(6)
         painted = paint(comfy, 50).ids
         wait_for_draft(comfy, painted)

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { blank } from "../../../web/painter/map/labelmap.mjs";
+import { writePainting } from "../../../web/painter/map/codec.mjs";
 import { asPainting } from "../../../web/painter/map/painting.mjs";
-import { keep, recall, restore, store } from "../../../web/painter/node/memory.mjs";
+import { keep, recall, rejoin, restore, store } from "../../../web/painter/node/memory.mjs";
 import { Sheet } from "../../../web/painter/map/sheet.mjs";
 import { noise } from "./maps.mjs";
 
@@ -93,4 +94,15 @@ test("an unpainted sheet that has another size by now has no undone steps, also 
     ["", 32, 32],
   );
   restore();
+});
+
+test("strokes that come back are one step, which can be taken back", async () => {
+  const [before, after] = [asPainting(noise(32, 32, 1)), asPainting(noise(32, 32, 2))];
+  const [old, text] = await Promise.all([writePainting(before), writePainting(after)]);
+  const node = {};
+  assert.equal(await rejoin(old, text, node), true);
+  const sheet = new Sheet(after, recall(text, node, after));
+  sheet.undo();
+  assert.deepEqual([...sheet.map.ids], [...noise(32, 32, 1).ids]);
+  assert.equal(await rejoin(old, "", node), false);
 });

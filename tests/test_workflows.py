@@ -19,7 +19,9 @@ TOYS = (
     *("mask_and_text", "mask_only", "text_only", "paint_from_scratch", "repaint_one_region"),
     *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
     *("sketch_and_text", "sketch_mask_and_text", "draw_with_the_pencil"),
+    "morph_as_an_animation",
 )
+FULL = {"mask_and_text", "mask_sketch_and_text", "mask_and_text_in_two_passes", "mask_style_lora_and_identity"}
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
 # Load Masks needs a file that Save Masks wrote before: no template that runs as it is installed can have it.
 IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks"}
@@ -159,7 +161,7 @@ CHECKS = (id_complaints, link_complaints, layout_complaints, view_complaints, mo
 def test_there_are_examples_and_nothing_else() -> None:
     """ComfyUI treats every .json in the folder as a template, and the .jpg beside it as its thumbnail."""
     names = {path.stem for path in EXAMPLES}
-    assert names >= {"mask_and_text"} | {f"toy_{name}" for name in TOYS}
+    assert names >= FULL | {f"toy_{name}" for name in TOYS}
     found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
     assert found == {f"{name}.{kind}" for name in names for kind in ("json", "jpg")}
 

@@ -30,10 +30,12 @@ OF_TORCH = {
     "mogle_core/toy/judge.py",
 }
 # The editor lives in a frame, whose document is the editor's own; the frame itself is added to the page. The packer
-# listens to the worker that it starts.
+# listens to the worker that it starts, and the shelf of drafts to a BroadcastChannel, which only pages of this origin
+# reach.
 OWN_DOCUMENT = {
     ("document-level-listener", "painter/editor/drops.mjs"),
     ("unguarded-message-listener", "painter/node/packer.mjs"),
+    ("unguarded-message-listener", "painter/node/draftshelf.mjs"),
     ("shared-dom-injection", "painter/editor/window.mjs"),
     ("shared-dom-injection", "painter/editor/page.mjs"),
     ("document-level-listener", "painter/editor/keyboard.mjs"),

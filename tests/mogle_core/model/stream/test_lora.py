@@ -269,7 +269,7 @@ WRONG = {
     ),
     "SDXL": (pair("lora_unet_down_blocks_1_attentions_0_proj_in"), "another base model"),
     "SDXL of diffusers": (pair("unet.down_blocks.1.transformer_blocks.0.attn1.to_q"), "another base model"),
-    "text encoder": (pair("lora_te1_text_model_encoder_layers_0_mlp_fc1"), "FLUX.1 does not have"),
+    "text encoder": (pair("lora_te1_text_model_encoder_layers_0_mlp_fc1"), "acts on a text encoder as well"),
 }
 
 

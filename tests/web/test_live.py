@@ -17,6 +17,14 @@ from support.editing import EDITOR, Editor
 TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_paint_from_scratch.json"
 SAVE = "app.graph.nodes.find((node) => node.type === 'SaveImage')"
 SAMPLER = "app.graph.nodes.find((node) => node.type === 'KSampler')"
+# A second node that shows a picture: what Mask Decouple read.
+ADD_PREVIEW = """
+    const decouple = app.graph.nodes.find((node) => node.type === 'MoGLEMaskDecouple');
+    const preview = LiteGraph.createNode('PreviewImage');
+    app.graph.add(preview);
+    preview.pos = [decouple.pos[0], decouple.pos[1] + 900];
+    decouple.connect(decouple.outputs.findIndex(({ type }) => type === 'IMAGE'), preview, 0);
+"""
 GRAPH = f"(() => {{ const graph = app.graph.serialize(); return [graph, {PAINTER}.id]; }})()"
 PROBLEM = "editor.live.pane.problem.textContent"  # an empty one is not shown
 # How often a picture came, counted in the page: a stroke may bring the same one again.
@@ -33,6 +41,7 @@ def opened(vue: bool, browser: Browser, stocked: Server) -> Iterator[ComfyPage]:
     comfy.do_js("app.graph.clear()")
     comfy.drop(TEMPLATE)
     comfy.wait(f"{PAINTER}?.widgets[0].value && {SAVE}")
+    comfy.do_js(ADD_PREVIEW)
     comfy.do_js(f"{SAMPLER}.widgets.find((one) => one.name === 'steps').value = 2")
     comfy.page.wait_for_timeout(500)
     yield comfy

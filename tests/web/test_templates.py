@@ -48,7 +48,15 @@ def open_template(comfy: ComfyPage, name: str) -> None:
     comfy.command("Comfy.BrowseTemplates")
     templates = comfy.page.get_by_role("dialog")  # the tabs of open workflows have the same names
     templates.get_by_text(PACK, exact=True).first.click()
-    templates.get_by_text(re.compile(f"^{name.replace('_', '[ _]')}$")).first.click()
+    card = templates.get_by_text(re.compile(f"^{name.replace('_', '[ _]')}$")).first
+    templates.get_by_text(re.compile("^(toy|mask)[ _]")).first.hover()
+
+    def is_there() -> bool:  # 1.27 shows the first cards, and more as the list is scrolled
+        comfy.page.mouse.wheel(0, 600)
+        return card.count() > 0
+
+    wait_until(is_there)
+    card.click()
     templates.wait_for(state="detached")
 
 

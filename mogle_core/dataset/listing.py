@@ -8,10 +8,11 @@ stores the decomposed one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..support.texts import composed
+from .errors import DatasetError
 
 NOT_DATA = frozenset({"__macosx", "thumbs", "thumbnails", "@eadir", "__pycache__"})
 """Folders, in lower case, that tools create beside pictures."""
@@ -48,3 +49,17 @@ def is_there(file: Path) -> bool:
 def name_below(path: Path, folder: Path) -> str:
     """A file's name for people and tables: its path below `folder`, without suffix, with slashes, composed."""
     return composed(path.relative_to(folder).with_suffix("").as_posix())
+
+
+def by_name(files: Iterable[Path], folder: Path, remedy: str = "keep one of them") -> dict[str, Path]:
+    """Files below a folder by their names, as `name_below` gives them, in the same order.
+
+    Raises DatasetError, which ends with the remedy, if two files have one name.
+    """
+    named: dict[str, Path] = {}
+    for path in files:
+        name = name_below(path, folder)
+        if name in named:
+            raise DatasetError(f"{folder} has both {named[name].name} and {path.name}: {remedy}.")
+        named[name] = path
+    return named

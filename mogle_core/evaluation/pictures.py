@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import PICTURE_SUFFIXES
-from ..dataset.listing import files_below, name_below
+from ..dataset.listing import by_name, files_below
 from ..dataset.reading import open_picture
 from ..support.sentences import counted
 
@@ -27,12 +27,7 @@ def list_pictures(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
-    pictures: dict[str, Path] = {}
-    for path in sorted(files_below(folder, PICTURE_SUFFIXES)):
-        name = name_below(path, folder)
-        if name in pictures:
-            raise DatasetError(f"{folder} has both {pictures[name].name} and {path.name}: keep one of them.")
-        pictures[name] = path
+    pictures = by_name(sorted(files_below(folder, PICTURE_SUFFIXES)), folder)
     if not pictures:
         raise DatasetError(f"{folder} has no pictures ({', '.join(PICTURE_SUFFIXES)}).")
     return pictures

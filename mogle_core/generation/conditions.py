@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..dataset.errors import DatasetError
 from ..dataset.layouts import PICTURE_SUFFIXES
-from ..dataset.listing import files_below, name_below
+from ..dataset.listing import by_name, files_below
 from ..dataset.reading import read_picture
 from ..model.conditions import KINDS
 from ..support.sentences import counted
@@ -46,12 +46,8 @@ def list_conditions(folder: Path, kind: str) -> dict[str, Path]:
     Raises:
         DatasetError: there are none, or two of one name.
     """
-    pictures: dict[str, Path] = {}
-    for path in files_below(folder, PICTURE_SUFFIXES) if folder.is_dir() else ():
-        name = name_below(path, folder)
-        if name in pictures:
-            raise DatasetError(f"{folder} has both {pictures[name].name} and {path.name}: keep one {kind} of a name.")
-        pictures[name] = path
+    # Without the folder, `files_below` yields nothing.
+    pictures = by_name(files_below(folder, PICTURE_SUFFIXES), folder, f"keep one {kind} of a name")
     if not pictures:
         raise DatasetError(f"{folder} is not a folder with pictures of a {kind} ({', '.join(PICTURE_SUFFIXES)}).")
     return pictures

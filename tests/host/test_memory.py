@@ -7,18 +7,13 @@ from typing import Any
 import pytest
 import torch
 from support import tiny
+from support.host_memory import asked_shapes
 from support.masked import HEIGHT, POSITIVE, WIDTH, run
 from support.small_weights import TINY, lora_weights
 
 
 def test_memory_estimate_counts_the_mask(base, gated, latents, monkeypatch) -> None:
-    import comfy.sampler_helpers
-
-    asked: list[list[int]] = []
-    original = comfy.sampler_helpers.estimate_memory
-    monkeypatch.setattr(
-        comfy.sampler_helpers, "estimate_memory", lambda m, shape, c: asked.append(list(shape)) or original(m, shape, c)
-    )
+    asked = asked_shapes(monkeypatch)
     model, positive, _, _ = gated(base, POSITIVE, latents(1))
     run(model, positive)
     run(base, POSITIVE)

@@ -9,10 +9,10 @@ from typing import Any
 
 import comfy.ldm.flux.math as host_math
 import comfy.ldm.modules.attention as host_attention
-import comfy.sampler_helpers as sampler_helpers
 import pytest
 import torch
 from support import golden, tiny
+from support.host_memory import asked_shapes, stored_bytes
 from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, run
 from torch import Tensor
 
@@ -111,20 +111,7 @@ def test_kept_keys_are_those_of_their_step(merged) -> None:
 
 
 def test_memory_and_log_count_the_tokens_that_are_left(merged, base, comfy, monkeypatch, caplog) -> None:
-    asked: list[list[int]] = []
-    original = sampler_helpers.estimate_memory
-    monkeypatch.setattr(
-        sampler_helpers, "estimate_memory", lambda m, shape, c: asked.append(list(shape)) or original(m, shape, c)
-    )
-    stored: list[int] = []
-    forms = comfy.module("mogle_core.model.stream.key_forms")
-    store = forms.StoredKeys.__setitem__
-
-    def noted(kept: Any, block: str, keys: tuple[Tensor, Tensor]) -> None:
-        stored.append(sum(part.numel() * part.element_size() for part in keys))
-        store(kept, block, keys)
-
-    monkeypatch.setattr(forms.StoredKeys, "__setitem__", noted)
+    asked, stored = asked_shapes(monkeypatch), stored_bytes(comfy, monkeypatch)
     sampling, passes = comfy.module("nodes.host.sampling"), []
     tokens_of = sampling.tokens_of
     monkeypatch.setattr(sampling, "tokens_of", lambda *given: passes.append(tokens_of(*given)) or passes[-1])

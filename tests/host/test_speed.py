@@ -9,12 +9,11 @@ from typing import Any
 import comfy.ldm.flux.math as host_math
 import comfy.ldm.modules.attention as host_attention
 import comfy.model_management as management
-import comfy.sampler_helpers as sampler_helpers
 import pytest
 import torch
 from support import tiny
+from support.host_memory import asked_shapes, stored_bytes
 from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
-from torch import Tensor
 from torch._dynamo.utils import counters
 
 TOKENS = HEIGHT * WIDTH // 256
@@ -104,26 +103,8 @@ def test_kept_keys_that_do_not_fit_are_refused(base, gated, latents, monkeypatch
         run(model, positive, steps=4)
 
 
-def stored_bytes(comfy, monkeypatch) -> list[int]:
-    """For each block of a run, the bytes of the keys and values that it stores."""
-    stored: list[int] = []
-    forms = comfy.module("mogle_core.model.stream.key_forms")
-    original = forms.StoredKeys.__setitem__
-
-    def noted(kept: Any, block: str, keys: tuple[Tensor, Tensor]) -> None:
-        stored.append(sum(part.numel() * part.element_size() for part in keys))
-        original(kept, block, keys)
-
-    monkeypatch.setattr(forms.StoredKeys, "__setitem__", noted)
-    return stored
-
-
 def test_kept_keys_are_reported_to_comfyui(base, gated, latents, comfy, monkeypatch) -> None:
-    asked: list[list[int]] = []
-    original = sampler_helpers.estimate_memory
-    monkeypatch.setattr(
-        sampler_helpers, "estimate_memory", lambda m, shape, c: asked.append(list(shape)) or original(m, shape, c)
-    )
+    asked = asked_shapes(monkeypatch)
 
     def columns(**options: Any) -> int:
         """How many more columns than the picture's are reported."""

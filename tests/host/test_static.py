@@ -13,6 +13,7 @@ import pytest
 import torch
 from comfy.patcher_extension import PatcherInjection
 from support import tiny
+from support.host_memory import asked_shapes
 from support.host_scene import LORA, Scene
 from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, run
 from support.small_weights import TINY, lora_weights
@@ -356,11 +357,7 @@ def test_gate_maps_see_the_gate_at_every_step(base, static, latents, scene, comf
 
 
 def test_the_memory_told_counts_keys_once(base, static, latents, comfy, monkeypatch) -> None:
-    import comfy.sampler_helpers as helpers
-
-    asked: list[int] = []
-    original = helpers.estimate_memory
-    monkeypatch.setattr(helpers, "estimate_memory", lambda m, s, c: asked.append(list(s)[-1]) or original(m, s, c))
+    asked = asked_shapes(monkeypatch)
     model, positive, _, _ = static(base, POSITIVE, latents(1))
     run(model, positive, NEGATIVE, steps=1)
     run(model, positive, NEGATIVE, steps=1)
@@ -368,7 +365,7 @@ def test_the_memory_told_counts_keys_once(base, static, latents, comfy, monkeypa
     there = key_memory.bytes_there(torch.device("cpu"))
     assert there == kept.key_bytes(base.model, 1, TOKENS)
     column = base.model.memory_required([1, 16, HEIGHT // 8, 1])
-    assert asked[0] - asked[1] == -(-there // column) > 0
+    assert asked[0][-1] - asked[1][-1] == -(-there // column) > 0
 
 
 def test_a_checkpoint_for_another_base_is_refused(base, static, latents, comfy, scene, file) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from support.field_files import SENTENCES, lora_of_the_field
 from support.places import DATA
 
 from mogle_core.cli import main
@@ -69,22 +70,12 @@ def test_what_cannot_be_converted_is_an_error_message(
     assert not (tmp_path / "out").exists()
 
 
-SENTENCES = {
-    "int_lora": "int64, not floating-point",
-    "rank0": "empty (rank 0)",
-    "alpha2": "it must be one number",
-    "alpha_nan": "is nan",
-    "meta_deep": "nested too deeply",
-    "meta_hugeint": "cannot be read",
-}
-
-
 @pytest.mark.parametrize("name", SENTENCES)
 @pytest.mark.parametrize("ending", ["safetensors", "sft", "SAFETENSORS"])
 def test_a_lora_of_the_field_has_its_sentence(
     name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = shutil.copy(DATA / f"field/{name}.safetensors", tmp_path / f"{name}.{ending}")
+    file = shutil.copy(lora_of_the_field(name), tmp_path / f"{name}.{ending}")
     out = tmp_path / "out.safetensors"
     assert main(["convert", str(file), "--to", "combined", "--out", str(out)]) == 1
     told = capsys.readouterr()
@@ -96,7 +87,7 @@ def test_a_lora_of_the_field_has_its_sentence(
 
 @pytest.mark.parametrize("name", ["lora.sft", "LORA.SAFETENSORS", "fp8.sft", "fp8.safetensors"])
 def test_a_lora_is_converted_whatever_its_ending(name: str, tmp_path: Path) -> None:
-    source = DATA / "field/fp8_lora.safetensors" if "fp8" in name else LORA
+    source = lora_of_the_field("fp8_lora") if "fp8" in name else LORA
     file, out = shutil.copy(source, tmp_path / name), tmp_path / "out.safetensors"
     assert main(["convert", str(file), "--to", "combined", "--out", str(out)]) == 0
     found, expected = (weights.read_lora(path).lora.low_rank() for path in (out, source))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.field_files import SENTENCES, lora_of_the_field
 from support.places import DATA, REPOSITORY
 
 import mogle_core
@@ -213,22 +214,12 @@ def test_as_json(comfyui: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["subject"] for each in wrong] == [str(comfyui / "gone")]
 
 
-SENTENCES = {
-    "int_lora": "int64, not floating-point",
-    "rank0": "empty (rank 0)",
-    "alpha2": "it must be one number",
-    "alpha_nan": "is nan",
-    "meta_deep": "nested too deeply",
-    "meta_hugeint": "cannot be read",
-}
-
-
 @pytest.mark.parametrize("name", SENTENCES)
 @pytest.mark.parametrize("ending", ["safetensors", "sft", "SAFETENSORS"])
 def test_a_lora_of_the_field_has_its_sentence(
     name: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = Path(shutil.copy(DATA / f"field/{name}.safetensors", tmp_path / f"{name}.{ending}"))
+    file = Path(shutil.copy(lora_of_the_field(name), tmp_path / f"{name}.{ending}"))
     for place in (file, tmp_path):
         assert main(["doctor", str(place)]) == 1
         told = capsys.readouterr()
@@ -241,7 +232,7 @@ def test_a_lora_of_the_field_has_its_sentence(
 def test_a_lora_is_recognised_whatever_its_ending(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(DATA / "field/fp8_lora.safetensors" if "fp8" in name else LORA, tmp_path / name)
+    shutil.copy(lora_of_the_field("fp8_lora") if "fp8" in name else LORA, tmp_path / name)
     for place in (tmp_path / name, tmp_path):
         assert f"{name}: LoRA (rank" in said(capsys, place)
 

@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from support.written_out import flux
+from support.small_models import Small, random, small
 from torch import Tensor
 
 from mogle_core.model.checkpoints.recipe import Recipe
-from mogle_core.model.flux.model import Flux
-from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.sampling.sampler import noise_of, sample
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.key_forms import KeyForm
-from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.refresh import Refresh
 from mogle_core.model.stream.region_text import RegionText
-from mogle_core.training.start import fresh_lora
 
 SIDE = 4
 CELLS = torch.arange(2 * 4 * SIDE * SIDE).reshape(2, 2 * SIDE, 2 * SIDE)
 CELLS[0, :4], CELLS[1, 4:, 4:] = 1, 7  # two squares of the first picture, one of the second
 
 
-@dataclass(frozen=True)
-class Small:
-    flux: Flux
-    network: MoGLE
-    lora: MaskLoRA
-    recipe: Recipe
-
-
-def random(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.fixture(scope="module")
 def models() -> Small:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model, network = flux(), MoGLE()
-        lora = fresh_lora(model, 2, torch.Generator().manual_seed(0)).requires_grad_(False)
-        for parameter in lora.parameters():
-            torch.nn.init.normal_(parameter, std=0.05)
-    return Small(model, network, lora, Recipe("sampling"))
+    return small()
 
 
 def run(models: Small, some: slice = slice(None), **given: Any) -> Tensor:

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from support.small_models import Small, small
 from support.waits import waits_in
-from support.written_out import flux
 from torch import Tensor
 
 from mogle_core.masks.decode import decode_tensor
-from mogle_core.model.checkpoints.recipe import Recipe
 from mogle_core.model.flux.model import Flux
-from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.sampling.sampler import noise_of, sample
-from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.refresh import Refresh
-from mogle_core.training.start import fresh_lora
 
 SIDE = 4
 GUIDANCE = 3.0
 
 
-@dataclass(frozen=True)
-class Small:
-    flux: Flux = field(default_factory=flux)
-    network: MoGLE = field(default_factory=MoGLE)
-    recipe: Recipe = field(default_factory=Recipe)
-    lora: MaskLoRA | None = None
-
-
 @pytest.fixture(scope="module")
 def models() -> Small:
-    torch.manual_seed(0)
-    made = Small()
-    lora = fresh_lora(made.flux, 2, torch.Generator().manual_seed(0)).requires_grad_(False)
-    for parameter in lora.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
-    return replace(made, lora=lora)
+    return small()
 
 
 @pytest.fixture

@@ -3,58 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from support.written_out import flux
+from support.small_models import Small, random, small
 from torch import Tensor
 
 from mogle_core.model.checkpoints.recipe import Recipe
 from mogle_core.model.flux.model import Flux
-from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
+from mogle_core.model.mixture.network import MoGLE
 from mogle_core.model.mixture.regions import Region
 from mogle_core.model.sampling import sampler
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.model.sampling.sampler import noise_of, sample
 from mogle_core.model.stream.attention import StreamOptions
 from mogle_core.model.stream.key_forms import KeyForm
-from mogle_core.model.stream.lora import MaskLoRA
 from mogle_core.model.stream.region_text import RegionText
 from mogle_core.model.stream.static_keys import StaticKeys, digest
-from mogle_core.training.start import fresh_lora
 
 SIDE = 4
 
 
-@dataclass(frozen=True)
-class Small:
-    flux: Flux
-    network: MoGLE
-    lora: MaskLoRA
-    recipe: Recipe
-
-
-def random(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def small(seed: int = 0, gate: str = "static") -> Small:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model, network = flux(), MoGLE(MoGLEConfig(gate=gate))  # type: ignore[arg-type]
-        lora = fresh_lora(model, 2, torch.Generator().manual_seed(seed)).requires_grad_(False)
-        for parameter in lora.parameters():
-            torch.nn.init.normal_(parameter, std=0.05)
+def static(seed: int = 0, gate: str = "static") -> Small:
+    models = small(seed, gate)
+    pooled = random(9, models.flux.params.vec_in_dim)
     options = StreamOptions(independent_condition=True)
-    pooled = random(9, model.params.vec_in_dim)
-    return Small(model, network, lora, Recipe("training", options=options, pooled=pooled, stream="static"))
+    return replace(models, recipe=Recipe("training", options=options, pooled=pooled, stream="static"))
 
 
 @pytest.fixture(scope="module")
 def models() -> Small:
-    return small()
+    return static()
 
 
 def run(models: Small, store: StaticKeys | None = None, text: int = 1, seed: int = 3, **given: Any) -> Tensor:
@@ -126,7 +107,7 @@ def test_kept_keys_are_those_of_every_step(
 
 
 def test_a_plain_sum_has_no_gate_to_blind(every_step: Callable[[bool], None]) -> None:
-    models = small(gate="none")
+    models = static(gate="none")
     every_step(True)
     expected = run(models)
     every_step(False)
@@ -172,9 +153,9 @@ def test_what_is_merged_is_part_of_the_key(models: Small) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda models: replace(models, flux=small().flux),
-        lambda models: replace(models, network=small(1).network),
-        lambda models: replace(models, lora=small(1).lora),
+        lambda models: replace(models, flux=static().flux),
+        lambda models: replace(models, network=static(1).network),
+        lambda models: replace(models, lora=static(1).lora),
         lambda models: replace(models, recipe=replace(models.recipe, pooled=models.recipe.pooled + 1)),
     ],
     ids=["the base", "the network", "the LoRA", "the pooled vector"],
@@ -212,7 +193,7 @@ def test_the_record_has_the_gate_of_every_step_and_picture(models: Small) -> Non
 
 def test_a_vector_that_is_blind_alone_still_follows_the_picture(models: Small) -> None:
     """One of the three ingredients by itself: the stream runs at every step, and its vector ignores the prompt."""
-    exact = replace(models, network=small(gate="matrix").network, recipe=replace(models.recipe, stream="exact"))
+    exact = replace(models, network=static(gate="matrix").network, recipe=replace(models.recipe, stream="exact"))
     seen: list[dict[str, Tensor]] = []
     original = Flux.forward
 

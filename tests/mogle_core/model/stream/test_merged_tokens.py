@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from support.golden import read_lora, read_transformer
+from support.small_models import random
 from torch import Tensor
 
 from mogle_core.model.flux import model as flux_model
@@ -27,10 +28,6 @@ OPTIONS = {
     "independent": StreamOptions(independent_condition=True),
     "apart": StreamOptions(union_attention=False),
 }
-
-
-def random(seed: int, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def cells(*squares: tuple[int, int], grid: tuple[int, int] = GRID) -> Tensor:

@@ -4,7 +4,7 @@
 
 Run it in an environment that can start the ComfyUI of COMFYUI_PATH (see tests/host/environment.py) and has playwright,
 with a Chromium. Each stroke is pressed, moved and released with the page's mouse, with a hand that shakes and does not
-quite close its lines. The lines are written down here and owe nothing to the toy's drawer.
+quite close its lines. The lines are written down here, independently of the toy's drawer.
 """
 
 from __future__ import annotations
@@ -158,16 +158,16 @@ def lines_of(face: Face) -> Iterator[Line]:
     apart, width, height = face.eyes
     for side in (-1, 1):
         x = 50 + side * apart
-        yield from ellipses(x, 45, width, height)
-        yield from ellipses(x, 45, 0.42 * width, 0.42 * width)
+        yield from ellipse(x, 45, width, height)
+        yield from ellipse(x, 45, 0.42 * width, 0.42 * width)
         yield ((x - width - 0.5, 39.6), (x, 39.6 - face.brows), (x + width + 0.5, 39.8))
         if face.glasses:
-            yield from ellipses(x, 45.5, width + 2.6, 5)
+            yield from ellipse(x, 45.5, width + 2.6, 5)
         if face.ears:
             ear = 50 + side * (half + 0.5)
             yield ((ear, 45), (ear + side * 3, 43.5), (ear + side * 4, 48), (ear + side * 2.5, 54), (ear, 56))
         if face.earrings:
-            yield from ellipses(50 + side * (half + 3), 59, 2, 2)
+            yield from ellipse(50 + side * (half + 3), 59, 2, 2)
         yield ((50 + side * 10, chin - 4), (50 + side * 10, 87))
         yield ((50 + side * 10, 87), (50 + side * 24, 90), (50 + side * 36, 94), (50 + side * 43, 99))
     if face.glasses:
@@ -183,7 +183,7 @@ def lines_of(face: Face) -> Iterator[Line]:
     yield from face.collar
 
 
-def ellipses(x: float, y: float, width: float, height: float) -> Iterator[Line]:
+def ellipse(x: float, y: float, width: float, height: float) -> Iterator[Line]:
     """One round line, which ends a little after where it began."""
     yield [(x + width * np.cos(a), y + height * np.sin(a)) for a in np.linspace(-0.5, 2 * np.pi - 0.4, 14)]
 
@@ -204,12 +204,6 @@ def draw(editor: Editor, face: Face, number: int) -> None:
     rng = np.random.default_rng(number)
     for line in lines_of(face):
         editor.drag(*map(tuple, by_hand(line, rng)))
-
-
-def open_template(comfy: ComfyPage) -> None:
-    comfy.do_js("app.graph.clear()")
-    comfy.drop(TEMPLATE)
-    comfy.wait(f"{PAINTER}?.widgets[0].value && app.graph.nodes.some((node) => node.type === 'SaveImage')")
 
 
 def made(comfy: ComfyPage, face: Face, number: int) -> tuple[Image.Image, Image.Image, str]:
@@ -257,7 +251,7 @@ def main() -> None:
         install(server.base, chosen.weights)
         comfy = visit(browser, server, False)
         comfy.page.set_viewport_size(PAGE)
-        open_template(comfy)
+        comfy.open_painting(TEMPLATE)
         results = [made(comfy, face, number) for number, face in enumerate(FACES[: chosen.faces])]
         comfy.leave()
     sheet([(sketch, picture) for sketch, picture, _ in results]).save(chosen.out, quality=86, optimize=True)

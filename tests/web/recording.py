@@ -1,4 +1,4 @@
-"""Records docs/painting.webp: painting on the real page, with the picture of the toy world following each stroke.
+"""Records docs/painting.webp: someone paints on the real page, and the toy world's picture follows each stroke.
 
     python tests/web/recording.py [--out FILE] [--stills FOLDER]
 
@@ -21,9 +21,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support import hosts
-from support.browser import PAINTER, ComfyPage, running, visit
+from support.browser import ComfyPage, running, visit
 from support.comfy_server import Server
-from support.editing import EDITOR, Editor
+from support.editing import Editor
 
 from mogle_core.toy.install import install
 
@@ -35,12 +35,6 @@ HAIR, HAT = 13, 14
 SEED_OF_NOISE = "app.graph.nodes.find((node) => node.type === 'KSampler').widgets[0]"
 TEXT = "app.graph.nodes.find((node) => node.type === 'MoGLEToyPrompt').widgets[0]"
 Point = tuple[float, float]
-
-COUNT = """
-    editor.pictures = 0;
-    const show = editor.live.onPicture;
-    editor.live.onPicture = () => { editor.pictures++; show(); };
-"""
 
 
 @dataclass(frozen=True)
@@ -85,10 +79,6 @@ class Film:
         )
 
 
-def wait_for_picture(editor: Editor, number: int) -> None:
-    editor.page.wait_for_function(f"() => {EDITOR}.pictures >= {number} && {EDITOR}.live.pane.ring.hidden")
-
-
 def paint(film: Film, stroke: Stroke) -> None:
     editor, mouse = film.editor, film.editor.page.mouse
     editor.choose(stroke.class_id)
@@ -111,21 +101,19 @@ def between(places: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
 
 
 def record(comfy: ComfyPage) -> Film:
-    comfy.do_js("app.graph.clear()")
-    comfy.drop(TEMPLATE)
-    comfy.wait(f"{PAINTER}?.widgets[0].value && app.graph.nodes.some((node) => node.type === 'SaveImage')")
+    comfy.open_painting(TEMPLATE)
     comfy.do_js(f"{TEXT}.value = given", PROMPT)
     comfy.do_js(f"{SEED_OF_NOISE}.value = given", SEED)
     editor = comfy.edit()
-    editor.do(COUNT)
+    editor.count_pictures()
     editor.keys("w")
-    wait_for_picture(editor, 1)
+    editor.wait_for_picture(1)
     film = Film(editor)
     film.take(LOOKING)
     for number, stroke in enumerate(STROKES):
         paint(film, stroke)
         film.take(WAITING)
-        wait_for_picture(editor, number + 2)
+        editor.wait_for_picture(number + 2)
         film.take(LAST if number == len(STROKES) - 1 else LOOKING)
     editor.done()
     return film

@@ -27,20 +27,12 @@ ADD_PREVIEW = """
 """
 GRAPH = f"(() => {{ const graph = app.graph.serialize(); return [graph, {PAINTER}.id]; }})()"
 PROBLEM = "editor.live.pane.problem.textContent"  # an empty one is not shown
-# How often a picture came, counted in the page: a stroke may bring the same one again.
-COUNT = """
-    editor.pictures = 0;
-    const show = editor.live.onPicture;
-    editor.live.onPicture = () => { editor.pictures++; show(); };
-"""
 
 
 @pytest.fixture(scope="module")
 def opened(vue: bool, browser: Browser, stocked: Server) -> Iterator[ComfyPage]:
     comfy = visit(browser, stocked, vue)
-    comfy.do_js("app.graph.clear()")
-    comfy.drop(TEMPLATE)
-    comfy.wait(f"{PAINTER}?.widgets[0].value && {SAVE}")
+    comfy.open_painting(TEMPLATE)
     comfy.do_js(ADD_PREVIEW)
     comfy.do_js(f"{SAMPLER}.widgets.find((one) => one.name === 'steps').value = 2")
     comfy.page.wait_for_timeout(500)
@@ -52,14 +44,10 @@ def opened(vue: bool, browser: Browser, stocked: Server) -> Iterator[ComfyPage]:
 def editor(comfy: ComfyPage) -> Editor:
     """The open editor with Live on and its first picture there."""
     editor = comfy.edit()
-    editor.do(COUNT)
+    editor.count_pictures()
     editor.keys("w")
-    wait_for_picture(editor, 1)
+    editor.wait_for_picture(1)
     return editor
-
-
-def wait_for_picture(editor: Editor, number: int) -> None:
-    editor.page.wait_for_function(f"() => {EDITOR}.pictures >= {number} && {EDITOR}.live.pane.ring.hidden")
 
 
 def stroke(editor: Editor, number: int = 0) -> None:
@@ -98,7 +86,7 @@ def test_a_stroke_makes_a_new_picture_and_changes_nothing_else(comfy: ComfyPage,
     pictures = {editor.js(look)}
     for number in range(2):
         stroke(editor, number)
-        wait_for_picture(editor, number + 2)
+        editor.wait_for_picture(number + 2)
         pictures.add(editor.js(look))
     assert len(pictures) == 3
     assert editor.js("[editor.live.picture.width, editor.live.picture.height]") == [128, 128]
@@ -111,7 +99,7 @@ def test_a_stroke_makes_a_new_picture_and_changes_nothing_else(comfy: ComfyPage,
 
 def test_the_queued_prompt_is_the_pages_but_for_the_preview_and_the_steps(comfy: ComfyPage, editor: Editor) -> None:
     editor.frame.get_by_label("Steps").select_option("4")
-    wait_for_picture(editor, 2)
+    editor.wait_for_picture(2)
     history = comfy.server.get("/history")
     _, _, queued, extra, targets = max((entry["prompt"] for entry in history.values()), key=lambda one: one[0])[:5]
     wanted = comfy.prompt()
@@ -136,7 +124,7 @@ def test_several_previews_can_be_chosen_from(comfy: ComfyPage, editor: Editor) -
     mask = chooser.locator("option").nth(1).get_attribute("value")
     saved = editor.js("editor.live.pane.picture.toDataURL()")
     chooser.select_option(mask)
-    wait_for_picture(editor, 2)
+    editor.wait_for_picture(2)
     assert editor.js("editor.live.pane.picture.toDataURL()") != saved
     editor.done()
     editor = comfy.edit()
@@ -224,7 +212,7 @@ def test_a_hundred_quick_strokes_leave_one_run_and_spare_other_prompts(comfy: Co
     before = editor.js("editor.pictures")
     for other in others:
         assert comfy.server.wait_for(other)
-    wait_for_picture(editor, before + 1)
+    editor.wait_for_picture(before + 1)
     assert own_runs(comfy.server) == (0, 0)
     editor.done()
 
@@ -258,7 +246,7 @@ def test_the_errors_sentence_is_in_the_pane_and_not_on_the_page(comfy: ComfyPage
     comfy.do_js(f"{kind}.value = given", space)
     before = editor.js("editor.pictures")
     stroke(editor, 8)
-    wait_for_picture(editor, before + 1)
+    editor.wait_for_picture(before + 1)
     assert editor.js(PROBLEM) == ""
     editor.done()
     assert comfy.page.get_by_role("dialog").count() == 0
@@ -284,11 +272,11 @@ def test_a_painter_in_a_subgraph_has_its_live_picture(comfy: ComfyPage) -> None:
 def paint_and_look(comfy: ComfyPage) -> None:
     """Opens the editor by the visible button, switches Live on, and waits for the picture after a stroke."""
     editor = comfy.edit()
-    editor.do(COUNT)
+    editor.count_pictures()
     editor.keys("w")
-    wait_for_picture(editor, 1)
+    editor.wait_for_picture(1)
     stroke(editor, 12)
-    wait_for_picture(editor, 2)
+    editor.wait_for_picture(2)
     assert editor.js(PROBLEM) == ""
     editor.done()
 
@@ -297,7 +285,7 @@ def test_a_server_restart_is_survived(comfy: ComfyPage, editor: Editor) -> None:
     before = editor.js("editor.pictures")
     comfy.server.restart()
     stroke(editor, 20)
-    wait_for_picture(editor, before + 1)
+    editor.wait_for_picture(before + 1)
     assert editor.js(PROBLEM) == ""
     editor.done()
     # While its server is gone, the page logs failed requests. Other errors of the pack still count.

@@ -135,7 +135,7 @@ class ComfyPage:
         return x, y
 
     def drop(self, file: Path) -> None:
-        """Drops a real file on the empty graph, and again if a busy page did not take part in the drag."""
+        """Drops a real file on the empty graph, and tries again if a busy page missed it."""
         self.do_js("window.addEventListener('drop', () => { window.dropped = true; }, true)")
         for _ in range(12):
             self.do_js("window.dropped = false")
@@ -152,6 +152,12 @@ class ComfyPage:
             place = {"x": NOTHING[0], "y": NOTHING[1]}
             session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": dragged})
         session.detach()
+
+    def open_painting(self, file: Path) -> None:
+        """Drops a workflow that has a painting and Save Image on the emptied graph, and waits until they are there."""
+        self.do_js("app.graph.clear()")
+        self.drop(file)
+        self.wait(f"{PAINTER}?.widgets[0].value && app.graph.nodes.some((node) => node.type === 'SaveImage')")
 
     @property
     def value(self) -> str:

@@ -148,6 +148,18 @@ class Editor:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def count_pictures(self) -> None:
+        """Counts in the page how often Live shows a picture: a stroke may bring the same one again."""
+        self.do("""
+            editor.pictures = 0;
+            const show = editor.live.onPicture;
+            editor.live.onPicture = () => { editor.pictures++; show(); };
+        """)
+
+    def wait_for_picture(self, number: int) -> None:
+        """Waits until Live has shown this many pictures since `count_pictures`, and no run is on."""
+        self.page.wait_for_function(f"() => {EDITOR}.pictures >= {number} && {EDITOR}.live.pane.ring.hidden")
+
     def done(self) -> None:
         self.button("Done").click()
         self.wait_until_closed()

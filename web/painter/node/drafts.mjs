@@ -1,7 +1,7 @@
 /**
- * The newest text of every painting of this page, stored after each stroke. ComfyUI writes its own draft of the workflow
- * a little later, and a browser that is killed loses that for some seconds more. From the drafts, the next page gives
- * the strokes back that a tab took with it.
+ * Stores the newest text of every painting of this page after each stroke. ComfyUI saves its draft of the workflow a
+ * little later, and a browser that is killed within the next seconds loses even that. From these drafts, the next page
+ * restores the strokes.
  */
 
 /**
@@ -13,7 +13,7 @@
  * What stores drafts. @typedef {{put: (draft: Draft) => Promise<void>, remove: (keys: string[]) => Promise<void>}} Shelf
  */
 
-/** Marks of a draft; the text from before the first stroke is kept aside from that. */
+/** How many marks a draft has at most, besides the one of the text before the first stroke. */
 const MOST_SEEN = 256;
 
 export class Drafts {
@@ -39,8 +39,8 @@ export class Drafts {
   }
 
   /**
-   * A node got a text in another way than by a stroke. If it is an earlier one of its painting, ComfyUI's undo took the
-   * strokes back, and the next page must not return them.
+   * Call this when a node gets a text that no stroke made. If the painting had this text before, ComfyUI's undo removed
+   * the later strokes, and the next page must not restore them.
    * @param {string} node @param {string} text
    */
   async follow(node, text) {
@@ -68,8 +68,8 @@ export class Drafts {
   }
 
   /**
-   * Takes the newest text of the painting that a node has an earlier text of. Every painter starts without a text, so
-   * that one is the same painting only in the same place.
+   * Takes the newest text of a painting of which a node has an earlier text. Every painter starts without a text, so an
+   * empty text means the same painting only in the same place.
    * @param {Place} place @param {string} text  that the node has
    * @returns {Draft | null} null if the node has the newest one
    */
@@ -93,15 +93,13 @@ function isOf({ path, node, seen, text: newest }, place, text) {
   return seen.includes(markOf(text)) && (text !== "" || (path === place.path && node === place.node));
 }
 
-/** Tells texts apart: a hash of 53 bits (cyrb53). @param {string} text */
+/** Tells texts apart: their length and two 32-bit hashes in the manner of FNV-1a. @param {string} text */
 export function markOf(text) {
-  let [a, b] = [0xdeadbeef, 0x41c6ce57];
+  const hashes = new Uint32Array([2166136261, 3141592653]); // FNV's beginning, and any other
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    a = Math.imul(a ^ code, 2654435761);
-    b = Math.imul(b ^ code, 1597334677);
+    hashes[0] = Math.imul(hashes[0] ^ code, 16777619); // FNV's prime
+    hashes[1] = Math.imul(hashes[1] ^ code, 1099087573);
   }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return (4294967296 * (2097151 & b) + (a >>> 0)).toString(36);
+  return [text.length, ...hashes].map((number) => number.toString(36)).join(" ");
 }

@@ -27,7 +27,7 @@ def percent(name: str, default: float, tooltip: str) -> io.Float.Input:
 
 
 def side(name: str, at_zero: str) -> io.Int.Input:
-    """name: `width` or `height`. at_zero: whose size counts when it is 0, as the tooltip ends."""
+    """name: `width` or `height`. at_zero: the end of the tooltip, which says whose size a 0 uses."""
     return io.Int.Input(
         name, default=0, min=0, max=16384, step=TOKEN_PIXELS,
         tooltip=f"{name.title()} of the image to generate, a multiple of {TOKEN_PIXELS}. 0 uses {at_zero}.",

@@ -135,7 +135,7 @@ def _sketch(drawn: Tensor | None, given: Tensor | None, ids: Tensor | None) -> T
 
 
 def _contained(picture: Tensor, ids: Tensor) -> Tensor:
-    """A picture (B, h, w, 3), as large as it fits onto ids (B, H, W), with black borders: as the editor shows."""
+    """Scale a picture (B, h, w, 3) to fit ids (B, H, W), with black borders, as the editor shows it."""
     (height, width), (h, w) = ids.shape[1:], picture.shape[1:3]
     scale = min(height / h, width / w)
     h, w = max(1, round(h * scale)), max(1, round(w * scale))

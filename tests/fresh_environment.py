@@ -1,4 +1,4 @@
-"""Runs what README, CONTRIBUTING and docs show, as written and in order, in a new clone and a new environment.
+"""Runs the commands of README, CONTRIBUTING and docs, as written and in order, in a new clone and environment.
 
     python tests/fresh_environment.py [--python PYTHON] [--pages PAGE ...] [--tests FILE ...]
                                        [--replace OLD NEW] [--work FOLDER]
@@ -36,7 +36,7 @@ STAND_IN = {"comfyui_version.py": '__version__ = "0.33.0"\n', "folder_paths.py":
 
 @dataclass
 class Shell:
-    """Runs lines one after the other in bash, from the same folder, with the variables that a line before exported."""
+    """Runs lines one after the other in bash, in one folder. Variables that a line exports stay set."""
 
     folder: Path
     state: Path
@@ -58,7 +58,7 @@ class Shell:
 
 
 def prepared(work: Path, python: str) -> Shell:
-    """A clone of what is committed, a folder with `python3`, and stand-ins for what the lines expect beside it."""
+    """A clone of the last commit, a folder with `python3`, and stand-ins for files that the lines expect beside it."""
     clone = work / "ComfyUI-MoGLE"
     subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], check=True)
     for place in ("path/to/ComfyUI", "ComfyUI"):
@@ -73,7 +73,7 @@ def prepared(work: Path, python: str) -> Shell:
     (programs / "python3").chmod(0o755)
     outside = ("PYTHON", "VIRTUAL_ENV", "COMFYUI_PATH")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
-    # The repository's address leads to this copy: what is tested is what is committed here.
+    # The repository's address leads to this copy, so that the lines test what is committed here.
     address = {"COUNT": "1", "KEY_0": f"url.{REPOSITORY}.insteadOf", "VALUE_0": ADDRESS}
     environment |= {f"GIT_CONFIG_{name}": value for name, value in address.items()}
     environment |= {"PATH": f"{programs}:{environment['PATH']}", "FACE_MOGLE_HOSTS_TESTED_LATER": "1"}
@@ -109,7 +109,7 @@ def main() -> int:
     ]
     lines += [("AGENTS.md", line, line) for line in FURTHER]
     lines = [one for one in lines if one[0] in chosen.pages or chosen.pages == PAGES]
-    # What the lines left behind is known to .gitignore.
+    # .gitignore must know everything that the lines leave behind.
     lines += [(".gitignore", "git status", 'git status --short && test -z "$(git status --porcelain)"')]
     failed = [one for one in lines if not reported(shell, *one)]
     print(f"{len(lines) - len(failed)} of {len(lines)} lines worked or are not run; in {work}")
@@ -117,7 +117,7 @@ def main() -> int:
 
 
 def _joined(lines: tuple[str, ...]) -> list[str]:
-    """A line that changes the folder counts for the rest of its block."""
+    """A line that changes the folder does so for the rest of its block."""
     joined: list[str] = []
     for line in lines:
         if joined and words(joined[-1])[0] == "cd":

@@ -40,7 +40,7 @@ def test_what_a_page_shows_exists(page: str, line: str) -> None:
 
 
 def test_every_line_that_is_named_is_shown() -> None:
-    """What tests shorten or leave out is in a page, so the lists hold nothing old."""
+    """Every line that the tests shorten or leave out is still in a page."""
     shown = {part for _, part in commands()}
     assert set(SHORT) <= shown
     assert set(NOT_RUN) <= shown

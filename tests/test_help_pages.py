@@ -17,7 +17,7 @@ from mogle_core.masks.labels import CLASSES, LABEL_SPACES
 
 PAGES = sorted((REPOSITORY / "web/docs").glob("*.md"))
 PANEL = 290
-# These read and write files, which look like nothing.
+# These read and write files, so there is nothing to show.
 WITHOUT_A_PICTURE = {"MoGLELoader", "MoGLELoadMasks", "MoGLESaveMasks"}
 WIDE = 6.5
 """Pixels of a character at the panel's font size of 13."""
@@ -68,7 +68,7 @@ def test_the_pictures_of_a_page_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_shows_its_node_at_work(page: Path) -> None:
-    """With a picture above its inputs that is sharp in the panel at twice its pixels, and small in the archive."""
+    """Each page has a picture above its inputs. It is sharp in the panel at DPR 2, and small in the archive."""
     places = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8").split("\n## ")[0])
     assert bool(places) == (page.stem not in WITHOUT_A_PICTURE)
     for place in places:

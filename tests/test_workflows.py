@@ -54,7 +54,7 @@ def own_node_ids() -> frozenset[str]:
 
 
 def node_box(node: dict[str, Any]) -> Box:
-    """The node with its title; of a collapsed one there is only the title."""
+    """The node's box with its title. A collapsed node has only the title."""
     (x, y), (width, height) = node["pos"], node["size"]
     return x, y - TITLE_HEIGHT, x + width, y if node["flags"].get("collapsed") else y + height
 

@@ -82,7 +82,7 @@ def _until_sure(options: argparse.Namespace) -> Iterator[str]:
 
 
 def jobs_of(options: argparse.Namespace) -> list[Job]:
-    """Also chooses the toy's network for sketches, if a job has one and no other network is named."""
+    """The jobs to run. If one has a sketch and no network is named, this selects the toy's network for sketches."""
     from ..generation.jobs import read_jobs
     from ..toy.places import SKETCH_FILE, WEIGHTS
 

@@ -54,7 +54,9 @@ def read_captions(place: Path | None) -> Captions:
     for name, value in found.items():
         given = strings(place, name, value)
         if texts.setdefault(_stem(name), given) != given:
-            raise DatasetError(f"{place}: {_stem(name)} has captions under two names, one is {name}; keep one of them.")
+            raise DatasetError(
+                f"{place}: {_stem(name)} has captions under two names, and {name} is one of the two. Keep one of them."
+            )
     return Captions(place, texts)
 
 

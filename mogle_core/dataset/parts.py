@@ -33,7 +33,7 @@ ORDER = (
 """The order in which the official maps were painted; later parts cover earlier ones."""
 
 UNCLEAR = 0.2
-"""The share of a part's pixels between black and white from which it has a warning; smooth edges have less."""
+"""A part mask gets a warning from this share of pixels between black and white. Smooth edges have fewer."""
 
 _NAME = re.compile(r"(\d+)_(\w+)")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -134,7 +134,7 @@ def _holds_numbers(image: Image.Image) -> bool:
 
 
 def _unclear(levels: NDArray[np.float64]) -> float:
-    """The share of the pixels above a quarter of the brightest that are not above three quarters."""
+    """Of the pixels above a quarter of the maximum, the share that is not above three quarters of it."""
     highest = levels.max()
     drawn = int((levels > highest / 4).sum())
     return float((levels <= highest * 3 / 4).sum() - (levels <= highest / 4).sum()) / drawn if drawn else 0.0

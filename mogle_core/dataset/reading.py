@@ -25,7 +25,7 @@ UNREADABLE = (
 _ORIENTATION = 0x0112
 
 _FEW_LEVELS = 32
-"""A picture of floats that ends below would be almost black: it is not of 255 levels, but a picture of high range."""
+"""A floating-point picture whose maximum is below this is not stored in 255 levels: it would be almost black."""
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -93,7 +93,9 @@ def _rows_of(path: Path, listed: list[tuple[int, list[str]]], start: int) -> Ite
         if head is None:
             head = _head(where, cells)
         elif cells[: len(head)] == head:
-            raise DatasetError(f"{where}: the head is repeated ({', '.join(head)}); tables were joined, remove it.")
+            raise DatasetError(
+                f"{where}: this line repeats the head ({', '.join(head)}), as when tables are joined. Remove the line."
+            )
         elif len(cells) != len(head):
             raise DatasetError(f"{where}: {len(cells)} cells, where the head has {len(head)} ({', '.join(head)}).")
         else:

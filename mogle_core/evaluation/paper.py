@@ -37,7 +37,8 @@ ROWS: Mapping[str, tuple[float, ...]] = {
 """Face-MoGLE's published figures, by what the pictures were made from."""
 
 DIGESTS: Mapping[str, tuple[str, ...]] = {
-    # NVIDIA's inception-2015-12-05.pt, which clean-fid also loads, and torch-fidelity's, whose name has its beginning.
+    # NVIDIA's inception-2015-12-05.pt, which clean-fid also loads, and torch-fidelity's file, whose name contains the
+    # first digits of its digest.
     "inception": ("f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4", "6726825d"),
 }
 """SHA-256 (or their beginnings) of the published networks by kind.

@@ -12,7 +12,7 @@ from ..dataset.tables import rows
 from ..support.texts import composed
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,5})?")
-"""A number as tables have it. Python's own form also takes underscores and other scripts' digits."""
+"""A number as it is written in tables. Python's `float` also accepts underscores and the digits of other scripts."""
 
 
 def read_named_scores(path: Path) -> dict[str, float]:
@@ -41,7 +41,7 @@ def read_named_scores(path: Path) -> dict[str, float]:
 
 
 def picture_name(name: Any) -> str:
-    """The name as pictures are listed by: without a picture's ending, with slashes, composed.
+    """The name under which a picture is listed: without its ending, with slashes, in Unicode's composed form.
 
     Empty for what is neither a text nor a whole number.
     """

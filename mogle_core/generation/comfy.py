@@ -90,7 +90,9 @@ def _text(text: str, guidance: float, files: ComfyFiles) -> Prompt:
 
 
 def _stream(settings: Settings, files: ComfyFiles, mask: str | None, conditions: Mapping[str, str]) -> Prompt:
-    """The nodes of the mask stream; the last to make its latents is `latents`, or of a further condition its kind."""
+    """The nodes of the mask stream. The last one that makes its latents is called `latents`, or by the kind of the last
+    further condition.
+    """
     stream = {} if mask is None else _mask(settings, mask)
     for kind, name in conditions.items():
         before = {"mask_latents": [[*stream][-1], 0]} if stream else {}
@@ -137,7 +139,7 @@ def _mask(settings: Settings, mask: str) -> Prompt:
 
 
 def _speed(settings: Settings) -> dict[str, object]:
-    """Only what is not exact: servers of an older pack do not know all values."""
+    """Only the settings that differ from their defaults, because servers with an older pack do not know all of them."""
     refresh = {"refresh_every": settings.refresh_every, "refresh_schedule": settings.refresh_schedule}
     fewer = {} if settings.mask_tokens == "full" else {"mask_tokens": settings.mask_tokens}
     return {**({} if settings.refresh.exact else refresh), **fewer}

@@ -1,4 +1,4 @@
-"""Sketches and landmarks of jobs: found by name in a folder, and read as the pictures that are encoded."""
+"""Finds the sketches and landmarks of jobs by name in a folder, and reads them as the pictures that are encoded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def list_conditions(folder: Path, kind: str) -> dict[str, Path]:
     # Without the folder, `files_below` yields nothing.
     pictures = by_name(files_below(folder, PICTURE_SUFFIXES), folder, f"keep one {kind} of a name")
     if not pictures:
-        raise DatasetError(f"{folder} is not a folder with pictures of a {kind} ({', '.join(PICTURE_SUFFIXES)}).")
+        raise DatasetError(
+            f"{folder} is not a folder, or it contains no {kind} pictures ({', '.join(PICTURE_SUFFIXES)})."
+        )
     return pictures
 
 
@@ -68,5 +70,5 @@ def _picture(kind: str, path: Path, settings: Settings) -> Tensor:
         picture = KINDS[kind].picture(given, (settings.height, settings.width))[0]
     except ValueError as error:
         raise DatasetError(f"{path}: {error}") from error
-    # In whole levels, so that a server that gets it as a PNG sees the same picture.
+    # Rounded to whole levels, so that a server, which gets it as a PNG, sees the same picture.
     return (picture * 255).round().to(torch.uint8).contiguous()

@@ -28,7 +28,7 @@ COLUMNS = ("name", "prompt", "mask", "seed", *KINDS)
 """Of a table of jobs."""
 
 TEXT_ENDINGS = (".txt", ".json", ".jsonl", ".csv", ".tsv")
-"""Endings by which --prompts is the name of a file, and no prompt."""
+"""With one of these endings, --prompts is taken for the name of a file and not for a prompt."""
 
 SEEDS = 2**53
 """Seeds are below this, so that JavaScript and JSON represent them exactly."""
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def steered(self) -> bool:
-        """Whether there is more to follow than the prompt."""
+        """Whether the picture follows anything besides the prompt."""
         return self.mask is not None or bool(self.conditions)
 
 
@@ -92,7 +92,7 @@ def read_jobs(
     if (source or found) and prompts is not None:
         jobs = _with_prompts(jobs, prompts)
     if not jobs:
-        raise DatasetError("There is nothing to make: the source holds no masks and no jobs.")
+        raise DatasetError("There is nothing to make: the source contains neither masks nor jobs.")
     check_names(job.name for job in jobs)
     for kind, folder in (conditions or {}).items():
         jobs = with_conditions(jobs, kind, found[kind], folder)
@@ -216,10 +216,10 @@ def _with_prompts(jobs: Sequence[Job], prompts: str) -> list[Job]:
 
 
 def _refuse_no_file(prompts: str) -> None:
-    """Raises DatasetError for the name of a file that is not there, which would be the prompt of all jobs."""
+    """Raises DatasetError if --prompts names a missing file: the name would become the prompt of all jobs."""
     named = prompts.strip().lower().endswith(TEXT_ENDINGS)
     if named and not (_is_file(prompts) or _is_folder(prompts)):
-        raise DatasetError(f"--prompts: there is no file {prompts:.200}. If it is a prompt, end it without the ending.")
+        raise DatasetError(f"--prompts: there is no file {prompts:.200}. If it is a prompt, remove its ending.")
 
 
 def _is_file(text: str) -> bool:

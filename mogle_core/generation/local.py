@@ -91,7 +91,7 @@ class LocalBackend:
 
     @torch.no_grad()
     def _together(self, orders: Sequence[Order], settings: Settings) -> list[Tensor]:
-        """Make orders that all have something to follow, or all have nothing, with one forward pass for each step."""
+        """Make orders with one forward pass per step. All of them have a mask or further condition, or none has."""
         texts = [self.texts.of(order.job.prompt) for order in orders]
         given = [self._masks(order, settings) for order in orders if _steered(order)]
         masks = [self._tokens(each) for each in given]
@@ -171,7 +171,7 @@ def _steered(order: Order) -> bool:
 
 
 def _cells(masks: Sequence[MaskLatents]) -> Tensor:
-    """The classes of the latent cells (B, h, w); where a mask has none, every token stays."""
+    """The class of each latent cell (B, h, w). All tokens stay of a mask without classes."""
     found = ((one, one.cells()) for one in masks)
     return torch.cat([torch.full_like(m.latents[:, 0, 0], MIXED) if c is None else c.to(m.latents) for m, c in found])
 

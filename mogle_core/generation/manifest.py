@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def record(self) -> dict[str, Any]:
-        """As it is stored: without conditions, as it was before there were any."""
+        """The stored form. A job without further conditions is stored as in versions that did not know them."""
         fields = asdict(self)
         return fields if self.conditions else {name: fields[name] for name in fields if name != "conditions"}
 

@@ -1,4 +1,4 @@
-"""Names of jobs, by which their pictures are stored: one form each, and what no file system may take."""
+"""The names of jobs, which are those of their files: brings each into one form, and refuses impossible ones."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ RESERVED = frozenset(
 """Names that Windows gives to devices, whatever their ending."""
 
 LONGEST = 200
-"""Bytes of a file's name without endings; file systems take 255 with them."""
+"""The longest name in bytes, without endings. With them, file systems allow 255."""
 
 
 def too_long(name: str) -> bool:
-    """Whether no common file system takes a file of this name, with its ending while it is written."""
+    """Whether a file with this name, and the ending it has while it is written, is too long for common file systems."""
     return any(len(part.encode()) > LONGEST for part in name.split("/"))
 
 
 def canonical(name: str) -> str:
-    """A job's name in the one form by which its file is known: `./a//b` is `a/b`, letters are composed."""
+    """A job's name in the form in which its file is stored: `./a//b` becomes `a/b`, and letters are composed."""
     parts = [part for part in composed(name).split("/") if part not in ("", ".")]
     return ("/" if name.startswith("/") else "") + "/".join(parts)
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises DatasetError for a name that is no file's on some system, or for two names of one file."""
+    """Raises DatasetError for a name that some system does not allow for a file, or if two names mean one file."""
     seen: dict[str, str] = {}
     for name in names:
         if (reason := _unfit(name)) is not None:
@@ -49,7 +49,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def _unfit(name: str) -> str | None:
-    """Why a picture cannot be called so on every system. A name that is only too long fails its own job."""
+    """Why a picture cannot have this name on every system. A name that is merely too long only fails its own job."""
     if name.startswith("/") or ".." in name.split("/"):
         return "it leads out of it"
     if found := re.search(r'[\\:*?"<>|\x00-\x1f]', name):
@@ -60,5 +60,5 @@ def _unfit(name: str) -> str | None:
         if part != part.strip() or part.endswith("."):
             return "Windows drops stops and spaces at the end of a name"
         if is_hidden(part):
-            return f"{part} is hidden, and what lists pictures leaves it out"
+            return f"{part} would be a hidden file, which every list of pictures leaves out"
     return None if name else "it is empty"

@@ -64,7 +64,7 @@ class Portraits:
         device: str | None = None,
         **more: Any,
     ) -> Portraits:
-        """With FLUX.1's files, and Face-MoGLE's; without those, pictures follow the prompt alone.
+        """Use FLUX.1's files and Face-MoGLE's. Without the latter, pictures follow the prompt alone.
 
         Args:
             more: further fields of `Sources`, such as `base_dtype="fp8"` or `offload_blocks=20`.

@@ -9,13 +9,13 @@ from .errors import MaskError
 from .palettes import TOLERANCE
 
 DARK = 40
-"""A picture with a lower brightest level is not drawn in a palette: every palette colour has a level of at least 51."""
+"""A picture whose brightest level is lower was not drawn in a palette: every palette has a level of at least 51."""
 
 FLAT = 64
-"""Up to this many distinct colours nothing was blended, so that a single 3x3 square is a region."""
+"""With at most this many distinct colours, nothing was blended, so even one 3x3 square counts as a region."""
 
 SEVERAL, NEARLY_BLACK = 3, 0.005
-"""From this number and share on, nearly black colours with regions are ids.
+"""If at least this many nearly black colours fill regions, with at least this share of the pixels, they are ids.
 
 Lossily stored background also has such regions. JPEG's stay under 0.2 % of the picture, and those of WebP, down to
 quality 20, stay under that share without the levels up to NOISE.
@@ -24,11 +24,11 @@ quality 20, stay under that share without the levels up to NOISE.
 NOISE = 3
 
 LINE = 6
-"""From this number on, colours of one class that only differ by a number in the same channels are ids."""
+"""If at least this many colours of one class differ only by a number in the same channels, they are ids."""
 
 
 def refuse_dark(rgb: Tensor) -> None:
-    """Refuse nearly black pictures (B, H, W, 3): they hold ids in colour channels, which would all be read as black."""
+    """Refuse nearly black pictures (B, H, W, 3). They store ids in colour channels, and all would be read as black."""
     brightest = rgb.flatten(1).amax(1)
     dark = (brightest > 0) & (brightest < DARK)
     if bool(dark.any()):
@@ -36,7 +36,7 @@ def refuse_dark(rgb: Tensor) -> None:
 
 
 def refuse_opacity(rgb: Tensor, opacity: Tensor) -> None:
-    """Refuse pictures (B, H, W, 3) in which only the opacity (B, H, W) differs: all of them would be background."""
+    """Refuse pictures (B, H, W, 3) in which only the opacity (B, H, W) varies. All would be read as background."""
     differs = opacity.flatten(1).amax(1) != opacity.flatten(1).amin(1)
     if not bool((differs & (rgb.flatten(1).amax(1) == 0)).any()):
         return
@@ -46,7 +46,7 @@ def refuse_opacity(rgb: Tensor, opacity: Tensor) -> None:
         if highest < DARK
         else "It marks one region only, by being opaque: save a label map of all the face's classes."
     )
-    raise MaskError(f"The mask is black; only its transparency differs. {looks}")
+    raise MaskError(f"The mask is black in every pixel; only its transparency differs. {looks}")
 
 
 def refuse_several_blacks(rgb: Tensor, filling: Tensor, pixels: int) -> None:

@@ -55,7 +55,7 @@ class _Colours:
         red, green, blue = pictures.int().unbind(-1)
         packed = (red << 16 | green << 8 | blue).long()
         if packed.numel() < _SORTED:
-            # A label map has long runs of one colour, so that there is little to sort.
+            # A label map has long runs of one colour, so little is left to sort.
             runs, run_of = torch.unique_consecutive(packed, return_inverse=True)
             colours, colour_of = torch.unique(runs, return_inverse=True)
             return cls(torch.stack((colours >> 16, colours >> 8 & 255, colours & 255), -1), colour_of[run_of])

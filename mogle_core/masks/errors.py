@@ -1,4 +1,4 @@
-"""The error of masks, shares of pixels in words, and which file a warning is about."""
+"""The error class for masks, shares of pixels in words, and the name of the file in a warning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MaskError(ValueError):
 
 @contextmanager
 def warnings_of(file: Path) -> Iterator[None]:
-    """Within, warnings about a mask begin with the name of its file."""
+    """In this context, warnings about a mask begin with the name of its file."""
     token = _FILE.set(file)
     try:
         yield

@@ -20,7 +20,7 @@ _BINARY = (
 
 
 def other_kind(path: Path, safe: bool) -> str | None:
-    """What a file is instead of weights, and what to do; None if it may be what its ending says.
+    """Say what a file is instead of weights, and what to do. None if it may be what its ending says.
 
     safe: whether its ending is that of a .safetensors.
     """
@@ -43,7 +43,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 def _text(head: bytes) -> str | None:
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    # The first bytes of weights are a small number or a pickle's, which no text has.
+    # Weights begin with a small number or with a pickle's first bytes; no text does.
     if len(start) < 8 or not all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start[:16]):
         return None
     if start.startswith(b"version https://git-lfs"):

@@ -94,7 +94,7 @@ def demo(settings: Settings, folder: Path = WEIGHTS) -> Iterator[str]:
     runs = plan(settings)
     yield from _strangers(world, settings.prompt)
     if any(run.strange for run in runs):
-        yield "The drawing's mask is not known: --mask FILE shows the drawing together with one."
+        yield "The drawing's mask is not known. Give one with --mask FILE to combine the drawing with it."
     results, moments = make(world, runs, settings.seed, settings.steps)
     yield "Mask score: mean IoU of the mask and of the result, as the toy's parser reads it. 1 is perfect."
     for number, result in enumerate(results, start=1):
@@ -135,12 +135,14 @@ def plan(settings: Settings) -> list[Run]:
 
 
 def _sketched(settings: Settings, prompt: str, ids: Tensor) -> list[Run]:
-    """The runs with a sketch: and the prompt; mask and prompt as well, if the mask is of the same face."""
+    """The runs with a sketch: with the prompt, and also with mask and prompt if the mask shows the same face."""
     if settings.sketch is None:
         return []
     drawn = settings.sketch == DRAWN
     if drawn and settings.mask is not None:
-        raise ValueError("--sketch draws the face of --seed, and --mask names another one: name the drawing's file.")
+        raise ValueError(
+            "--sketch alone draws the face of --seed, but --mask is of another face. Name a drawing: --sketch FILE."
+        )
     height, width = ids.shape
     sketch = drawn_sketch(settings.seed, width) if drawn else read_sketch(Path(settings.sketch), height, width)
     strange = not drawn and settings.mask is None

@@ -16,7 +16,7 @@ from .drawer.sketching import draw_sketch
 from .places import SKETCH_FILE
 
 DRAWN = "drawn"
-"""In place of a file: the drawn face's own sketch."""
+"""Stands for the sketch of the face that the demo draws, where a file could be named."""
 
 _LINE = torch.tensor((255.0, 0.0, 160.0))
 
@@ -38,7 +38,7 @@ def drawn_sketch(seed: int, size: int) -> Tensor:
 
 
 def read_sketch(path: Path, height: int, width: int) -> Tensor:
-    """A drawing as white lines on black, (height, width) uint8. It is fitted in and never stretched."""
+    """Read a drawing as white lines on black, (height, width) uint8. It is scaled to fit and keeps its proportions."""
     given = torch.from_numpy(read_picture(path).copy())[None] / 255
     scale = min(height / given.shape[1], width / given.shape[2])
     rows, columns = (max(1, round(side * scale)) for side in given.shape[1:3])
@@ -49,6 +49,6 @@ def read_sketch(path: Path, height: int, width: int) -> Tensor:
 
 
 def under_sketch(picture: Tensor, sketch: Tensor) -> Tensor:
-    """The picture (H, W, 3) uint8 under the lines (H, W) uint8 of a sketch."""
+    """Draw a sketch's lines (H, W) uint8 over a picture (H, W, 3) uint8."""
     share = (sketch / 255)[..., None] * 0.85
     return (picture * (1 - share) + _LINE * share).round().to(torch.uint8)

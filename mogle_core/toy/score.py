@@ -1,4 +1,4 @@
-"""Scores of the toy world: does a face follow its mask and its caption, and is it unchanged outside a repaint?"""
+"""Scores of the toy world: does a face follow its mask and its caption, and does it stay the same outside a repaint?"""
 
 from __future__ import annotations
 

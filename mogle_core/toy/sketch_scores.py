@@ -22,13 +22,13 @@ from .score import mask_score
 from .world import DEFAULTS, World
 
 Distance = Callable[[Tensor, Tensor], float]
-"""From lines (H, W) uint8 to the edges of a picture (H, W, 3) uint8, in pixels; NaN without lines. It is passed in,
-because the package of metrics is above this one."""
+"""From lines (H, W) uint8 to the edges of a picture (H, W, 3) uint8, in pixels; NaN without lines. The caller passes
+it in, because this package may not import the metrics."""
 
 
 @dataclass(frozen=True)
 class Sketched:
-    """Held-out faces, their sketches (N, H, W) uint8 by a loose hand, and their exact lines.
+    """Held-out faces, their loosely drawn sketches (N, H, W) uint8, and their exact lines.
 
     outlines: (N, H, W) uint8, what the label map shows as well. details: what it does not show.
     """
@@ -40,7 +40,7 @@ class Sketched:
 
     @property
     def lines(self) -> Mapping[str, Tensor]:
-        """The lines (N, H, W) to measure from: all, the outlines, and the details by where they are."""
+        """The lines (N, H, W) to measure from, by name: all, the outlines, and the details of each place."""
         ids = torch.from_numpy(self.faces.ids)
 
         def on(*names: str) -> Tensor:
@@ -68,7 +68,7 @@ def sketched(faces: FaceSet, seeds: Sequence[int], style: int = 0) -> Sketched:
 def sketch_rows(
     before: World, world: World, given: Sketched, distance: Distance, options: SamplingOptions = DEFAULTS
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """The mask score and the distances in pixels from the exact lines to the picture's edges, a row at a time.
+    """Yield row by row the mask score, and the distances in pixels from the exact lines to the picture's edges.
 
     before: the world without a sketch's expert; world: the one with it. Another face's sketch is the next face's.
     """

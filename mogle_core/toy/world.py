@@ -68,7 +68,9 @@ def load_world(folder: Path = WEIGHTS, device: torch.device | str = "cpu", mogle
     mogle = mogle or folder / FILES["mogle"]
     checkpoint = read(mogle)
     if checkpoint.network is None or checkpoint.lora is None:
-        raise WeightsError(f"{mogle.name} must hold network and LoRA: make it again with `mogle toy build`.")
+        raise WeightsError(
+            f"{mogle.name} must contain both the network and the LoRA. Rebuild it with `mogle toy build`."
+        )
     text, words = read_tensors(folder / FILES["text"])
     vae, judge = ToyVAE(), Judge()
     encoder = ToyText(json.loads(words["toy.vocabulary"]))

@@ -77,7 +77,7 @@ def register_models_folders() -> None:
 
 
 def file_complaint(folder: str, name: str, remedy: str) -> str | None:
-    """The sentence to show if `name` is none of the folder's files; None if it is one.
+    """The sentence to show if the folder has no file `name`; None if it has one.
 
     Names that lead out of the folder are refused.
     """
@@ -90,7 +90,7 @@ def file_complaint(folder: str, name: str, remedy: str) -> str | None:
 
 
 def file_state(folder: str, name: str | None) -> str:
-    """As `path_state`, of one of the folder's files."""
+    """`path_state` of one of the folder's files."""
     return path_state(folder_paths.get_full_path(folder, name) if name else None)
 
 

@@ -64,7 +64,7 @@ def _missing(name: str) -> str:
 
 
 def masks_state(name: str) -> str:
-    """As `path_state`, of one of the files of `masks_choices`."""
+    """`path_state` of one of the files of `masks_choices`."""
     return path_state(_places().get(name))
 
 

@@ -104,7 +104,7 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
 
 
 def merged_tokens(settings: MaskSettings, run: Run, step: Step) -> Merged | None:
-    """Which of this batch's mask tokens become one; None if all stay."""
+    """Which mask tokens of this batch are merged; None if all of them stay."""
     cells = step.cells
     if settings.mask_tokens != "merged" or cells is None:
         return None

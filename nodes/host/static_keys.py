@@ -131,7 +131,7 @@ def _base(model: Any) -> tuple[Hashable, ...]:
 
 
 def _number(part: Any) -> Hashable:
-    """Identifies what another node put on the model. What has no identity gets a key that never recurs."""
+    """Identifies what another node put on the model. Something without an identity gets a key that never recurs."""
     if part is None or isinstance(part, bool | int | float | str):
         return part
     try:

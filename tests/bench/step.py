@@ -50,11 +50,11 @@ STATIC = "static: the mask alone, once a mask"
 MERGED = "mask_tokens merged, 0.58 of the tokens"
 
 MERGED_SHARE = 0.56
-"""The share of squares of one class: what a real mask of 512 pixels has, of which 0.54 to 0.60 of the tokens stay."""
+"""The share of squares with one class in a real mask of 512 pixels, of whose tokens 0.54 to 0.60 stay."""
 
 
 def one_class(grid: Grid, share: float) -> Tensor:
-    """Cells (1, h, w) of which this share of the squares is of one class: the first rows."""
+    """Cells (1, h, w) in which this share of the squares has one class, beginning with the first rows."""
     cells = torch.arange(4 * grid[0] * grid[1]).reshape(1, 2 * grid[0], 2 * grid[1])
     squares = round(share * (grid[0] // 2) * (grid[1] // 2))
     for square in range(squares):

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def sketch(before: World, world: World, held: FaceSet) -> None:
-    """Scores and distances in pixels; a row as soon as it is measured."""
+    """Prints scores and distances in pixels, each row as soon as it is measured."""
     given = sketched(held, range(HELD_OUT, HELD_OUT + len(held)))
     for number, (name, row) in enumerate(sketch_rows(before, world, given, line_distance)):
         if number == 0:

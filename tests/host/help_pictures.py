@@ -1,4 +1,4 @@
-"""Makes the pictures of the help pages: a real server runs the nodes on the toy world, and each page shows the result.
+"""Makes the pictures for the help pages. A real server runs each node on the toy world, and its page shows the result.
 
     python tests/host/help_pictures.py [PAGE ...]
 
@@ -33,7 +33,7 @@ Link = list[Any]
 
 
 class Scene:
-    """Nodes in API form, and what of them is shown, from left to right."""
+    """Nodes in API form, and the images that the picture shows from left to right."""
 
     def __init__(self) -> None:
         self.prompt: Prompt = {}

@@ -1,4 +1,4 @@
-"""Masks and LoRAs as people have them, in the nodes: read, or a sentence; and a warning where they look wrong."""
+"""The nodes read masks and LoRAs as people have them, refuse them with a sentence, or warn where they look wrong."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def noise(seed: int, batch: int = 1) -> Tensor:
 
 @pytest.fixture
 def merged(scene, base, gated) -> Any:
-    """(ids or masks, **inputs) -> model, positive, negative, gates with `mask_tokens` merged."""
+    """Gated Condition with `mask_tokens` merged: (ids or masks, **inputs) -> model, positive, negative, gates."""
 
     def conditioned(masks: Any, model: Any = None, positive: list = POSITIVE, **inputs: Any) -> Any:
         masks = scene.encoded(masks) if isinstance(masks, Tensor) else masks

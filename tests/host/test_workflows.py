@@ -160,7 +160,7 @@ def on_the_toy(prompt: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [path for path in FULL if "sketch" not in path.stem], ids=lambda path: path.stem)
 def test_a_template_for_flux_runs_with_the_toys_files(path: Path, stocked: Server) -> None:
-    """All of them but the one with a ControlNet, of which there is none for the toy."""
+    """All of them except the one with a ControlNet: the toy has none."""
     nodes, links = read(path)
     outputs = stocked.run(on_the_toy(as_prompt(nodes, links, stocked.get("/object_info"))))
     (saved,) = [number for number, node in nodes.items() if node["type"] == "SaveImage"]

@@ -1,4 +1,4 @@
-"""Makes the thumbnails of the templates: a real server runs each workflow, and what it shows is NAME.jpg.
+"""Makes the thumbnails of the templates. A real server runs each workflow, and its pictures become NAME.jpg.
 
 ComfyUI's template browser shows square cards, so each thumbnail is a square of SIDE pixels, twice a card's width.
 
@@ -37,7 +37,7 @@ Pictures = list[Image.Image]
 
 
 def with_masks(prompt: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
-    """The prompt with a preview of every mask, because a template shows none that its painter or loader shows."""
+    """The prompt with a preview of every mask. Templates have no preview where the painter or loader shows the mask."""
     kinds = {number: node["type"] for number, node in nodes.items()}
     previews = {
         f"mask {number}": {"class_type": "PreviewImage", "inputs": {"images": [str(number), 1]}}
@@ -104,7 +104,7 @@ def grid(squares: Pictures) -> Image.Image:
 
 
 def rows(pictures: Pictures) -> Image.Image:
-    """One below the other, each over the whole width."""
+    """Stacks the pictures, each over the whole width."""
     sheet = Image.new("RGB", (SIDE, SIDE), PAPER)
     step = (SIDE + GAP) // len(pictures)
     for place, picture in enumerate(pictures):
@@ -113,8 +113,8 @@ def rows(pictures: Pictures) -> Image.Image:
 
 
 def thumbnail(masks: Pictures, pictures: Pictures) -> Image.Image:
-    """A wide picture below its two masks, one picture with its mask in a corner, two with theirs beside, four, or
-    the last two sheets.
+    """Chooses a layout: a wide picture below its two masks, one picture with its mask in a corner, two pictures beside
+    their masks, four pictures, or the last two sheets.
     """
     first = pictures[0]
     if len(pictures) == 1 and first.width > WIDE * first.height and len(masks) == 2:

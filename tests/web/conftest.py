@@ -66,7 +66,7 @@ def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
 
 @pytest.fixture(scope="module")
 def stocked(server_options: list[str]) -> Iterator[object]:
-    """A server of its own after `mogle toy install`. With the pack of the tests, old hosts load the toy as well."""
+    """A separate server after `mogle toy install`. The tests' pack lets old hosts load the toy as well."""
     from support.comfy_server import Server
     from support.in_process import TEST_PACK
 

@@ -1,4 +1,4 @@
-"""A tab or a browser that is killed in mid-stroke takes at most that stroke with it."""
+"""If a tab or browser is killed in the middle of a stroke, at most that stroke is lost."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def assert_can_be_read(comfy: ComfyPage, path: Path) -> None:
     comfy.page.set_viewport_size(WINDOW)
     comfy.wait(f"app.canvas.canvas.width === {WINDOW['width']} * devicePixelRatio")
     workflow = json.loads(path.read_text("utf-8"))
-    # Under a name that is not open already, or the page would show that tab as it was left.
+    # The name must not be open already, or the page would show that tab in its last state.
     comfy.page.evaluate(OPENED, {"workflow": workflow, "name": f"{path.stem} to read"})
     wait_for(comfy, path)
     comfy.wait(f"app.canvas.renderedPaths.size === {len(workflow['links'])}")

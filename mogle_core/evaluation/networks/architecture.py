@@ -1,4 +1,4 @@
-"""The sizes of a transformers folder's network, by which it can be told from the published one."""
+"""Reads a network's sizes from its transformers folder, to compare them with those of the published network."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from ...support.texts import read_json_file
 
 _DEFAULTS = {"clip": {"patch_size": 32, "projection_dim": 512}, "vit": {"patch_size": 16}}
-"""What transformers takes where a config.json says nothing, beside the sizes that both kinds share."""
+"""The defaults of transformers for values that a config.json leaves out, in addition to those that both kinds share."""
 
 _SHARED = {"hidden_size": 768, "num_hidden_layers": 12, "image_size": 224}
 
 
 def architecture_of(folder: Path) -> str | None:
-    """`ViT of width 768, 12 layers, patches of 8`; None for a single file, and for what is neither CLIP nor ViT."""
+    """The network's sizes, such as `ViT of width 768, 12 layers, patches of 8`.
+
+    None for a single file, and for a network that is neither CLIP nor ViT.
+    """
     config = folder / "config.json"
     content = read_json_file(config) if config.is_file() else None
     kind = content.get("model_type") if isinstance(content, dict) else None

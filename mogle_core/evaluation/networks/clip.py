@@ -69,7 +69,7 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
 
 
 def model_type(config: Path) -> str | None:
-    """What a transformers config.json says. Raises ValueError, with the file's name, if it cannot be read."""
+    """The contents of a transformers config.json. Raises ValueError, with the file's name, if it cannot be read."""
     content = read_json_file(config)
     return content.get("model_type") if isinstance(content, dict) else None
 

@@ -18,7 +18,7 @@ LARGEST = 1 << 20
 """The largest configuration in bytes; the official one, which names 343 modules, has 12 thousand."""
 
 YES, NO = ("true", "1", "1.0", "yes", "on"), ("false", "0", "0.0", "no", "off", "none", "null", "")
-"""How flags are written, in lower case; some trainers store every value as text."""
+"""The ways in which flags are written, in lower case. Some trainers store every value as text."""
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model", "adapter_config.json"
 """PEFT stores a LoRA's configuration beside its tensors."""
@@ -89,7 +89,9 @@ def _config(metadata: Mapping[str, str], path: Path | None) -> Mapping[str, Any]
 
 def _read(beside: Path) -> str:
     if (size := beside.stat().st_size) > LARGEST:
-        raise LoRAError(f"{beside.name} has {size:,} bytes and is not read: the LoRA's scale is not known.")
+        raise LoRAError(
+            f"{beside.name} has {size:,} bytes and is not read: that is too large, so the LoRA's scale is not known."
+        )
     try:
         return read_text(beside)
     except TextError as error:

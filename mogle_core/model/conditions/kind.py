@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 ABSENT = 0.0
-"""All latents of a missing condition have this value. No VAE encodes a picture to it, not even a black one."""
+"""The value of all latents of a missing condition. No VAE produces it, not even for a black picture."""
 
 
 @dataclass(frozen=True)

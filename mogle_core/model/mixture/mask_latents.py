@@ -27,7 +27,7 @@ Encode = Callable[[Tensor], Tensor]
 
 
 MIXED = -1
-"""In the place of a class, for a latent cell with pixels of several."""
+"""Stands for a class in a latent cell whose pixels have several classes."""
 
 
 @dataclass(frozen=True)

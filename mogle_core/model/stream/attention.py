@@ -135,12 +135,12 @@ def who_sees_whom(
 
 
 def _key_row(bias: Tensor, others: int) -> Tensor:
-    """A bias on the mask tokens' keys (1 or B, 1, 1, M), behind nothing for the others'."""
+    """Put zeros for the other tokens' keys before a bias on the mask tokens' keys (1 or B, 1, 1, M)."""
     return torch.cat((bias.new_zeros(len(bias), 1, 1, others), bias), dim=-1)
 
 
 def _biased(sight: Sight, bias: Tensor, others: int, masks: int) -> Sight:
-    """The sight with a further bias (1 or B, 1, 1, M) on the mask tokens' keys, if it holds any."""
+    """Add a bias (1 or B, 1, 1, M) on the mask tokens' keys to a sight, if the sight includes them."""
     span = range(others + masks)[sight.keys]
     if span.stop <= others:
         return sight

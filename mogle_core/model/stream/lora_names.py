@@ -69,12 +69,12 @@ def method_of(key: str) -> str | None:
 
 
 def is_bias(key: str) -> bool:
-    """Whether a tensor is the bias of a pair's side."""
+    """Whether a tensor is the bias of one of the pair's two matrices."""
     return _BIAS.search(key) is not None
 
 
 def is_text_encoders(module: str) -> bool:
-    """Whether a module is of a text encoder, by the names of kohya, OneTrainer, diffusers or PEFT."""
+    """Whether a module belongs to a text encoder, in the naming of kohya, OneTrainer, diffusers or PEFT."""
     return _TEXT_ENCODER.match(module) is not None
 
 

@@ -37,7 +37,7 @@ def check_texts(mask_tokens: str, texts: Sequence[object]) -> None:
 
 
 def check_options(mask_tokens: str, options: StreamOptions) -> None:
-    """Raises ValueError for fewer mask tokens where each of them is added to the picture's token in its place."""
+    """Raises ValueError for fewer mask tokens if the checkpoint adds each to the image's token in its place."""
     if mask_tokens != "full" and options.add_condition_attention:
         raise ValueError(
             "This checkpoint was trained with `add_cond_attn`, which needs a mask token for each of the image's: set "

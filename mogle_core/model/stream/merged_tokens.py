@@ -26,7 +26,7 @@ HIDDEN = -1e4
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """Which tokens of a grid become one; K are left in the picture of the batch that has most.
+    """Which tokens of a grid are merged. K is the largest number of remaining tokens in the batch.
 
     members: (B, K, 4), the places on the grid of each token's four; one that stays alone is named four times. B is 1
         if all pictures have the same.
@@ -39,12 +39,12 @@ class Merged:
 
     @property
     def count(self) -> int:
-        """K."""
+        """How many tokens remain: K."""
         return self.members.shape[1]
 
     @property
     def alike(self) -> bool:
-        """Whether all pictures of the batch have the same."""
+        """Whether the same tokens are merged in all pictures of the batch."""
         return len(self.members) == 1
 
     def take(self, tokens: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Merged:
 
 
 def merge_squares(cells: Tensor, grid: Grid, device: torch.device | None = None) -> Merged | None:
-    """What is merged in a batch of masks; None if nothing is. Waits for the device.
+    """Find what can be merged in a batch of masks; None if nothing can. Waits for the device.
 
     Args:
         cells: (B, h, w), the class of each latent cell, or below 0 where it has several (`mask_latents.pure_cells`).
@@ -88,7 +88,7 @@ def merge_squares(cells: Tensor, grid: Grid, device: torch.device | None = None)
 def _in_squares(cells: Tensor, grid: Grid) -> Tensor:
     """Which tokens (B, rows, columns) are in an aligned square of one class."""
     rows, columns = (side // 2 for side in grid)
-    # The cells that fill up an odd side are of no class; then, what is beyond the last whole square is left out.
+    # Cells that pad an odd side have no class. After that, tokens beyond the last whole square are left out.
     cells = F.pad(cells, (0, 2 * grid[1] - cells.shape[-1], 0, 2 * grid[0] - cells.shape[-2]), value=-1)
     whole = torch.unflatten(cells[:, : 4 * rows, : 4 * columns], 2, (columns, 4))
     whole = torch.unflatten(whole, 1, (rows, 4)).transpose(2, 3).flatten(3)

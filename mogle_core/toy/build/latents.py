@@ -76,5 +76,5 @@ def encode_images(vae: ToyVAE, images: Tensor) -> Tensor:
 
 
 def _encode(vae: ToyVAE, images: Tensor) -> Tensor:
-    # In float32: on a CPU it took 0.070 s a picture, under bfloat16's autocast 0.10 s.
+    # Encoding in float32 is faster on a CPU: 0.070 s per picture, against 0.10 s with autocast to bfloat16.
     return pack(vae.encode_images(images.to(vae.vae_scale.device)).half()).cpu()

@@ -27,7 +27,7 @@ from .mogle import MaskedFaces
 SKETCH = "sketch"
 
 DROPS = DropRates(all_masks=0.1, extra=(0.15,))
-"""How often training drops a condition. Half of the faces have no masks to begin with."""
+"""How often training drops a condition. Half of the faces have no masks in the first place."""
 
 
 def encode_sketches(vae: ToyVAE, seeds: Sequence[int], styles: int, batch: int = 16) -> Tensor:

@@ -46,7 +46,7 @@ class Hand:
 
 
 EXACT = Hand()
-"""An exact hand: its lines are compared with a picture's edges."""
+"""Draws without any looseness. These lines are compared with a picture's edges."""
 
 
 def some_hand(rng: np.random.Generator) -> Hand:

@@ -21,7 +21,7 @@ _DTYPES = {"bfloat16": "bf16", "float32": "float32"}
 _TARGETS = ("x_embedder", "norm1", "to_k", "to_q", "to_v", "to_out", "ff", "proj_mlp", "proj_out", "norm")
 
 MOST = 1000
-"""The official file has 34 settings. References within a file can make arbitrarily many of a few."""
+"""The official file has 34 settings. With anchors, a short file can expand to any number of them."""
 
 # keys with the same meaning there and here
 _SAME: Mapping[str, Place] = {
@@ -90,7 +90,7 @@ def _yaml(path: Path) -> Any:
     except TextError as error:
         raise OfficialError(str(error)) from error
     except RecursionError as error:
-        raise OfficialError(f"{path}: this is nested too deeply; expected the official Face-MoGLE.yaml.") from error
+        raise OfficialError(f"{path}: the file is nested too deeply; expected the official Face-MoGLE.yaml.") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise OfficialError(f"{path}: this is not YAML: {error}") from error
 
@@ -109,9 +109,11 @@ def _settings(path: Path, found: Mapping[str, Any]) -> list[tuple[str, Any]]:
     try:
         listed = list(islice(_flat(found), MOST + 1))
     except RecursionError as error:
-        raise OfficialError(f"{path}: a section holds itself; expected the official Face-MoGLE.yaml.") from error
+        raise OfficialError(f"{path}: a section contains itself; expected the official Face-MoGLE.yaml.") from error
     if len(listed) > MOST:
-        raise OfficialError(f"{path}: it has over {MOST} settings; expected the official Face-MoGLE.yaml.")
+        raise OfficialError(
+            f"{path}: the file has over {MOST} settings. Expected the official Face-MoGLE.yaml, which has 34."
+        )
     return listed
 
 

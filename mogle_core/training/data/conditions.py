@@ -27,7 +27,7 @@ def style_of(conditions: Conditions, kind: str, sample: int) -> int:
 
 
 def styles_of(conditions: Conditions, sample: int) -> list[tuple[str, int]]:
-    """Each kind, with the number of the picture that a sample gets of it."""
+    """The kinds, each with the number of the picture that a sample gets."""
     return [(kind, style_of(conditions, kind, sample)) for kind in conditions.kinds]
 
 

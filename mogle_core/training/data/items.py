@@ -167,7 +167,7 @@ def content_digests(items: Sequence[Item]) -> list[tuple[str, str]]:
 
 
 def file_digest(path: Path) -> str:
-    """A digest of a file's content, which is read once a process unless the file changes."""
+    """A digest of a file's content. Each process reads the file once, and again if it changes."""
     found = path.stat()
     return _digest_of(str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 

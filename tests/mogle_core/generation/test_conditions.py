@@ -100,7 +100,7 @@ def test_a_rows_sketch_comes_before_the_folders(sketches: Path, tmp_path: Path) 
 
 
 def test_folders_that_cannot_be_used(masks: Path, sketches: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="gone is not a folder with pictures of a sketch"):
+    with pytest.raises(DatasetError, match="gone is not a folder, or it contains no sketch pictures"):
         read_jobs(masks, conditions={"sketch": tmp_path / "gone"})
     Image.fromarray(drawing(0)).save(sketches / "3.bmp")
     with pytest.raises(DatasetError, match="keep one sketch of a name"):

@@ -201,7 +201,7 @@ def test_names_that_differ_only_in_capitals_are_refused(first: str, second: str,
 )
 @pytest.mark.parametrize("with_masks", [True, False])
 def test_a_file_of_prompts_that_is_not_there_is_no_prompt(prompts: str, with_masks: bool, masks: Path) -> None:
-    with pytest.raises(DatasetError, match="--prompts: there is no file .*If it is a prompt, end it without"):
+    with pytest.raises(DatasetError, match="--prompts: there is no file .*If it is a prompt, remove its ending"):
         read_jobs(masks if with_masks else None, prompts)
 
 
@@ -256,5 +256,5 @@ def test_half_a_character_is_refused(line: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("again", ["name,prompt", " name , prompt", '"name","prompt"', "name,prompt,"])
 def test_tables_that_were_joined_have_no_job_of_their_head(again: str, tmp_path: Path) -> None:
     (tmp_path / "jobs.csv").write_text(f"name,prompt\na,x\n\n{again}\nb,y\n")
-    with pytest.raises(DatasetError, match=r"line 4: the head is repeated \(name, prompt\)"):
+    with pytest.raises(DatasetError, match=r"line 4: this line repeats the head \(name, prompt\)"):
         read_jobs(tmp_path / "jobs.csv")

@@ -1,4 +1,4 @@
-"""The repository's address. `Repository` in pyproject.toml is the one place of it; this writes it everywhere else.
+"""Copies the repository's address from `Repository` in pyproject.toml into every other file that names it.
 
 python tests/shared/support/address.py
 """

@@ -42,7 +42,7 @@ def stored(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | No
 
 
 def refused(path: Path, sentence: str, reader: object = read) -> None:
-    """Check that the reader's error says so and names the file."""
+    """Check that the reader's error contains the sentence and the name of the file."""
     with pytest.raises(WeightsError, match=sentence) as caught:
         reader(path)  # type: ignore[operator]
     assert path.name in str(caught.value)

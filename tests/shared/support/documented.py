@@ -38,7 +38,7 @@ SHORT = {
     "mogle toy build --work DIR --out DIR": "--stages draw --budget 0.001",
     "python -m pytest": '-m "not slow"',
 }
-"""Options that make a line short. The last one of its name counts."""
+"""Options that shorten a line's run. Where an option is given twice, the last one counts."""
 
 PLACEHOLDERS = {"CONFIG": "toy", "DIR": "toy_build"}
 """Words in capitals that a reader replaces, and what the tests put there."""
@@ -101,7 +101,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def shortened(line: str) -> str | None:
-    """The line as tests run it. None if a part of it cannot be run."""
+    """The line in the form in which the tests run it, or None if they cannot run a part of it."""
     parts = line.split(" && ")
     if any(part in NOT_RUN for part in parts):
         return None
@@ -123,5 +123,5 @@ def examples(page: str) -> list[str]:
 
 
 def needs_flux(code: str) -> bool:
-    """Whether an example reads weights that no test machine has."""
+    """Whether an example needs weights that no test machine has."""
     return "flux1-dev" in code

@@ -21,7 +21,7 @@ def mask_ids(seed: int, width: int = WIDTH, height: int = HEIGHT, batch: int = 1
 
 
 def ids_with_squares(seed: int, *squares: tuple[int, int], batch: int = 1) -> Tensor:
-    """A label map of blocks with squares of one class, of 32 pixels and by their row and column."""
+    """A label map of blocks, with squares of one class, 32 pixels wide, at these rows and columns."""
     ids = mask_ids(seed, batch=batch)
     for row, column in squares:
         ids[:, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = 13

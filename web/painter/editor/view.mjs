@@ -25,7 +25,7 @@ import { paintLines, render } from "../map/picture.mjs";
 
 const MIN_ZOOM = 0.05;
 const MAX_ZOOM = 64;
-/** Around a map that is fitted. */
+/** The margin around a fitted map. */
 const MARGIN = 24;
 const LINE = "rgb(255 255 255 / 95%)";
 const SHADOW = "rgb(0 0 0 / 70%)";
@@ -63,7 +63,7 @@ export class View {
   /**
    * Fits the map into the canvas, straight.
    * @param {number} width @param {number} height  of the map
-   * @param {number} [covered]  by which something covers the canvas from the left
+   * @param {number} [covered]  how far something covers the canvas from the left
    */
   fit(width, height, covered = 0) {
     this.angle = 0;

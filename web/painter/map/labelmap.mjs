@@ -51,7 +51,7 @@ export function resize(map, width, height) {
 }
 
 /**
- * The box in which something lies on a sheet: as large as it fits, in the middle, in whole pixels.
+ * The largest centred box on a sheet with these proportions, in whole pixels.
  * @param {{width: number, height: number}} from @param {{width: number, height: number}} to @returns {Box}
  */
 export function containedBox(from, to) {
@@ -61,7 +61,7 @@ export function containedBox(from, to) {
 }
 
 /**
- * A map on a sheet of another size, not stretched: what it leaves free is background.
+ * Fits a map into a sheet of another size without stretching it. The rest of the sheet is background.
  * @param {LabelMap} map @param {number} width @param {number} height @returns {LabelMap}
  */
 export function contain(map, width, height) {
@@ -71,7 +71,7 @@ export function contain(map, width, height) {
 }
 
 /**
- * A plane in its box on an empty sheet.
+ * Puts a plane into its box on an empty sheet.
  * @param {Uint8Array} plane @param {Box} box @param {{width: number, height: number}} sheet
  */
 export function placed(plane, box, sheet) {

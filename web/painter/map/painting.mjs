@@ -51,7 +51,7 @@ export function resizePainting(painting, width, height) {
 }
 
 /**
- * Another map under the same drawing, which takes the map's size and is not stretched.
+ * Puts another map under the same drawing. The drawing takes the map's size without being stretched.
  * @param {Painting} painting @param {LabelMap & Partial<Painting>} map @returns {Painting}
  */
 export function withMap(painting, { width, height, ids, isPainted = true }) {

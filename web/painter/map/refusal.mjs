@@ -1,7 +1,7 @@
 /** The server has looked at what it was sent and cannot use it: its sentence says why. Any other failure is not one. */
 export class Refusal extends Error {}
 
-/** What an error says. @param {unknown} error @returns {string} */
+/** The message of an error. @param {unknown} error @returns {string} */
 export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }

@@ -175,7 +175,7 @@ function eyeSize(places, amount) {
 }
 
 /**
- * Moves what lies around a point up or down, less and less towards the edge.
+ * Moves the area around a point up or down, less and less towards its edge.
  * @param {{x: number, y: number}} centre @param {number} shift
  * @param {number} across @param {number} up @param {number} down  how far it reaches
  * @returns {Warp}

@@ -1,4 +1,4 @@
-/** Where drafts are stored, and which of them are of pages that ended without a goodbye. */
+/** Stores the drafts in the browser, and finds those of pages that ended without a goodbye. */
 
 import { Drafts } from "./drafts.mjs";
 
@@ -6,9 +6,9 @@ import { Drafts } from "./drafts.mjs";
 
 const [DATABASE, STORE] = ["mogle.painter", "drafts"];
 const [CHANNEL, GOODBYES, RELOADED] = ["mogle.painter.pages", "mogle.painter.goodbyes", "mogle.painter.reloaded"];
-/** What nobody took is deleted after this time, and beyond this number. */
+/** Drafts that no painter has taken are deleted after this time, and beyond this number. */
 const [KEPT_MS, MOST] = [14 * 24 * 3600 * 1000, 8];
-/** How long other tabs have to say that they live. */
+/** How long other tabs have to answer that they are open. */
 const PATIENCE_MS = 400;
 
 /** @type {Promise<IDBDatabase> | undefined} */
@@ -26,7 +26,7 @@ function opened() {
 }
 
 /**
- * One transaction. Strict: it ends when the disk has it, so that the browser may be killed right after.
+ * Runs one transaction. With strict durability it ends when the data is on the disk, and the browser may be killed.
  * @template T
  * @param {"readonly" | "readwrite"} mode @param {(store: IDBObjectStore) => IDBRequest<T> | void} work
  * @returns {Promise<T | undefined>}
@@ -52,7 +52,7 @@ export const shelf = Object.freeze({
 /** This page's. */
 export const drafts = new Drafts(shelf, `${Date.now()} ${Math.random()}`);
 
-/** Tells other pages that this one lives, and says goodbye at its end. */
+/** Answers other pages that this one is open, and says goodbye when it closes. */
 export function announce() {
   const { page } = drafts;
   const channel = new BroadcastChannel(CHANNEL);
@@ -64,8 +64,8 @@ export function announce() {
 }
 
 /**
- * Finds the drafts of pages that ended without a goodbye; and of this tab, if it was reloaded sooner than ComfyUI wrote
- * its draft of the workflow. All others are deleted.
+ * Finds the drafts of pages that ended without a goodbye, and those of this tab if it was reloaded before ComfyUI saved
+ * its draft of the workflow. Deletes all others.
  */
 async function search() {
   /** @type {Draft[]} */
@@ -86,7 +86,7 @@ async function search() {
 /** @type {Promise<void> | undefined} */
 let searching;
 
-/** Finds them once a page, for `drafts`. Where drafts cannot be stored, there are none. */
+/** Searches once per page, for `drafts`. Finds nothing where drafts cannot be stored. */
 export function findLost() {
   searching ??= search().catch((error) => console.debug("MoGLE painter, no drafts:", error));
   return searching;
@@ -125,6 +125,6 @@ function write(storage, key, list) {
   try {
     storage.setItem(key, JSON.stringify(list));
   } catch {
-    // Storage is full or forbidden: drafts are offered although they are not needed.
+    // Storage is full or forbidden: at worst, drafts are offered that are not needed.
   }
 }

@@ -20,7 +20,7 @@ const SILENCE_MS = 2000;
 const PATIENCE_MS = 3000;
 /** Previews of shorter runs would only flicker. */
 const PREVIEW_AFTER_MS = 700;
-/** After a run that was shorter than this, the next one is asked for no previews: they take a tenth of its time. */
+/** If a run was shorter than this, the next one makes no previews: they take a tenth of its time. */
 const SHORT_MS = 1500;
 
 /**

@@ -46,7 +46,7 @@ export function recall(text, owner, { width, height }) {
 }
 
 /**
- * Makes a newer text of a painting the next step of its history, unless that knows the steps to it.
+ * Adds a newer text of a painting to its history as one step, unless the history already has the steps to it.
  * @param {string} before @param {string} text @param {object} owner
  * @returns {Promise<boolean>} whether the newer text is a painting
  */

@@ -40,7 +40,7 @@ export function followInputs() {
   for (const painting of attached) painting.follow();
 }
 
-/** Gives the paintings back what a tab lost that ended before it was stored. */
+/** Restores strokes of tabs that ended before ComfyUI stored them. */
 export function recoverAll() {
   for (const painting of attached) void painting.recover();
 }
@@ -181,7 +181,7 @@ export class PaintingWidget {
     void this.redraw();
   }
 
-  /** Takes the strokes back that a tab lost, as one step. */
+  /** Restores the strokes that a tab lost, as one step. */
   async recover() {
     const before = this.text;
     const text = drafts.take(placeOf(this.app, this.node), before)?.text;

@@ -50,12 +50,12 @@ def encoded_by(
 
 
 def rows_of(encoders: Encoders, dtype: torch.dtype, batch: Batch) -> list[Row]:
-    """Encode a batch; if memory runs out, split it in halves."""
+    """Encode a batch. If memory runs out, encode its two halves separately."""
     return in_halves(partial(_encoded, encoders, dtype, batch.kind), batch.content)
 
 
 def in_halves(encode: Callable[..., list[Row]], batch: Tensor | list[str]) -> list[Row]:
-    """Encode the whole batch at once, or in halves if memory runs out."""
+    """Encode the whole batch at once. If memory runs out, encode its two halves separately."""
     try:
         return encode(batch)
     except (RuntimeError, MemoryError) as error:

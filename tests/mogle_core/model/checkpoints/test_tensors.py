@@ -1,4 +1,4 @@
-"""Numbers, tensors and sizes that no checkpoint may hold have a sentence each, and take memory by the file's bytes."""
+"""Impossible numbers, tensors and sizes get a sentence each, and take no more memory than the file's size explains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merged mask tokens: which become one, and that one with its bias is what four equal ones are."""
+"""Merged mask tokens: which ones are merged, and that one token with its bias equals four equal tokens."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ REFUSED = {
     "twice above": ("train: {}\ndtype: a\ntrain: {}\n", "the key 'train' is given twice"),
     "deep": ("train: " + "[" * 5000, "nested too deeply"),
     "deep in braces": ("train: " + "{a: " * 3000, "nested too deeply"),
-    "itself": ("train: &a\n  x: *a\n", "a section holds itself"),
+    "itself": ("train: &a\n  x: *a\n", "a section contains itself"),
     "bomb": (
         "a: &a {k: 1, l: 2}\n"
         + "".join(f"{chr(98 + n)}: &{chr(98 + n)} {{k: *{chr(97 + n)}, l: *{chr(97 + n)}}}\n" for n in range(20))

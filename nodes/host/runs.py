@@ -155,6 +155,9 @@ class Once(Generic[K, V]):
     def values(self) -> Iterable[V]:
         return self._values.values()
 
+    def items(self) -> Iterable[tuple[K, V]]:
+        return self._values.items()
+
 
 @dataclass
 class Run:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 import comfy.model_management
@@ -19,7 +19,6 @@ from ...mogle_core.model.mixture.regions import strengths
 from ...mogle_core.model.stream.condition import MaskCondition
 from ...mogle_core.model.stream.kept_keys import Kept
 from ...mogle_core.model.stream.key_forms import KeyForm
-from ...mogle_core.model.stream.merged_tokens import Merged
 from ...mogle_core.model.stream.static_keys import StaticKeys, compute_keys, digest
 from ...mogle_core.support.identity import identity
 from .blocks import attention
@@ -30,6 +29,8 @@ from .runs import NETWORK, MaskSettings, Run, Source, Step
 from .versions import compute_dtype, image_positions, outliving
 
 logger = logging.getLogger(__name__)
+
+HOST = torch.device("cpu")
 
 
 def static_keys(
@@ -45,9 +46,13 @@ def static_keys(
     factors = None if values is None else tuple(values.tolist())
     source = run.sources.get((step.batch, factors), lambda: _source(settings, run, step, mask, factors))
     lent = static_store(step.x.device)
-    form = (
-        settings.keys if source.key in lent.reuse else _form(settings, step, source.pictures, mask.merged, lent.reuse)
-    )
+    # A run may sample several masks, as with areas. If each made room for the next, all would be computed again at
+    # each step.
+    needed = {other.key for (_, at), other in run.sources.items() if at == factors}
+    form: KeyForm | None = settings.keys
+    if source.key not in lent.reuse:
+        total = key_bytes(step.model, source.pictures, mask_count(settings, step.grid, mask.merged))
+        form = _form(settings.keys, step, total, lent.reuse, needed)
     if form is None:
         run.warn(
             "Neither the GPU nor the host's memory has room for the mask's keys, so each step computes the mask. "
@@ -60,7 +65,7 @@ def static_keys(
         return _computed(step, mask, tokens()[: source.pictures], form)
 
     with outliving():
-        kept = lent.reuse.get(source.key, computed)
+        kept = lent.reuse.get(source.key, computed, needed)
     lent.show()
     return kept
 
@@ -140,20 +145,22 @@ def _number(part: Any) -> Hashable:
         return object()
 
 
-def _form(
-    settings: MaskSettings, step: Step, pictures: int, merged: Merged | None, store: StaticKeys
-) -> KeyForm | None:
-    """Where new keys fit: on the device, if need be in the place of older masks' keys, or in host memory."""
-    form, device = settings.keys, step.x.device
-    total = key_bytes(step.model, pictures, mask_count(settings, step.grid, merged))
+def _form(form: KeyForm, step: Step, total: int, store: StaticKeys, needed: Collection[Hashable]) -> KeyForm | None:
+    """Where new keys fit: on the device, if need be in the place of older masks' keys, or in host memory.
+
+    total: their bytes before they are stored. needed: the keys of the store that this step's masks use.
+    """
     stored = form.stored_bytes(total, itemsize(step.model))
     hosted = dataclasses.replace(form, host=True)
     for tried in (hosted,) if form.host else (form, hosted):
-        place = torch.device("cpu") if tried.host else device
-        while stored > comfy.model_management.get_free_memory(place) and store.sets():
-            store.shrink(len(store.sets()) - 1)
+        place = HOST if tried.host else step.x.device
+        for left in reversed(range(len(store.sets()))):
+            if stored <= comfy.model_management.get_free_memory(place):
+                break
+            store.shrink(left, needed)
         if stored <= comfy.model_management.get_free_memory(place):
-            logger.info("%.0f MB of the mask's keys and values are kept for further runs.", stored / 2**20)
+            where = "host memory" if tried.host else str(place)
+            logger.info("%.0f MB of the mask's keys and values are kept in %s for further runs.", stored / 2**20, where)
             return tried
     return None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.hooks
@@ -347,6 +349,52 @@ def test_comfyui_may_take_the_keys_back_within_a_run(base, static, latents, comf
     monkeypatch.setattr(sampling, "mask_pass", interrupted)
     assert torch.equal(run(model, positive, steps=4), expected)
     assert empty_store.made == 2
+
+
+def by_areas(*areas: tuple[int, ...]) -> list:
+    """A prompt for each area: height, width, top and left in latent cells. Those of one size would share a pass."""
+    prompts = (tiny.conditioning(20 + number)[0] for number in range(len(areas)))
+    return [
+        [text, {**entry, "area": area, "strength": 1.0}] for (text, entry), area in zip(prompts, areas, strict=True)
+    ]
+
+
+def test_more_areas_than_a_store_keeps_are_computed_once_a_run(base, static, latents, empty_store) -> None:
+    areas = [(8, 4 + 2 * number, 0, 0) for number in range(5)]
+    model, positive, _, _ = static(base, by_areas(*areas), latents(1))
+    run(model, positive, steps=3)
+    assert empty_store.made == 5 > empty_store.most
+    run(model, positive, steps=3, seed=5)
+    assert empty_store.made == 5
+    model, positive, _, _ = static(base, POSITIVE, latents(2))
+    run(model, positive, steps=1)
+    assert len(empty_store.sets()) == empty_store.most
+
+
+def test_of_two_areas_one_waits_in_host_memory_where_only_one_fits(
+    base, static, latents, comfy, monkeypatch, every_step, empty_store, caplog
+) -> None:
+    """An older run's keys make room, but the two areas' do not take it from each other at each step."""
+    module, kept_keys = comfy.module("nodes.host.static_keys"), comfy.module("nodes.host.kept_keys")
+    there = comfy.module("nodes.host.key_memory").bytes_there
+    room = 1.2 * kept_keys.key_bytes(base.model, 1, 16)
+
+    def free(place: torch.device) -> float:
+        return 2**40 if place is module.HOST else room - there(place)
+
+    model, positive, _, _ = static(base, by_areas((8, 8, 0, 0)), latents(2))
+    run(model, positive, steps=1)
+    model, positive, _, _ = static(base, by_areas((8, 8, 0, 0), (8, 4, 0, 8)), latents(1))
+    every_step(True)
+    expected = run(model, positive, steps=3)
+    every_step(False)
+    monkeypatch.setattr(module, "comfy", SimpleNamespace(model_management=SimpleNamespace(get_free_memory=free)))
+    before = empty_store.made
+    with caplog.at_level(logging.INFO):
+        close(run(model, positive, steps=3), expected)
+    assert empty_store.made - before == 2
+    assert [kept.form.host for kept in empty_store.sets()] == [False, True]
+    assert "kept in host memory for further runs" in caplog.text
 
 
 def test_gate_maps_see_the_gate_at_every_step(base, static, latents, scene, comfy, monkeypatch) -> None:

@@ -7,7 +7,7 @@ the text has the same keys at every step, with every prompt and seed. They are c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from .mask_tokens import Grid
 from .transformer import Transformer, blocks_of
 
 SETS = 4
-"""How many masks' keys a store holds, the latest used."""
+"""How many masks' keys a store holds, the latest used; more if a run needs more at once."""
 
 
 def compute_keys(
@@ -71,20 +71,22 @@ class StaticKeys:
     made: int = 0
     _sets: dict[Hashable, Kept] = field(default_factory=dict)
 
-    def get(self, key: Hashable, compute: Callable[[], Kept]) -> Kept:
-        """The keys under this key; computed if the store has none."""
+    def get(self, key: Hashable, compute: Callable[[], Kept], needed: Collection[Hashable] = ()) -> Kept:
+        """The keys under this key; computed if the store has none. needed: the sets that make no room for new ones."""
         kept = self._sets.pop(key, None)
         if kept is None:
-            self.shrink(self.most - 1)
+            self.shrink(self.most - 1, needed)
             kept = compute()
             self.made += 1
         self._sets[key] = kept
         return kept
 
-    def shrink(self, most: int) -> None:
-        """Give up the sets that were not used for longest, until at most this many are left."""
-        while len(self._sets) > max(0, most):
-            del self._sets[next(iter(self._sets))]
+    def shrink(self, most: int, needed: Collection[Hashable] = ()) -> None:
+        """Give up the sets that were not used for longest, but no needed one, until at most this many are left."""
+        for key in [key for key in self._sets if key not in needed]:
+            if len(self._sets) <= most:
+                return
+            del self._sets[key]
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._sets

@@ -219,6 +219,19 @@ def test_a_store_keeps_the_masks_used_last() -> None:
     assert store.made == 3
 
 
+def test_a_store_gives_up_nothing_that_is_needed() -> None:
+    store, needed = StaticKeys(most=2), list[str]()
+    for key in ("old", "a", "b", "c", "a", "b", "c"):
+        needed += [key] * (key != "old")
+        store.get(key, dict, needed)
+    assert store.made == 4
+    assert [key in store for key in ("old", "a", "b", "c")] == [False, True, True, True]
+    store.get("d", dict, ("c",))
+    assert [key in store for key in "abcd"] == [False, False, True, True]
+    store.shrink(0, ("d",))
+    assert [key in store for key in "cd"] == [False, True]
+
+
 def test_a_digest_tells_numbers_shapes_and_dtypes_apart() -> None:
     given = [torch.zeros(4), torch.zeros(2, 2), torch.zeros(4).half(), torch.ones(4), torch.zeros(8).half()]
     assert len({digest([tensor]) for tensor in given}) == len(given)

@@ -142,10 +142,13 @@ def test_advice_is_shown_and_repairs(editor: Editor) -> None:
     editor.box(4, 5, 20, 20, 20)
     editor.box(5, 40, 20, 20, 20)
     editor.box(15, 30, 50, 3, 3)
+    editor.box(15, 40, 50, 4, 4)
     editor.frame.get_by_text("Left and right eyes are swapped").wait_for()
     assert "skin" in editor.frame.locator(".about-missing").inner_text()
-    editor.frame.get_by_role("button", name="Show: earring").click()
-    assert editor.js("editor.scene.spot.width") == 3
+    show = editor.frame.get_by_role("button", name="Show: earring: 2 spots")
+    for width in (3, 4, 3):
+        show.click()
+        assert editor.js("editor.scene.spot.width") == width
     editor.frame.get_by_role("button", name="Swap: Left and right eyes").click()
     assert editor.ids[25, 10] == 5 and editor.ids[25, 45] == 4
 

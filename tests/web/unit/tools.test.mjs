@@ -106,8 +106,24 @@ test("advice: on a good face none but spots, on swapped eyes a remedy, on missin
 
 test("a region under one token is pointed at", () => {
   const [spot] = advise(box(15, 40, 8, 5, 6, box(1, 0, 0, 64, 64))).filter(({ kind }) => kind === "small");
-  assert.deepEqual(spot.where, { x: 40, y: 8, width: 5, height: 6 });
+  assert.deepEqual(spot.where, [{ x: 40, y: 8, width: 5, height: 6 }]);
   assert.match(spot.text, /earring: a spot of 30 pixels/);
+});
+
+test("small regions of one class are one advice, which points at each, the smallest first", () => {
+  const face = box(15, 40, 8, 5, 6, box(15, 4, 8, 2, 2, box(16, 20, 50, 3, 3, box(1, 0, 0, 64, 64))));
+  const spots = advise(face).filter(({ kind }) => kind === "small");
+  assert.deepEqual(
+    spots.map(({ where }) => where),
+    [
+      [
+        { x: 4, y: 8, width: 2, height: 2 },
+        { x: 40, y: 8, width: 5, height: 6 },
+      ],
+      [{ x: 20, y: 50, width: 3, height: 3 }],
+    ],
+  );
+  assert.match(spots[0].text, /earring: 2 spots, each smaller than one token/);
 });
 
 test("the PNGs hold the ids, and the palette", async () => {

@@ -28,12 +28,23 @@ export class AdviceList {
   /** @param {Advice} advice */
   #item({ kind, text, where, mend }) {
     const item = this.make("li", { class: `about-${kind}` }, this.make("span", {}, text));
-    if (where) item.append(this.#button(t("Show"), t("Show: {text}", { text }), () => this.scene.lookAt(where)));
+    if (where) item.append(this.#shower(where, text));
     if (mend) {
       const run = () => this.steps.remake(mend, t("swap left and right"));
       item.append(this.#button(t("Swap"), t("Swap: {text}", { text }), run));
     }
     return item;
+  }
+
+  /**
+   * Shows the places one after the other, a press each.
+   * @param {import("../map/labelmap.mjs").Box[]} where
+   * @param {string} text
+   */
+  #shower(where, text) {
+    let presses = 0;
+    const run = () => this.scene.lookAt(where[presses++ % where.length]);
+    return this.#button(where.length > 1 ? t("Show next") : t("Show"), t("Show: {text}", { text }), run);
   }
 
   /** @param {string} text @param {string} name @param {() => void} onclick */

@@ -63,7 +63,7 @@ export class StartDialog {
       this.#choice(t("Mask input"), () => this.#input()),
       this.#choice(t("Mask file…"), () => this.#file()),
       this.#choice(t("Follow the mask input"), () => void this.follow()),
-      make("label", { class: "caption" }, t("label space"), " ", this.space),
+      make("label", { class: "caption" }, t("Label space"), this.space),
     );
     const sketches = make(
       "div",

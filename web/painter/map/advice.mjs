@@ -10,8 +10,8 @@ import { t } from "./words.mjs";
 /**
  * @typedef {import("./painting.mjs").Painting} Painting
  *
- * `where` is the place to look at, if there is one; `mend` corrects the map, where the correction is obvious.
- * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box, mend?: (map: Painting) => Painting}} Advice
+ * `where` lists the places to look at, if there are any; `mend` corrects the map, where the correction is obvious.
+ * @typedef {{kind: "missing" | "small" | "swapped", text: string, where?: Box[], mend?: (map: Painting) => Painting}} Advice
  */
 
 /** Nearly every face in training has one of each of these. */
@@ -78,21 +78,26 @@ function columnSums({ width, height, ids }) {
 }
 
 /**
- * Regions with fewer pixels than one token covers.
+ * Regions with fewer pixels than one token covers: one advice a class, so that a ragged edge does not fill the list.
  * @param {LabelMap} map
  * @returns {Advice[]}
  */
 function smallRegions(map) {
-  return regions(map)
+  const small = regions(map)
     .filter(({ area }) => area < TOKEN * TOKEN)
-    .sort((one, other) => one.area - other.area)
-    .map(({ id, area, box }) => ({ kind: "small", text: spotText(t(CLASSES[id].title), area), where: box }));
+    .sort((one, other) => one.area - other.area);
+  return [...new Set(small.map(({ id }) => id))].map((id) => {
+    const spots = small.filter((spot) => spot.id === id);
+    return { kind: "small", text: spotText(t(CLASSES[id].title), spots), where: spots.map(({ box }) => box) };
+  });
 }
 
-/** @param {string} title @param {number} area */
-function spotText(title, area) {
-  const values = { title, area, token: TOKEN };
-  return area === 1
+/** @param {string} title @param {{area: number}[]} spots */
+function spotText(title, spots) {
+  const count = spots.length;
+  const values = { title, count, area: spots[0].area, token: TOKEN };
+  if (count > 1) return t("{title}: {count} spots, each smaller than one token ({token} x {token}).", values);
+  return values.area === 1
     ? t("{title}: a spot of 1 pixel, smaller than one token ({token} x {token}).", values)
     : t("{title}: a spot of {area} pixels, smaller than one token ({token} x {token}).", values);
 }

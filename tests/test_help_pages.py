@@ -17,8 +17,7 @@ from mogle_core.masks.labels import CLASSES, LABEL_SPACES
 
 PAGES = sorted((REPOSITORY / "web/docs").glob("*.md"))
 PANEL = 290
-# These read and write files, so there is nothing to show.
-WITHOUT_A_PICTURE = {"MoGLELoader", "MoGLELoadMasks", "MoGLESaveMasks"}
+PICTURE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
 WIDE = 6.5
 """Pixels of a character at the panel's font size of 13."""
 
@@ -60,21 +59,28 @@ def test_the_longest_words_of_a_table_fit_beside_each_other(page: Path) -> None:
         assert sum(map(len, longest)) * WIDE + 20 * len(longest) <= PANEL, longest
 
 
+def pictures(markdown: str) -> list[Path]:
+    return [REPOSITORY / "web/docs" / place for place in PICTURE.findall(markdown)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_pictures_of_a_page_are_there(page: Path) -> None:
-    for place in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8")):
-        assert (page.parent / place).is_file()
+    """Each is sharp in the panel, and small in the archive."""
+    for file in pictures(page.read_text("utf-8")):
+        with Image.open(file) as picture:
+            assert picture.width >= PANEL
+        assert file.stat().st_size < 150_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_shows_its_node_at_work(page: Path) -> None:
-    """Each page has a picture above its inputs. It is sharp in the panel at DPR 2, and small in the archive."""
-    places = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8").split("\n## ")[0])
-    assert bool(places) == (page.stem not in WITHOUT_A_PICTURE)
-    for place in places:
-        with Image.open(page.parent / place) as picture:
-            assert picture.width >= PANEL
-        assert (page.parent / place).stat().st_size < 150_000
+    """Every page has a picture above its inputs."""
+    assert pictures(page.read_text("utf-8").split("\n## ")[0])
+
+
+def test_a_page_shows_every_picture() -> None:
+    shown = {file.resolve() for page in PAGES for file in pictures(page.read_text("utf-8"))}
+    assert shown == set((REPOSITORY / "web/docs").glob("*.jpg"))
 
 
 def test_the_table_of_operations_is_the_codes() -> None:

@@ -207,12 +207,12 @@ def running() -> Iterator[Browser]:
         browser.close()
 
 
-def visit(browser: Browser, server: Server, vue: bool, language: str = "en") -> ComfyPage:
+def visit(browser: Browser, server: Server, vue: bool, language: str = "en", density: float = 1) -> ComfyPage:
     """Opens ComfyUI in a new profile, in the newer or the classic renderer, with a painter in the graph."""
     wishes = {"TutorialCompleted": True, "VueNodes.Enabled": vue, "Locale": language}
     for name, wish in wishes.items():
         server.post(f"/settings/Comfy.{name}", wish)
-    comfy = ComfyPage(browser.new_page(viewport={"width": 1400, "height": 900}), server)
+    comfy = ComfyPage(browser.new_page(viewport={"width": 1400, "height": 900}, device_scale_factor=density), server)
     comfy.open()
     comfy.lay_out()
     return comfy

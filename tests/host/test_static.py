@@ -150,11 +150,13 @@ def test_region_prompts_beside_kept_keys(base, static, latents, every_step, comf
     close(run(model, positive), expected)
 
 
-def test_control_nets_references_and_areas_beside_kept_keys(base, static, latents, every_step) -> None:
+@pytest.mark.parametrize("mask_tokens", ["full", "merged"])
+def test_control_nets_references_and_areas_beside_kept_keys(mask_tokens, base, static, scene, every_step) -> None:
     entry = {"reference_latents": [torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(4))]}
     positive = [[POSITIVE[0][0], {**POSITIVE[0][1], **entry, "control": tiny.residuals(TOKENS)}]]
-    positive += [[NEGATIVE[0][0], {**NEGATIVE[0][1], "area": (4, 6, 2, 4)}]]
-    model, positive, _, _ = static(base, positive, latents(1))
+    positive += [[NEGATIVE[0][0], {**NEGATIVE[0][1], "area": (8, 6, 0, 4)}]]
+    masks = scene.encoded(ids_with_squares(1, (0, 1), (1, 1)))
+    model, positive, _, _ = static(base, positive, masks, mask_tokens=mask_tokens)
     every_step(True)
     expected = run(model, positive)
     every_step(False)
@@ -235,6 +237,14 @@ def test_each_part_of_the_key_changed_gives_new_keys(base, static, latents, comf
         before = empty_store.made
         part()
         assert empty_store.made - before == (name != "nothing"), name
+
+
+def test_which_squares_are_merged_is_part_of_the_key(base, static, latents, empty_store) -> None:
+    """With the same latents."""
+    at = Scenery(base, static, latents)
+    for squares, made in (((0, 0), 1), ((0, 1), 2), ((0, 0), 2)):
+        at.run(masks=replace(latents(1), ids=ids_with_squares(1, squares)), mask_tokens="merged")
+        assert empty_store.made == made
 
 
 class Elsewhere(torch.Tensor):

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support.bench_models import REDUCED, Inputs, random_flux, random_lora
 from support.counting import Bytes
+from support.merging import SHARE, cells_with_squares, tokens_left
 from support.official import Asked, Official, add_options
 from torch import Tensor
 
@@ -33,10 +34,14 @@ from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept, kept_bytes
 from mogle_core.model.stream.lora import LowRank
 from mogle_core.model.stream.mask_tokens import mask_grid
+from mogle_core.model.stream.merged_tokens import merge_squares
 
 GIB = 2**30
 HOST_FACTOR = 3.1
 """ComfyUI's `memory_usage_factor` of FLUX.1."""
+
+
+MERGED = "mask_tokens merged"
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -51,8 +56,9 @@ def peaks(
     dtype: torch.dtype,
     device: torch.device,
     options: argparse.Namespace,
+    share: float = SHARE,
 ) -> dict[str, int]:
-    """Bytes alive at once in a step of each kind, without weights and inputs."""
+    """Bytes alive at once in a step of each kind, without weights and inputs. share: of the squares, are merged."""
     model = random_flux(params, dtype, device)
     pairs = random_lora(model, dtype, device)
     lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}
@@ -61,6 +67,10 @@ def peaks(
     half = mask_grid("half", x.grid)
     kept: Kept = {}
     peak(model, x, replace(mask, keep=kept))
+    # Of a real mask: which tokens are merged is not computed on shapes.
+    merged = replace(mask, merged=merge_squares(cells_with_squares(x.grid, share), x.grid, device))
+    fewer: Kept = {}
+    peak(model, x, replace(merged, keep=fewer))
     doubled = replace(x, image=torch.cat((x.image, x.image), 1), grid=(side, 2 * side))
     official = {}
     if options.official:
@@ -74,6 +84,9 @@ def peaks(
         "  that keeps its keys": peak(model, x, replace(mask, keep={})),
         "  that reuses keys (kept ones not counted)": peak(model, x, replace(mask, reuse=kept)),
         "mask_tokens half": peak(model, x, replace(mask, tokens=x.image[:, : half[0] * half[1]], grid=half)),
+        MERGED: peak(model, x, merged),
+        "  merged, and keeps its keys": peak(model, x, replace(merged, keep={})),
+        "  merged, and reuses keys (not counted)": peak(model, x, replace(merged, reuse=fewer)),
     }
 
 
@@ -96,6 +109,9 @@ def print_walk(params: FluxParams, options: argparse.Namespace) -> None:
         print(f"\n{size} px, bf16, walked on shapes; refresh_every keeps {kept / GIB:.2f} GiB")
         for name, size_of in found.items():
             print(f"  {name:44}{size_of / GIB:8.2f} GiB")
+        left = tokens_left((side, side))
+        print(f"  merged: {left:.2f} of the mask tokens are left, ComfyUI is told {told(side, 1, left) / GIB:.2f} GiB, "
+              f"and refresh_every keeps {left * kept / GIB:.2f} GiB")  # fmt: skip
         print(f"  ComfyUI is told: plain {told(side, 1, 0) / GIB:.2f}, with the mask {told(side, 1, 1) / GIB:.2f} GiB "
               f"(and twice that where there is room for two conditionings at once)")  # fmt: skip
         estimate(params, found, kept)

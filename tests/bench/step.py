@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support.bench_models import REDUCED, Inputs, random_flux, random_lora
 from support.counting import Counted, Run, count, in_rounds, matrix_rate, operations, ratio
+from support.merging import cells_with_squares, tokens_left
 from support.official import Asked, Official, add_options
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.kept_keys import Kept
 from mogle_core.model.stream.key_forms import KeyForm
 from mogle_core.model.stream.lora import MaskLoRA
-from mogle_core.model.stream.mask_tokens import Grid, mask_grid, mask_positions, resize_tokens, thin_tokens
+from mogle_core.model.stream.mask_tokens import mask_grid, mask_positions, resize_tokens, thin_tokens
 from mogle_core.model.stream.merged_tokens import merge_squares
 from mogle_core.model.stream.static_keys import compute_keys
 
@@ -47,20 +48,8 @@ OFFICIAL = "official code"
 KEEPING, REUSING = "  that keeps its keys", "  a step that reuses keys"
 GATE = "gate and blend alone"
 STATIC = "static: the mask alone, once a mask"
-MERGED = "mask_tokens merged, 0.58 of the tokens"
-
-MERGED_SHARE = 0.56
-"""The share of squares with one class in a real mask of 512 pixels, of whose tokens 0.54 to 0.60 stay."""
-
-
-def one_class(grid: Grid, share: float) -> Tensor:
-    """Cells (1, h, w) in which this share of the squares has one class, beginning with the first rows."""
-    cells = torch.arange(4 * grid[0] * grid[1]).reshape(1, 2 * grid[0], 2 * grid[1])
-    squares = round(share * (grid[0] // 2) * (grid[1] // 2))
-    for square in range(squares):
-        row, column = (4 * place for place in divmod(square, grid[1] // 2))
-        cells[:, row : row + 4, column : column + 4] = 0
-    return cells
+MERGED = "mask_tokens merged"
+MERGED_KEEPING, MERGED_REUSING = "  merged, and keeps its keys", "  merged, a step that reuses keys"
 
 
 def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str, Run]:
@@ -80,7 +69,7 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         noisy = thin_tokens(x.image, x.grid, half)
         return network.blend(half_outputs, network.gate_weights(fewer[:, 0], noisy, 1000 * x.time))
 
-    merged = merge_squares(one_class(x.grid, MERGED_SHARE).to(x.image.device), x.grid)
+    merged = merge_squares(cells_with_squares(x.grid), x.grid, x.image.device)
 
     def run(mask: MaskCondition) -> Tensor:
         return model(x.image, *conditions, x.grid, x.guidance, mask)
@@ -90,6 +79,8 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
 
     kept: Kept = KeyForm().new()
     run(replace(exact(), keep=kept))
+    merged_kept: Kept = KeyForm().new()
+    run(replace(exact(), merged=merged, keep=merged_kept))
     doubled, wide = torch.cat((x.image, x.image), dim=1), (x.grid[0], 2 * x.grid[1])
     positions = mask_positions(*x.grid, axes=len(model.params.axes_dim), device=x.image.device)
 
@@ -109,6 +100,8 @@ def variants(model: Flux, network: MoGLE, lora: MaskLoRA, x: Inputs) -> dict[str
         STATIC: static_keys,
         "mask_tokens half": lambda: run(MaskCondition(half_tokens(), half, low_rank, modulations=modulations)),
         MERGED: lambda: run(replace(exact(), merged=merged)),
+        MERGED_KEEPING: lambda: run(replace(exact(), merged=merged, keep=KeyForm().new())),
+        MERGED_REUSING: lambda: run(MaskCondition(x.image, x.grid, merged=merged, reuse=merged_kept)),
         GATE: tokens,
         "experts, once a mask": lambda: network.expert_outputs(x.masks),
         "modulations, once a run": lambda: model.modulate_mask(x.pooled, x.guidance, low_rank),
@@ -179,15 +172,19 @@ def whole_runs(seconds: dict[str, list[float]], steps: int = ONCE) -> dict[str, 
     static checkpoint makes its keys by a pass of the mask alone, and a second run finds them there.
     """
     keeps, reuses, gates, alone = (seconds[name] for name in (KEEPING, REUSING, GATE, STATIC))
+    merged = seconds[MERGED_KEEPING], seconds[MERGED_REUSING]
 
-    def mixed(share: float, added: Sequence[float]) -> list[float]:
-        rows = zip(keeps, reuses, added, strict=True)
+    def mixed(
+        share: float, added: Sequence[float], by: tuple[Sequence[float], Sequence[float]] = (keeps, reuses)
+    ) -> list[float]:
+        rows = zip(*by, added, strict=True)
         return [share * keep + (1 - share) * (reuse + more) for keep, reuse, more in rows]
 
     nothing = [0.0] * len(keeps)
     return {
         **{f"refresh_every {every}": mixed(1 / every, nothing) for every in (2, 4, 8)},
         f"refresh_every 0, keys once in {steps} steps": mixed(1 / steps, nothing),
+        f"mask_tokens merged, keys once in {steps} steps": mixed(1 / steps, nothing, merged),
         f"adaptive, {ADAPTIVE} of {ONCE} steps": mixed(ADAPTIVE / ONCE, gates),
         f"static, the first run of {steps} steps": [r + one / steps for r, one in zip(reuses, alone, strict=True)],
         "static, a second run with another prompt": reuses,
@@ -227,6 +224,7 @@ def measure(params: FluxParams, side: int, text: int, options: argparse.Namespac
     seconds = in_rounds(runs, options.rounds, device)
     print_rows(seconds, counted, rate)
     if REUSING in runs:
+        print(f"merged: {tokens_left(x.grid):.2f} of the mask tokens are left")
         print_refresh(seconds)
     if official:
         official.close()

@@ -36,7 +36,15 @@ def test_all_parts_run_small(tmp_path: Path) -> None:
     assert status == 0, printed
     assert {row["part"] for row in rows if row["what"] == "the part's time"} == set(gpu.PARTS)
     named = [row["what"] for row in rows]
-    for what in ("golden velocities", "toy pictures", "64 px, bf16: mask stream", "64 px, fp8: refresh_every 4"):
+    for what in (
+        "golden velocities",
+        "toy pictures",
+        "64 px, bf16: mask stream",
+        "64 px, fp8: refresh_every 4",
+        "64 px, bf16: mask_tokens merged",
+        "64 px, fp8: mask_tokens merged, keys once in 28 steps",
+        "mask tokens left after merging",
+    ):
         assert any(what in name for name in named), what
     for what in ("fp8, 28 blocks offloaded, batch 1", "whole compiled, mask stream", "core, float32, 64 px"):
         assert any(what in name for name in named), what

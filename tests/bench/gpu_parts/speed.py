@@ -7,6 +7,7 @@ import statistics
 import step
 import torch
 from support.counting import Counted, Run, bandwidth, count, in_rounds, matrix_rate, ratio
+from support.merging import tokens_left
 from support.rows import Rows
 
 from gpu_parts.sizes import GIB, inputs, like, models, params_of, pixels
@@ -28,6 +29,7 @@ def run(rows: Rows, kind: str) -> None:
             with rows.attempt(f"{size} px"):
                 x = inputs(rows, params, size, like(rows))
                 runs = step.variants(*made, x)
+                rows.tell(f"{size} px, {kind}: mask tokens left after merging", tokens_left(x.grid), "of all")
                 seconds = _measured(rows, runs, f"{size} px, {kind}", rate, speed)
                 _refreshed(rows, seconds, f"{size} px, {kind}")
             with rows.attempt(f"{size} px, CUDA graphs"):

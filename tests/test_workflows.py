@@ -19,7 +19,7 @@ TOYS = (
     *("mask_and_text", "mask_only", "text_only", "paint_from_scratch", "repaint_one_region"),
     *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
     *("sketch_and_text", "sketch_mask_and_text", "draw_with_the_pencil"),
-    "morph_as_an_animation",
+    *("morph_as_an_animation", "portrait_as_an_app"),
 )
 FULL = {"mask_and_text", "mask_sketch_and_text", "mask_and_text_in_two_passes", "mask_style_lora_and_identity"}
 EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))

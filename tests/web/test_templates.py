@@ -23,6 +23,7 @@ FULL = EXAMPLES / "mask_and_text.json"
 FULLS = sorted(set(EXAMPLES.glob("*.json")) - set(TOYS))
 PACK = "ComfyUI-MoGLE"
 SHORT = EXAMPLES / "toy_paint_from_scratch.json"
+APP = EXAMPLES / "toy_portrait_as_an_app.json"
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,7 @@ def assert_can_be_read(comfy: ComfyPage, path: Path) -> None:
     comfy.page.set_viewport_size(WINDOW)
     comfy.wait(f"app.canvas.canvas.width === {WINDOW['width']} * devicePixelRatio")
     workflow = json.loads(path.read_text("utf-8"))
+    workflow["extra"].pop("linearMode", None)  # the graph of the app
     # The name must not be open already, or the page would show that tab in its last state.
     comfy.page.evaluate(OPENED, {"workflow": workflow, "name": f"{path.stem} to read"})
     wait_for(comfy, path)
@@ -203,6 +205,21 @@ def picture(comfy: ComfyPage, path: Path) -> None:
         comfy.page.screenshot(path=f"{folder}/{path.stem}_{renderer}.png")
 
 
+def leave_the_app(comfy: ComfyPage) -> None:
+    """In App mode there are the painting, the prompt and the seed, and nothing else; afterwards, the graph."""
+    inputs = comfy.page.get_by_test_id("app-mode-widget-item")
+    inputs.nth(2).wait_for()
+    assert comfy.paint_button.is_visible()
+    shown = [label.split("\n")[0] for label in comfy.page.get_by_test_id("builder-widget-label").all_inner_texts()]
+    assert shown == ["painting", "text", "seed"] and inputs.count() == 3
+    comfy.command("Comfy.ToggleLinear")
+    inputs.first.wait_for(state="detached")
+
+
+def knows_apps(comfy: ComfyPage) -> bool:
+    return comfy.js("app.extensionManager.command.commands.some((one) => one.id === 'Comfy.ToggleLinear')")
+
+
 def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
     """The note is there, and no node overlaps another."""
     assert comfy.js(f"app.graph.nodes.some((node) => {sorted(FRONTEND_ONLY)}.includes(node.type))")
@@ -218,8 +235,12 @@ def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition
         open_template(toys, path.stem)
         wait_for(toys, path)
         assert_is(toys, path, definitions)
+        if path == APP and knows_apps(toys):
+            leave_the_app(toys)
     drop(toys, path)
     assert_is(toys, path, definitions)
+    if path == APP and knows_apps(toys):
+        leave_the_app(toys)
     assert_is_laid_out(toys, path)
     assert_can_be_read(toys, path)
 

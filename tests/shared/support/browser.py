@@ -209,7 +209,10 @@ def running() -> Iterator[Browser]:
 
 def visit(browser: Browser, server: Server, vue: bool, language: str = "en", density: float = 1) -> ComfyPage:
     """Opens ComfyUI in a new profile, in the newer or the classic renderer, with a painter in the graph."""
-    wishes = {"TutorialCompleted": True, "VueNodes.Enabled": vue, "Locale": language}
+    wishes = {
+        **{"TutorialCompleted": True, "VueNodes.Enabled": vue, "Locale": language},
+        "OnboardingCoachmarks.Seen": ["appMode", "firstRun"],  # 0.33 shows these tours once, over the page
+    }
     for name, wish in wishes.items():
         server.post(f"/settings/Comfy.{name}", wish)
     comfy = ComfyPage(browser.new_page(viewport={"width": 1400, "height": 900}, device_scale_factor=density), server)

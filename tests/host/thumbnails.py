@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
@@ -138,14 +138,30 @@ def beside(masks: Pictures) -> Image.Image:
 
 
 def drawn(nodes: Nodes, prompt: dict[str, Any], server: Server) -> Image.Image:
-    """What a template for FLUX.1 shows before its models are there: the mask, and the sketch in its corner."""
+    """What a template for FLUX.1 shows before its models are there: the mask, and what is special about the template.
+
+    A sketch is in the mask's corner. So is the mask itself, small, where a second pass is larger than the first. With
+    a style LoRA, the right half is in another style.
+    """
     (number,) = [str(number) for number, node in nodes.items() if node["type"] == "MoGLEMaskPainter"]
     wanted = {number: prompt[number]}
     for place in (0, 2):
         wanted[f"{place}"] = {"class_type": "PreviewImage", "inputs": {"images": [number, place]}}
     outputs = server.run(wanted)
     mask, sketch = (frames(server.picture(outputs[place]["images"][0]))[0] for place in ("0", "2"))
-    return with_inset(mask, sketch if sketch.getbbox() else None, SIDE)
+    kinds = [node["type"] for node in nodes.values()]
+    if "LoraLoaderModelOnly" in kinds:
+        return half_in_lines(fitted(mask, SIDE, SIDE))
+    passes = kinds.count("SamplerCustomAdvanced")
+    return with_inset(mask, sketch if sketch.getbbox() else mask if passes > 1 else None, SIDE)
+
+
+def half_in_lines(square: Image.Image) -> Image.Image:
+    """The square; its right half is drawn in lines."""
+    middle = square.width // 2
+    lines = ImageOps.grayscale(square.filter(ImageFilter.CONTOUR)).convert("RGB")
+    square.paste(lines.crop((middle, 0, *square.size)), (middle, 0))
+    return square
 
 
 def main(names: Sequence[str]) -> None:

@@ -162,7 +162,7 @@ def main(names: Sequence[str]) -> None:
                 scene = Scene()
                 draw(scene)
                 made = sheet(pictures(scene, server))
-                made.save(PAGES / f"{name}.jpg", quality=82, optimize=True)
+                made.save(PAGES / f"{name}.jpg", quality=70, optimize=True, progressive=True)
                 print(name, made.size, (PAGES / f"{name}.jpg").stat().st_size)
 
 

@@ -180,7 +180,7 @@ def make(path: Path, server: Server, definitions: dict[str, Any]) -> None:
         picture = thumbnail(*shown(nodes, server.run(with_masks(prompt, nodes)), server))
     else:
         picture = drawn(nodes, prompt, server)
-    picture.save(EXAMPLES / f"{path.stem}.jpg", quality=80, optimize=True)
+    picture.save(EXAMPLES / f"{path.stem}.jpg", quality=70, optimize=True, progressive=True)
     print(path.stem, picture.size)
 
 

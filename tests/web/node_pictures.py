@@ -193,7 +193,7 @@ def main(names: Sequence[str]) -> None:
             if not names or name in names:
                 comfy = page(browser, server, vue, density)
                 made = make(comfy)
-                made.save(PAGES / f"{name}.jpg", quality=82, optimize=True)
+                made.save(PAGES / f"{name}.jpg", quality=70, optimize=True, progressive=True)
                 print(name, made.size, (PAGES / f"{name}.jpg").stat().st_size, flush=True)
                 comfy.page.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +30,13 @@ SKETCH = "sketch"
 DROPS = DropRates(all_masks=0.1, extra=(0.15,))
 """How often training drops a condition. Half of the faces have no masks in the first place."""
 
-SKETCH_GAIN = 2.5
-"""The factor on the trained expert's tokens. Chosen, like the LoRA of the start, on 60 faces that neither the training
-nor the scores see: the expert does more beside that LoRA than beside the one that learnt with it."""
+LORA_SHARE, SKETCH_GAIN = 0.7, 1.4
+"""How far the LoRA goes from its start to what it has learnt with sketches (Wortsman et al. 2022, "Robust fine-tuning
+of zero-shot models"), and the factor on the trained expert's tokens. Images follow a mask alone and a sketch alone more
+closely than with the last weights of the training, and colours stay as good. A share of 0 and a factor of 2.5 follow
+lines most closely, but the hair then gets patches of other colours. All were compared on 60 faces that neither the
+training nor the scores see.
+"""
 
 
 def encode_sketches(vae: ToyVAE, seeds: Sequence[int], styles: int, batch: int = 16) -> Tensor:
@@ -61,7 +65,7 @@ def train_sketch(
     """Train a sketch expert onto a trained network; return network and LoRA with weights averaged over the last steps.
 
     As with the masks (`train_mogle`), the new expert first learns to draw the grey references, alone. The LoRA learns
-    along with the expert and then gets its first weights back, so that without a sketch nothing changes.
+    along with the expert.
     """
     device = flux.img_in.weight.device
     trained = nn.ModuleDict({"network": with_extra(network, (SKETCH,), seed), "lora": lora}).float().to(device)
@@ -85,9 +89,14 @@ def train_sketch(
     average = fit(trained, loss_of, plan, folder, name, seed)
     trained.load_state_dict({**trained.state_dict(), **average})
     trained.requires_grad_(False).eval()
-    lora.load_state_dict(start)
+    lora.load_state_dict(between(start, lora.state_dict(), LORA_SHARE))
     strengthen(network, SKETCH_GAIN)
     return network, lora
+
+
+def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The tensors that lie this share of the way from `start` to `end`."""
+    return {name: tensor.lerp(end[name], share) for name, tensor in start.items()}
 
 
 def strengthen(network: MoGLE, gain: float) -> None:

@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import load_file
 
 from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
-from mogle_core.toy.build.sketch import SKETCH, strengthen
+from mogle_core.toy.build.sketch import SKETCH, between, strengthen
 from mogle_core.toy.places import FILES, SKETCH_FILE, WEIGHTS
 
 
@@ -20,7 +20,13 @@ def test_a_gain_multiplies_the_expert_s_tokens_and_nothing_else() -> None:
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in others.items())
 
 
-def test_the_embedded_file_has_the_weights_of_the_world_without_sketches() -> None:
+def test_between_goes_the_share_from_start_to_end() -> None:
+    start, end = {"a": torch.tensor([0.0, 2.0])}, {"a": torch.tensor([1.0, 4.0])}
+    assert torch.allclose(between(start, end, 0.25)["a"], torch.tensor([0.25, 2.5]))
+
+
+def test_the_embedded_file_has_the_mixture_of_the_world_without_sketches() -> None:
     plain, sketching = (load_file(WEIGHTS / name) for name in (FILES["mogle"], SKETCH_FILE))
-    assert all(torch.equal(sketching[name], tensor) for name, tensor in plain.items())
+    mixture = [name for name in plain if ".experts." in name or ".gating." in name]
+    assert mixture and all(torch.equal(sketching[name], plain[name]) for name in mixture)
     assert all(".extra_" in name for name in sketching.keys() - plain.keys())

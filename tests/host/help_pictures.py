@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support import hosts
 from support.comfy_server import Server
-from support.help_scene import PAGES, TEXT, Scene, pictures, sheet
+from support.help_scene import TEXT, Scene, pictures, sheet, write
 
 from mogle_core.toy.install import install
 
@@ -161,9 +161,7 @@ def main(names: Sequence[str]) -> None:
             if not names or name in names:
                 scene = Scene()
                 draw(scene)
-                made = sheet(pictures(scene, server))
-                made.save(PAGES / f"{name}.jpg", quality=70, optimize=True, progressive=True)
-                print(name, made.size, (PAGES / f"{name}.jpg").stat().st_size)
+                write(name, sheet(pictures(scene, server)))
 
 
 if __name__ == "__main__":

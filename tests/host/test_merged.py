@@ -13,7 +13,7 @@ import pytest
 import torch
 from support import golden, tiny
 from support.host_memory import asked_shapes, stored_bytes
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, run
+from support.masked import HEIGHT, MERGEABLE, NEGATIVE, POSITIVE, TOKENS, WIDTH, ids_with_squares, run
 from torch import Tensor
 
 from mogle_core.model.flux_latents import pack
@@ -23,9 +23,7 @@ from mogle_core.model.stream.condition import MaskCondition
 from mogle_core.model.stream.merged_tokens import HIDDEN, merge_squares
 
 GRID = (HEIGHT // 16, WIDTH // 16)
-TOKENS = math.prod(GRID)
-IDS = ids_with_squares(1, (0, 1), (1, 1))
-OTHER = ids_with_squares(2, (1, 2))
+IDS, OTHER = MERGEABLE
 LEFT = TOKENS - 6
 """How many tokens the first mask has left."""
 

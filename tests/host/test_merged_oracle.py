@@ -6,7 +6,6 @@ and no key has a bias. This holds beside everything else that joins a run.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -14,13 +13,11 @@ from typing import Any
 import pytest
 import torch
 from support import tiny
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, ids_with_squares, run
+from support.masked import MERGEABLE, NEGATIVE, POSITIVE, TOKENS, run
 from torch import Tensor
 
-TOKENS = math.prod((HEIGHT // 16, WIDTH // 16))
-IDS = ids_with_squares(1, (0, 1), (1, 1))
-BOTH = torch.cat((IDS, ids_with_squares(2, (1, 2))))
-"""Two masks of which different numbers of tokens are left."""
+IDS, BOTH = MERGEABLE[0], torch.cat(MERGEABLE)
+"""One mask, and a batch of two that keep different numbers of tokens."""
 
 REFERENCE = torch.randn(1, 16, 6, 4, generator=torch.Generator().manual_seed(4))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from support import tiny
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, as_file, run
+from support.masked import NEGATIVE, POSITIVE, TOKENS, as_file, run
 from support.small_weights import TINY, lora_weights
 from support.waits import waits_in
 
@@ -75,8 +75,8 @@ def test_gates_record_every_step(base, gated, latents) -> None:
         run(model, positive, steps=5)
         assert len(gates.steps) == 5
     for step in gates.steps:
-        assert step.weights.shape == (1, HEIGHT * WIDTH // 256, 20)
-        torch.testing.assert_close(step.weights.sum(-1), torch.ones(1, HEIGHT * WIDTH // 256))
+        assert step.weights.shape == (1, TOKENS, 20)
+        torch.testing.assert_close(step.weights.sum(-1), torch.ones(1, TOKENS))
 
 
 def test_experts_and_modulations_are_computed_once_a_run(base, gated, latents, comfy, monkeypatch) -> None:

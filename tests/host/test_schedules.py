@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 import torch
 from support import tiny
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH
-
-TOKENS = HEIGHT * WIDTH // 256
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, TOKENS, WIDTH
 
 SCHEDULES: dict[str, tuple[dict[str, Any], list[float], list[str]]] = {
     "once a run": ({"refresh_every": 0}, [1.0, 1.0, 0.0], ["whole", "reused"]),

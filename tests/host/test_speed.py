@@ -13,10 +13,8 @@ import pytest
 import torch
 from support import tiny
 from support.host_memory import asked_shapes, stored_bytes
-from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support.masked import HEIGHT, NEGATIVE, POSITIVE, TOKENS, WIDTH, run
 from torch._dynamo.utils import counters
-
-TOKENS = HEIGHT * WIDTH // 256
 
 
 def passes(comfy, monkeypatch) -> list[str]:

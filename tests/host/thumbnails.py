@@ -104,7 +104,7 @@ def grid(squares: Pictures) -> Image.Image:
 
 
 def rows(pictures: Pictures) -> Image.Image:
-    """Stacks the pictures, each over the whole width."""
+    """Stacks the pictures. Each fills the whole width."""
     sheet = Image.new("RGB", (SIDE, SIDE), PAPER)
     step = (SIDE + GAP) // len(pictures)
     for place, picture in enumerate(pictures):
@@ -157,7 +157,7 @@ def drawn(nodes: Nodes, prompt: dict[str, Any], server: Server) -> Image.Image:
 
 
 def half_in_lines(square: Image.Image) -> Image.Image:
-    """The square; its right half is drawn in lines."""
+    """The square with its right half as a line drawing."""
     middle = square.width // 2
     lines = ImageOps.grayscale(square.filter(ImageFilter.CONTOUR)).convert("RGB")
     square.paste(lines.crop((middle, 0, *square.size)), (middle, 0))

@@ -10,8 +10,10 @@ from torch import Tensor
 from support import tiny
 
 WIDTH, HEIGHT = 96, 64
+TOKENS = HEIGHT * WIDTH // 256
 POSITIVE = tiny.conditioning(1)
 NEGATIVE = tiny.conditioning(2)
+REGION = {"region": "hair", "strength": 0.4, "start_percent": 0.0, "end_percent": 1.0}
 
 
 def mask_ids(seed: int, width: int = WIDTH, height: int = HEIGHT, batch: int = 1) -> Tensor:
@@ -26,6 +28,10 @@ def ids_with_squares(seed: int, *squares: tuple[int, int], batch: int = 1) -> Te
     for row, column in squares:
         ids[:, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = 13
     return ids
+
+
+MERGEABLE = ids_with_squares(1, (0, 1), (1, 1)), ids_with_squares(2, (1, 2))
+"""Two masks. In the first, two squares of mask tokens can be merged, in the second one."""
 
 
 def run(model: Any, positive: list, negative: list | None = None, batch: int = 1, **settings: Any) -> Tensor:

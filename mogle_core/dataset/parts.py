@@ -33,7 +33,7 @@ ORDER = (
 """The order in which the official maps were painted; later parts cover earlier ones."""
 
 UNCLEAR = 0.2
-"""A part mask gets a warning from this share of pixels between black and white. Smooth edges have fewer."""
+"""A part mask gets a warning if at least this share of its pixels is grey. Smooth edges have fewer grey pixels."""
 
 _NAME = re.compile(r"(\d+)_(\w+)")
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -134,7 +134,7 @@ def _holds_numbers(image: Image.Image) -> bool:
 
 
 def _unclear(levels: NDArray[np.float64]) -> float:
-    """Of the pixels above a quarter of the maximum, the share that is not above three quarters of it."""
+    """Among the pixels above a quarter of the maximum, the share of grey ones: at most three quarters of it."""
     highest = levels.max()
     drawn = int((levels > highest / 4).sum())
     return float((levels <= highest * 3 / 4).sum() - (levels <= highest / 4).sum()) / drawn if drawn else 0.0

@@ -25,7 +25,7 @@ UNREADABLE = (
 _ORIENTATION = 0x0112
 
 _FEW_LEVELS = 32
-"""A floating-point picture whose maximum is below this is not stored in 255 levels: it would be almost black."""
+"""Floating-point pictures with a smaller maximum are not rounded to 255 levels, which would make them almost black."""
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -41,7 +41,7 @@ def read_named_scores(path: Path) -> dict[str, float]:
 
 
 def picture_name(name: Any) -> str:
-    """The name under which a picture is listed: without its ending, with slashes, in Unicode's composed form.
+    """A picture's name in the tables: without a file ending, with forward slashes, in composed Unicode (NFC).
 
     Empty for what is neither a text nor a whole number.
     """

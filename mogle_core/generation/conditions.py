@@ -1,4 +1,4 @@
-"""Finds the sketches and landmarks of jobs by name in a folder, and reads them as the pictures that are encoded."""
+"""Finds each job's sketch and landmarks in a folder, and reads them as pictures that the VAE can encode."""
 
 from __future__ import annotations
 

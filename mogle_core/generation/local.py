@@ -171,7 +171,7 @@ def _steered(order: Order) -> bool:
 
 
 def _cells(masks: Sequence[MaskLatents]) -> Tensor:
-    """The class of each latent cell (B, h, w). All tokens stay of a mask without classes."""
+    """The class of each latent cell (B, h, w). If a mask has no classes, none of its tokens are merged."""
     found = ((one, one.cells()) for one in masks)
     return torch.cat([torch.full_like(m.latents[:, 0, 0], MIXED) if c is None else c.to(m.latents) for m, c in found])
 

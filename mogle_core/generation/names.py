@@ -19,7 +19,7 @@ LONGEST = 200
 
 
 def too_long(name: str) -> bool:
-    """Whether a file with this name, and the ending it has while it is written, is too long for common file systems."""
+    """Whether a file of this name is too long for common file systems, counting the ending of its unfinished form."""
     return any(len(part.encode()) > LONGEST for part in name.split("/"))
 
 

@@ -28,7 +28,10 @@ LINE = 6
 
 
 def refuse_dark(rgb: Tensor) -> None:
-    """Refuse nearly black pictures (B, H, W, 3). They store ids in colour channels, and all would be read as black."""
+    """Refuse pictures (B, H, W, 3) that look nearly black because they store ids in colour channels.
+
+    Read by their colours, every pixel would be background.
+    """
     brightest = rgb.flatten(1).amax(1)
     dark = (brightest > 0) & (brightest < DARK)
     if bool(dark.any()):

@@ -1,4 +1,4 @@
-"""Scores of the toy world: does a face follow its mask and its caption, and does it stay the same outside a repaint?"""
+"""Scores of the toy world: how well a face follows its mask and caption, and how little a repaint changes elsewhere."""
 
 from __future__ import annotations
 

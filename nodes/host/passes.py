@@ -104,7 +104,7 @@ def mask_tokens(settings: MaskSettings, run: Run, step: Step) -> Tensor:
 
 
 def merged_tokens(settings: MaskSettings, run: Run, step: Step) -> Merged | None:
-    """Which mask tokens of this batch are merged; None if all of them stay."""
+    """How the mask tokens of this batch are merged; None if none of them are."""
     cells = step.cells
     if settings.mask_tokens != "merged" or cells is None:
         return None

@@ -206,7 +206,7 @@ def picture(comfy: ComfyPage, path: Path) -> None:
 
 
 def leave_the_app(comfy: ComfyPage) -> None:
-    """In App mode there are the painting, the prompt and the seed, and nothing else; afterwards, the graph."""
+    """App mode shows the painting, the prompt and the seed, and nothing else. Then the page returns to the graph."""
     inputs = comfy.page.get_by_test_id("app-mode-widget-item")
     inputs.nth(2).wait_for()
     assert comfy.paint_button.is_visible()

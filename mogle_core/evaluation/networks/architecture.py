@@ -15,7 +15,7 @@ _SHARED = {"hidden_size": 768, "num_hidden_layers": 12, "image_size": 224}
 
 
 def architecture_of(folder: Path) -> str | None:
-    """The network's sizes, such as `ViT of width 768, 12 layers, patches of 8`.
+    """The network's sizes in words, for example `ViT of width 768, 12 layers, patches of 8`.
 
     None for a single file, and for a network that is neither CLIP nor ViT.
     """

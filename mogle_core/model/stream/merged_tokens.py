@@ -26,7 +26,7 @@ HIDDEN = -1e4
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """Which tokens of a grid are merged. K is the largest number of remaining tokens in the batch.
+    """The tokens of a grid after merging. K is the largest number of tokens that a picture of the batch keeps.
 
     members: (B, K, 4), the places on the grid of each token's four; one that stays alone is named four times. B is 1
         if all pictures have the same.

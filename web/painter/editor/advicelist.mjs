@@ -37,7 +37,7 @@ export class AdviceList {
   }
 
   /**
-   * Shows the places one after the other, a press each.
+   * Each press shows the next of these places.
    * @param {import("../map/labelmap.mjs").Box[]} where
    * @param {string} text
    */

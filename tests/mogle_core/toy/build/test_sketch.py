@@ -1,4 +1,4 @@
-"""What the build does with the trained sketch expert before it writes the file."""
+"""The last changes that the build makes to the trained sketch weights, and the embedded file."""
 
 import torch
 from safetensors.torch import load_file

@@ -154,11 +154,9 @@ def _form(form: KeyForm, step: Step, total: int, store: StaticKeys, needed: Coll
     hosted = dataclasses.replace(form, host=True)
     for tried in (hosted,) if form.host else (form, hosted):
         place = HOST if tried.host else step.x.device
-        for left in reversed(range(len(store.sets()))):
-            if stored <= comfy.model_management.get_free_memory(place):
-                break
-            store.shrink(left, needed)
-        if stored <= comfy.model_management.get_free_memory(place):
+        while not (fits := stored <= comfy.model_management.get_free_memory(place)) and store.give_up_oldest(needed):
+            pass
+        if fits:
             where = "host memory" if tried.host else str(place)
             logger.info("%.0f MB of the mask's keys and values are kept in %s for further runs.", stored / 2**20, where)
             return tried

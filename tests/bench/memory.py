@@ -41,9 +41,6 @@ HOST_FACTOR = 3.1
 """ComfyUI's `memory_usage_factor` of FLUX.1."""
 
 
-MERGED = "mask_tokens merged"
-
-
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """The shape of the result of a fused attention."""
     return q.new_empty(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
@@ -58,7 +55,7 @@ def peaks(
     options: argparse.Namespace,
     share: float = SHARE,
 ) -> dict[str, int]:
-    """Bytes alive at once in a step of each kind, without weights and inputs. share: of the squares, are merged."""
+    """Bytes alive at once in a step of each kind, without weights and inputs. share: how many squares are merged."""
     model = random_flux(params, dtype, device)
     pairs = random_lora(model, dtype, device)
     lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}
@@ -67,7 +64,7 @@ def peaks(
     half = mask_grid("half", x.grid)
     kept: Kept = {}
     peak(model, x, replace(mask, keep=kept))
-    # Of a real mask: which tokens are merged is not computed on shapes.
+    # Merging looks at the classes of a mask, so it needs numbers and not only shapes.
     merged = replace(mask, merged=merge_squares(cells_with_squares(x.grid, share), x.grid, device))
     fewer: Kept = {}
     peak(model, x, replace(merged, keep=fewer))
@@ -84,7 +81,7 @@ def peaks(
         "  that keeps its keys": peak(model, x, replace(mask, keep={})),
         "  that reuses keys (kept ones not counted)": peak(model, x, replace(mask, reuse=kept)),
         "mask_tokens half": peak(model, x, replace(mask, tokens=x.image[:, : half[0] * half[1]], grid=half)),
-        MERGED: peak(model, x, merged),
+        "mask_tokens merged": peak(model, x, merged),
         "  merged, and keeps its keys": peak(model, x, replace(merged, keep={})),
         "  merged, and reuses keys (not counted)": peak(model, x, replace(merged, reuse=fewer)),
     }

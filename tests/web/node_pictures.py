@@ -1,4 +1,4 @@
-"""Makes the help pages' pictures that show nodes as the real page draws them: Mask Painter, and those for files.
+"""Makes the help pages' pictures that come from the real page: of Mask Painter, and of nodes that read or write files.
 
     python tests/web/node_pictures.py [FILE ...]
 
@@ -8,7 +8,6 @@ and has playwright, with a Chromium. tests/host/help_pictures.py makes the pictu
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from recording import TEXT as WORDS
 from support import hosts
 from support.browser import PAINTER, ComfyPage, running, visit
 from support.comfy_server import Server
-from support.help_scene import BETWEEN, BOX, PAGES, TEXT, Scene, pictures, sheet
+from support.help_scene import BETWEEN, BOX, TEXT, Scene, opened, pictures, sheet, write
 
 from mogle_core.support.sheets import PAPER
 from mogle_core.toy.install import install
@@ -96,12 +95,8 @@ def node(comfy: ComfyPage, prompt: dict[str, Any], kind: str) -> Image.Image:
     return opened(comfy.page.screenshot(clip=clip))
 
 
-def opened(file: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(file)).convert("RGB")
-
-
 def stacked(images: Sequence[Image.Image], gap: int, width: int) -> Image.Image:
-    """The images below each other, each no wider than this."""
+    """The images below each other, all scaled to this width."""
     fitted = [one.resize((width, round(one.height * width / one.width)), Image.Resampling.LANCZOS) for one in images]
     paper = Image.new("RGB", (width, sum(one.height for one in fitted) + gap * (len(fitted) - 1)), PAPER)
     top = 0
@@ -137,16 +132,11 @@ def living(comfy: ComfyPage) -> Image.Image:
     comfy.open_painting(TEMPLATE)
     comfy.do_js(f"{WORDS}.value = given", PROMPT)
     comfy.do_js(f"{SEED_OF_NOISE}.value = given", SEED)
-    editor, mouse = comfy.edit(), comfy.page.mouse
+    editor = comfy.edit()
     for stroke in STROKES:
         editor.choose(stroke.class_id)
         editor.do("editor.brush.setSize(given);", stroke.width)
-        start, *rest = [editor.at(*point) for point in stroke.points]
-        mouse.move(*start)
-        mouse.down()
-        for place in rest:
-            mouse.move(*place)
-        mouse.up()
+        editor.drag(*stroke.points)
     editor.count_pictures()
     editor.keys("w")
     editor.wait_for_picture(1)
@@ -177,7 +167,7 @@ FILES: dict[str, tuple[bool, int, Callable[[ComfyPage], Image.Image]]] = {
     "MoGLESaveMasks": (True, 2, lambda comfy: with_its_result(comfy, saved)),
     "MoGLELoadMasks": (True, 2, lambda comfy: with_its_result(comfy, loaded)),
 }
-"""By file: whether the newer renderer draws it, the pixels of a CSS pixel, and what makes it."""
+"""For each file: whether the newer renderer draws it, the device pixel ratio, and the function that makes it."""
 
 
 def page(browser: Browser, server: Server, vue: bool, density: int) -> ComfyPage:
@@ -192,9 +182,7 @@ def main(names: Sequence[str]) -> None:
         for name, (vue, density, make) in FILES.items():
             if not names or name in names:
                 comfy = page(browser, server, vue, density)
-                made = make(comfy)
-                made.save(PAGES / f"{name}.jpg", quality=70, optimize=True, progressive=True)
-                print(name, made.size, (PAGES / f"{name}.jpg").stat().st_size, flush=True)
+                write(name, make(comfy))
                 comfy.page.close()
 
 

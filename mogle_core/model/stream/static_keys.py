@@ -23,7 +23,7 @@ from .mask_tokens import Grid
 from .transformer import Transformer, blocks_of
 
 SETS = 4
-"""How many masks' keys a store holds, the latest used; more if a run needs more at once."""
+"""A store holds the keys of this many masks, those that were used last. A run that needs more at once may exceed it."""
 
 
 def compute_keys(
@@ -72,7 +72,7 @@ class StaticKeys:
     _sets: dict[Hashable, Kept] = field(default_factory=dict)
 
     def get(self, key: Hashable, compute: Callable[[], Kept], needed: Collection[Hashable] = ()) -> Kept:
-        """The keys under this key; computed if the store has none. needed: the sets that make no room for new ones."""
+        """The keys under this key; computed if the store has none. needed: sets that must stay."""
         kept = self._sets.pop(key, None)
         if kept is None:
             self.shrink(self.most - 1, needed)
@@ -82,11 +82,17 @@ class StaticKeys:
         return kept
 
     def shrink(self, most: int, needed: Collection[Hashable] = ()) -> None:
-        """Give up the sets that were not used for longest, but no needed one, until at most this many are left."""
-        for key in [key for key in self._sets if key not in needed]:
-            if len(self._sets) <= most:
-                return
-            del self._sets[key]
+        """Give up sets until at most this many, or only needed ones, are left."""
+        while len(self._sets) > most and self.give_up_oldest(needed):
+            pass
+
+    def give_up_oldest(self, needed: Collection[Hashable] = ()) -> bool:
+        """Give up the set that was not used for longest, except needed ones; False if there is no other."""
+        for key in self._sets:
+            if key not in needed:
+                del self._sets[key]
+                return True
+        return False
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._sets

@@ -93,7 +93,17 @@ class Scene:
 def pictures(scene: Scene, server: Server) -> list[Image.Image]:
     outputs = server.run(scene.prompt)
     files = [server.picture(entry) for number in scene.shown for entry in outputs[number]["images"]]
-    return [Image.open(io.BytesIO(file)).convert("RGB") for file in files]
+    return [opened(file) for file in files]
+
+
+def opened(file: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(file)).convert("RGB")
+
+
+def write(name: str, picture: Image.Image) -> None:
+    file = PAGES / f"{name}.jpg"
+    picture.save(file, quality=70, optimize=True, progressive=True)
+    print(name, picture.size, file.stat().st_size, flush=True)
 
 
 def sheet(images: Sequence[Image.Image]) -> Image.Image:

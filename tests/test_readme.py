@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
-from support import address
+from support import address, templates
 from support.documented import blocks
 from support.places import REPOSITORY
 
@@ -149,9 +149,8 @@ def test_the_questions_quote_the_estimates() -> None:
 
 
 def test_the_workflows_for_each_use_are_templates() -> None:
-    named = set(re.findall(r"`([\w.-]+)`", section("Which workflow for what"))) - {"toy_"}
-    assert len(named) > 10
-    assert named <= {path.stem for path in (REPOSITORY / "example_workflows").glob("*.json")}
+    named = set(re.findall(r"`([^`]+)`", section("Which workflow for what")))
+    assert named == {path.stem for path in templates.ALL}
 
 
 def test_pictures_of_the_docs_are_shown_somewhere() -> None:

@@ -13,16 +13,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from support.places import REPOSITORY
+from support.templates import ALL as EXAMPLES
+from support.templates import FOLDER, FULL, TOYS
 
-REPOSITORY = Path(__file__).parents[1]
-TOYS = (
-    *("mask_and_text", "mask_only", "text_only", "paint_from_scratch", "repaint_one_region"),
-    *("per_region_strength_and_time", "two_faces_by_areas", "look_into_the_gate", "photo_to_portrait"),
-    *("sketch_and_text", "sketch_mask_and_text", "draw_with_the_pencil"),
-    *("morph_as_an_animation", "portrait_as_an_app"),
-)
-FULL = {"mask_and_text", "mask_sketch_and_text", "mask_and_text_in_two_passes", "mask_style_lora_and_identity"}
-EXAMPLES = sorted((REPOSITORY / "example_workflows").glob("*.json"))
 # Load Masks needs a file that Save Masks wrote before: no template that runs as it is installed can have it.
 IN_NO_EXAMPLE = {"MoGLESaveMasks", "MoGLELoadMasks"}
 NOTES = ("MarkdownNote", "Note")
@@ -160,10 +154,14 @@ CHECKS = (id_complaints, link_complaints, layout_complaints, view_complaints, mo
 
 def test_there_are_examples_and_nothing_else() -> None:
     """ComfyUI treats every .json in the folder as a template, and the .jpg beside it as its thumbnail."""
-    names = {path.stem for path in EXAMPLES}
-    assert names >= FULL | {f"toy_{name}" for name in TOYS}
-    found = {path.name for path in (REPOSITORY / "example_workflows").iterdir()}
-    assert found == {f"{name}.{kind}" for name in names for kind in ("json", "jpg")}
+    found = {path.name for path in FOLDER.iterdir()}
+    assert found == {f"{path.stem}.{kind}" for path in EXAMPLES for kind in ("json", "jpg")}
+
+
+def test_their_names_say_order_and_models() -> None:
+    """ComfyUI's template browser shows the files' names."""
+    assert [int(path.stem[:2]) for path in EXAMPLES] == [*range(1, len(EXAMPLES) + 1)]
+    assert sorted(TOYS + FULL) == EXAMPLES
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -184,7 +182,7 @@ def test_an_example_explains_itself(path: Path) -> None:
     workflow = read(path)
     (note,) = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] in NOTES]
     assert note.startswith("# ") and len(note) > 500
-    assert ("toy install" in note) == path.stem.startswith("toy_")
+    assert ("toy install" in note) == (path in TOYS)
     assert len(workflow["groups"]) >= 4
 
 
@@ -227,7 +225,7 @@ DAMAGES = (_renumber, _retype, _push_together, _spread_out, _rename_model, _inve
 def test_a_damaged_workflow_is_noticed(
     check: Callable[[Workflow], Iterator[str]], damage: Callable[[Workflow], None]
 ) -> None:
-    workflow = copy.deepcopy(read(EXAMPLES[0]))
+    workflow = copy.deepcopy(read(FULL[0]))
     damage(workflow)
     assert list(check(workflow))
 

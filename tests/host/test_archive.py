@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from support import hosts, shipped
+from support import hosts, shipped, templates
 from support.comfy_server import Server
 from support.in_process import TEST_PACK
 from support.workflows import as_prompt, read
@@ -15,8 +16,6 @@ from support.workflows import as_prompt, read
 from mogle_core.toy.install import install
 
 FOLDER = "face-mogle"  # not the repository's name
-EXAMPLES = Path(hosts.REPOSITORY / "example_workflows")
-TOYS = sorted(path.stem for path in EXAMPLES.glob("toy_*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +45,9 @@ def test_every_node_and_help_page_is_there(server: Server) -> None:
 
 def test_the_painter_and_every_template_are_served(server: Server) -> None:
     assert b"registerExtension" in server.fetch(f"/extensions/{FOLDER}/painter/painter.js")
-    assert {path.stem for path in EXAMPLES.glob("*.json")} == set(server.get("/workflow_templates")[FOLDER])
-    for path in EXAMPLES.iterdir():
-        assert server.fetch(f"/api/workflow_templates/{FOLDER}/{path.name}") == path.read_bytes()
+    assert {path.stem for path in templates.ALL} == set(server.get("/workflow_templates")[FOLDER])
+    for path in templates.FOLDER.iterdir():
+        assert server.fetch(f"/api/workflow_templates/{FOLDER}/{quote(path.name)}") == path.read_bytes()
 
 
 def test_without_the_toys_models_the_server_names_them(server: Server) -> None:
@@ -77,10 +76,10 @@ def test_every_blueprint_is_served_where_the_host_takes_them(server: Server) -> 
         assert server.get(f"/global_subgraphs/{offered[name]}")["data"] == path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", TOYS)
-def test_with_the_python_packages_toy_install_every_toy_template_runs(name: str, stocked: Server) -> None:
+@pytest.mark.parametrize("path", templates.TOYS, ids=lambda path: path.stem)
+def test_with_the_python_packages_toy_install_every_toy_template_runs(path: Path, stocked: Server) -> None:
     """With two steps; test_workflows.py runs each as it is installed."""
-    nodes, links = read(EXAMPLES / f"{name}.json")
+    nodes, links = read(path)
     prompt = as_prompt(nodes, links, stocked.get("/object_info"))
     for node in prompt.values():
         if "steps" in node["inputs"] and node["class_type"] == "KSampler":

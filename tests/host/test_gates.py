@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import hosts
 from support.comfy_server import PromptFailedError, Server
 from support.masked import HEIGHT, NEGATIVE, POSITIVE, WIDTH, run
+from support.templates import template
 from support.workflows import as_prompt, read
 
 from mogle_core.toy.install import install
 
-TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_mask_and_text.json"
+TEMPLATE = template("Mask and text")
 STEPS = 6
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import hosts, tiny
+from support import tiny
 from support.comfy_server import Server
+from support.templates import template
 from support.workflows import Nodes, as_prompt, read
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy.install import EXAMPLE_MASK, install
 from mogle_core.toy.world import World, encode_masks, generate, load_world, noise_of, sample
 
-WORKFLOW = hosts.REPOSITORY / "example_workflows/toy_mask_and_text.json"
+WORKFLOW = template("Mask and text")
 PROMPT = "A woman with long straight red hair in a green dress in front of a blue background."
 STEPS, SEED = 8, 3
 

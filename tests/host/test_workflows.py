@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageChops
 from support import hosts
 from support.comfy_server import Server
+from support.templates import ALL, FULL, TOYS, template
 from support.workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
 from torch import Tensor
 
@@ -20,16 +21,13 @@ from mogle_core.masks.decouple import decode_tensor
 from mogle_core.masks.labels import CLASS_NAMES
 from mogle_core.toy.install import files, install
 
-EXAMPLE_FOLDER = hosts.REPOSITORY / "example_workflows"
-EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.json"))
-FULL, TOYS = ([path for path in EXAMPLES if path.stem.startswith("toy_") is toy] for toy in (False, True))
 MASK = hosts.REPOSITORY / "docs/mm_celeba_27000.png"
 FILES = (".safetensors", ".pt", ".png")
 SAVING = ("SaveImage", "SaveAnimatedWEBP")
 INSTALLED = {target.name for _, target in files(Path())}
 
 
-@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+@pytest.fixture(params=ALL, ids=lambda path: path.stem)
 def path(request: pytest.FixtureRequest) -> Path:
     return request.param
 
@@ -158,20 +156,20 @@ def on_the_toy(prompt: dict[str, Any]) -> dict[str, Any]:
     return {number: node for number, node in prompt.items() if node["class_type"] != "DualCLIPLoader"}
 
 
-@pytest.mark.parametrize("path", [path for path in FULL if "sketch" not in path.stem], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in FULL if "ControlNet" not in path.stem], ids=lambda path: path.stem)
 def test_a_template_for_flux_runs_with_the_toys_files(path: Path, stocked: Server) -> None:
     """All of them except the one with a ControlNet: the toy has none."""
     nodes, links = read(path)
     outputs = stocked.run(on_the_toy(as_prompt(nodes, links, stocked.get("/object_info"))))
     (saved,) = [number for number, node in nodes.items() if node["type"] == "SaveImage"]
     picture = Image.open(io.BytesIO(stocked.picture(outputs[str(saved)]["images"][0])))
-    assert picture.size == ((256, 256) if "two_passes" in path.stem else (128, 128))
+    assert picture.size == ((256, 256) if "Two passes" in path.stem else (128, 128))
     assert picture.convert("RGB").getcolors(3) is None
 
 
 def test_from_a_photo_to_a_new_face_in_it(stocked: Server) -> None:
     """Photo, align, parse, edit, paint, generate, score, paste back: one workflow, and the output of each step."""
-    nodes, links = read(EXAMPLE_FOLDER / "toy_photo_to_portrait.json")
+    nodes, links = read(template("Photo to portrait"))
     number = {node["type"]: str(key) for key, node in nodes.items()}
     prompt = as_prompt(nodes, links, stocked.get("/object_info"))
     prompt["watch"] = {"class_type": "PreviewAny", "inputs": {"source": [number["MoGLEMaskScore"], 0]}}

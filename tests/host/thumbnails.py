@@ -21,16 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support import hosts
 from support.comfy_server import Server
+from support.templates import ALL, TOYS
 from support.workflows import Nodes, as_prompt, read
 
 from mogle_core.support.sheets import GAP, PAPER
 from mogle_core.toy.install import install
 
-EXAMPLES = hosts.REPOSITORY / "example_workflows"
 SIDE = 640
 INSET = 0.34  # side of the mask in the corner of its picture, as a share of the picture's
 WIDE = 1.6  # from this ratio of sides on, a picture takes a whole row
-IS_TOY = "toy"  # in the name of each template that runs on the toy world
 SHOWING = ("PreviewImage", "SaveImage", "SaveAnimatedWEBP")
 
 Pictures = list[Image.Image]
@@ -168,7 +167,7 @@ def main(names: Sequence[str]) -> None:
     with Server(hosts.choose(), {"ComfyUI-MoGLE": hosts.REPOSITORY}) as server:
         install(server.base)
         definitions = server.get("/object_info")
-        for path in sorted(EXAMPLES.glob("*.json")):
+        for path in ALL:
             if not names or path.stem in names:
                 make(path, server, definitions)
 
@@ -176,11 +175,11 @@ def main(names: Sequence[str]) -> None:
 def make(path: Path, server: Server, definitions: dict[str, Any]) -> None:
     nodes, links = read(path)
     prompt = as_prompt(nodes, links, definitions)
-    if IS_TOY in path.stem:
+    if path in TOYS:
         picture = thumbnail(*shown(nodes, server.run(with_masks(prompt, nodes)), server))
     else:
         picture = drawn(nodes, prompt, server)
-    picture.save(EXAMPLES / f"{path.stem}.jpg", quality=70, optimize=True, progressive=True)
+    picture.save(path.with_suffix(".jpg"), quality=70, optimize=True, progressive=True)
     print(path.stem, picture.size)
 
 

@@ -26,11 +26,12 @@ from support import hosts
 from support.browser import PAINTER, ComfyPage, running, visit
 from support.comfy_server import Server
 from support.editing import EDITOR, Editor
+from support.templates import template
 
 from mogle_core.toy.install import install
 from mogle_core.toy.places import WEIGHTS
 
-TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_draw_with_the_pencil.json"
+TEMPLATE = template("Draw with the pencil")
 FILE = hosts.REPOSITORY / "docs/hand_sketches.jpg"
 PAGE = {"width": 1280, "height": 720}
 SIDE, PENCIL = 512, 5  # pixels of the sheet and of the pencil's line

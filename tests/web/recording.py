@@ -24,10 +24,11 @@ from support import hosts
 from support.browser import ComfyPage, running, visit
 from support.comfy_server import Server
 from support.editing import Editor
+from support.templates import template
 
 from mogle_core.toy.install import install
 
-TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_paint_from_scratch.json"
+TEMPLATE = template("Paint a face")
 FILE = hosts.REPOSITORY / "docs/painting.webp"
 PAGE = (1280, 720)
 MOVING, WAITING, LOOKING, LAST = 80, 300, 1100, 2400  # milliseconds

@@ -13,8 +13,9 @@ from support import hosts
 from support.browser import NOTHING, PAINTER, ComfyPage, visit, wait_until
 from support.comfy_server import Server
 from support.editing import EDITOR, Editor
+from support.templates import template
 
-TEMPLATE = hosts.REPOSITORY / "example_workflows/toy_paint_from_scratch.json"
+TEMPLATE = template("Paint a face")
 SAVE = "app.graph.nodes.find((node) => node.type === 'SaveImage')"
 SAMPLER = "app.graph.nodes.find((node) => node.type === 'KSampler')"
 # A second node that shows a picture: what Mask Decouple read.

@@ -15,15 +15,13 @@ from playwright.sync_api import Browser
 from support import hosts
 from support.browser import ComfyPage, visit, wait_until
 from support.comfy_server import Server
+from support.templates import ALL, FULL, TOYS, template
 from support.workflows import FRONTEND_ONLY, Definition, as_prompt, read
 
-EXAMPLES = hosts.REPOSITORY / "example_workflows"
-TOYS = sorted(EXAMPLES.glob("toy_*.json"))
-FULL = EXAMPLES / "mask_and_text.json"
-FULLS = sorted(set(EXAMPLES.glob("*.json")) - set(TOYS))
 PACK = "ComfyUI-MoGLE"
-SHORT = EXAMPLES / "toy_paint_from_scratch.json"
-APP = EXAMPLES / "toy_portrait_as_an_app.json"
+SHORT, APP, PHOTO = template("Paint a face"), template("Portrait as an app"), template("Photo to portrait")
+FIRST_FULL = template("Mask and text", "FLUX")
+CARD = re.compile(r"^\d\d .* - (toy|FLUX)$")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +47,8 @@ def open_template(comfy: ComfyPage, name: str) -> None:
     comfy.command("Comfy.BrowseTemplates")
     templates = comfy.page.get_by_role("dialog")  # the tabs of open workflows have the same names
     templates.get_by_text(PACK, exact=True).first.click()
-    card = templates.get_by_text(re.compile(f"^{name.replace('_', '[ _]')}$")).first
-    templates.get_by_text(re.compile("^(toy|mask)[ _]")).first.hover()
+    card = templates.get_by_text(name, exact=True).first
+    templates.get_by_text(CARD).first.hover()
 
     def is_there() -> bool:  # 1.27 shows the first cards, and more as the list is scrolled
         comfy.page.mouse.wheel(0, 600)
@@ -58,7 +56,7 @@ def open_template(comfy: ComfyPage, name: str) -> None:
 
     wait_until(is_there)
     card.click()
-    templates.wait_for(state="detached")
+    card.wait_for(state="detached")  # another dialog may follow, about missing models
 
 
 def wait_for(comfy: ComfyPage, path: Path) -> None:
@@ -191,10 +189,10 @@ def assert_can_be_read(comfy: ComfyPage, path: Path) -> None:
     comfy.page.evaluate(OPENED, {"workflow": workflow, "name": f"{path.stem} to read"})
     wait_for(comfy, path)
     comfy.wait(f"app.canvas.renderedPaths.size === {len(workflow['links'])}")
+    picture(comfy, path)
     found = comfy.page.evaluate(LOOKS)
     assert found["smallest"] >= SMALLEST - 1e-6
     assert (found["strays"], found["wide"], found["crossed"]) == ([], [], [])
-    picture(comfy, path)
     comfy.page.set_viewport_size(before)
 
 
@@ -226,6 +224,19 @@ def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
     assert overlaps(settled(comfy)) == []
 
 
+def test_they_are_listed_by_their_numbers(toys: ComfyPage) -> None:
+    """ComfyUI lists them as the disk has them, which here is hardly ever by name."""
+    toys.command("Comfy.BrowseTemplates")
+    templates = toys.page.get_by_role("dialog")
+    templates.get_by_text(PACK, exact=True).first.click()
+    cards = templates.get_by_text(CARD)
+    cards.nth(5).wait_for()
+    shown = cards.all_inner_texts()
+    assert shown == [path.stem for path in ALL][: len(shown)]
+    toys.page.keyboard.press("Escape")
+    templates.wait_for(state="detached")
+
+
 def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition]) -> None:
     """From the template browser and as a dropped file, laid out. As a prompt it equals the one that
     ../host/test_workflows.py runs.
@@ -254,20 +265,20 @@ def test_it_runs_and_makes_its_images(toys: ComfyPage) -> None:
 
 
 def test_the_full_workflow_opens_and_asks_for_its_models(
-    browser: Browser, stocked: Server, definitions: dict[str, Definition]
+    vue: bool, browser: Browser, stocked: Server, definitions: dict[str, Definition]
 ) -> None:
     """Its files are missing here. The page names them and asks their addresses for their sizes. In 1.27 the
     browser of the tests blocks these requests; newer hosts forbid them.
     """
-    comfy = visit(browser, stocked, False)
-    open_template(comfy, FULL.stem)
-    wait_for(comfy, FULL)
-    assert_is(comfy, FULL, definitions)
-    for full in FULLS:
+    comfy = visit(browser, stocked, vue)
+    open_template(comfy, FIRST_FULL.stem)
+    wait_for(comfy, FIRST_FULL)
+    assert_is(comfy, FIRST_FULL, definitions)
+    for full in FULL:
         assert_can_be_read(comfy, full)
     comfy.page.close()
     models = [
-        model for full in FULLS for node in read(full)[0].values() for model in node["properties"].get("models", [])
+        model for full in FULL for node in read(full)[0].values() for model in node["properties"].get("models", [])
     ]
     addresses = {model["url"] for model in models}
     about_sizes = re.compile("|".join(["missingModelMetadata-", "fetchFileSize", *map(re.escape, addresses)]))
@@ -306,9 +317,9 @@ def in_the_old_order(path: Path, folder: Path) -> Path:
 def test_a_workflow_of_the_old_socket_order_is_the_same_prompt(
     toys: ComfyPage, definitions: dict[str, Definition], tmp_path: Path
 ) -> None:
-    for name in ("toy_photo_to_portrait", "toy_two_faces_by_areas"):
-        load(toys, in_the_old_order(EXAMPLES / f"{name}.json", tmp_path))
-        assert_is(toys, EXAMPLES / f"{name}.json", definitions)
+    for path in (PHOTO, template("Two faces")):
+        load(toys, in_the_old_order(path, tmp_path))
+        assert_is(toys, path, definitions)
 
 
 def bypass(comfy: ComfyPage, kind: str) -> None:
@@ -324,7 +335,7 @@ def sources(comfy: ComfyPage, kind: str) -> dict[str, str]:
 
 def test_a_bypassed_node_passes_each_thing_to_its_like(toys: ComfyPage) -> None:
     """The negative as the negative and the mask as the mask; and what is left runs."""
-    load(toys, EXAMPLES / "toy_photo_to_portrait.json")
+    load(toys, PHOTO)
     before = sources(toys, "MoGLEMaskDecouple"), sources(toys, "KSampler")
     bypass(toys, "MoGLEMaskPainter")
     bypass(toys, "MoGLEGatedCondition")

@@ -28,21 +28,22 @@ from mogle_core.support.sheets import GAP, PAPER
 from mogle_core.toy.install import install
 
 SIDE = 640
-INSET = 0.34  # side of the mask in the corner of its picture, as a share of the picture's
+INSET = {1: 0.34, 2: 0.25}  # by their number: side of a mask or sketch in its picture's corner, as a share of it
 WIDE = 1.6  # from this ratio of sides on, a picture takes a whole row
 SHOWING = ("PreviewImage", "SaveImage", "SaveAnimatedWEBP")
 
 Pictures = list[Image.Image]
 
 
-def with_masks(prompt: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
-    """The prompt with a preview of every mask. Templates have no preview where the painter or loader shows the mask."""
-    kinds = {number: node["type"] for number, node in nodes.items()}
-    previews = {
-        f"mask {number}": {"class_type": "PreviewImage", "inputs": {"images": [str(number), 1]}}
-        for number, kind in kinds.items()
-        if kind == "MoGLEMaskDecouple"
-    }
+def with_conditions(prompt: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
+    """The prompt with a preview of every mask and sketch. Templates have none where the painter or loader shows it."""
+    shown = {}
+    for number, node in nodes.items():
+        if node["type"] == "MoGLEMaskDecouple":
+            shown[f"mask {number}"] = [str(number), 1]
+        elif node["type"] == "MoGLEAddCondition":
+            shown[f"sketch {number}"] = prompt[str(number)]["inputs"]["image"]
+    previews = {name: {"class_type": "PreviewImage", "inputs": {"images": link}} for name, link in shown.items()}
     return prompt | previews
 
 
@@ -57,15 +58,17 @@ def frames(file: bytes) -> Pictures:
     return found
 
 
-def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> tuple[Pictures, Pictures]:
-    """The masks that the run used, and the pictures that it shows, in the order of the nodes."""
-    numbers = [str(number) for number, node in sorted(nodes.items()) if node["type"] in SHOWING]
-    entries = {
-        key: [one for number in wanted for one in outputs.get(number, {}).get("images", [])]
-        for key, wanted in (("masks", sorted(n for n in outputs if n.startswith("mask "))), ("pictures", numbers))
-    }
-    masks, pictures = ([one for entry in entries[key] for one in frames(server.picture(entry))] for key in entries)
-    return spread(masks, len(pictures)), [one for one in pictures if not is_mask(one)] or pictures
+def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> tuple[Pictures, Pictures, Pictures]:
+    """The masks and the sketches that the run used, and the pictures that it shows, in the order of the nodes."""
+
+    def made(numbers: Sequence[str]) -> Pictures:
+        entries = [entry for number in numbers for entry in outputs.get(number, {}).get("images", [])]
+        return [one for entry in entries for one in frames(server.picture(entry))]
+
+    masks, sketches = (made(sorted(n for n in outputs if n.startswith(kind))) for kind in ("mask ", "sketch "))
+    pictures = made([str(number) for number, node in sorted(nodes.items()) if node["type"] in SHOWING])
+    results = [one for one in pictures if not is_mask(one) and not is_drawing(one)]
+    return spread(masks, len(pictures)), sketches, results or pictures
 
 
 def spread(masks: Pictures, count: int) -> Pictures:
@@ -77,19 +80,25 @@ def is_mask(picture: Image.Image) -> bool:
     return picture.getcolors(19) is not None
 
 
+def is_drawing(picture: Image.Image) -> bool:
+    """Whether it has no colours."""
+    return picture.convert("HSV").getchannel("S").getbbox() is None
+
+
 def fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
     """Fills the box, cut at the sides if need be. Label maps, which have few colours, keep hard edges."""
     method = Image.Resampling.NEAREST if is_mask(picture) else Image.Resampling.LANCZOS
     return ImageOps.fit(picture, (width, height), method)
 
 
-def with_inset(picture: Image.Image, mask: Image.Image | None, side: int) -> Image.Image:
-    """The picture with its mask in the lower left corner."""
+def with_insets(picture: Image.Image, insets: Pictures, side: int) -> Image.Image:
+    """The picture with what it follows in the lower left corner: its mask, its sketch, or both."""
     square = fitted(picture, side, side)
-    if mask is not None:
-        small = round(side * INSET)
-        edge = max(2, side // 160)
-        square.paste(ImageOps.expand(fitted(mask, small, small), edge, PAPER), (edge, side - small - 3 * edge))
+    edge = max(2, side // 160)
+    for place, inset in enumerate(insets):
+        small = round(side * INSET[len(insets)])
+        framed = ImageOps.expand(fitted(inset, small, small), edge, PAPER)
+        square.paste(framed, (edge + place * (small + 3 * edge), side - small - 3 * edge))
     return square
 
 
@@ -111,18 +120,18 @@ def rows(pictures: Pictures) -> Image.Image:
     return sheet
 
 
-def thumbnail(masks: Pictures, pictures: Pictures) -> Image.Image:
-    """Chooses a layout: a wide picture below its two masks, one picture with its mask in a corner, two pictures beside
-    their masks, four pictures, or the last two sheets.
+def thumbnail(masks: Pictures, sketches: Pictures, pictures: Pictures) -> Image.Image:
+    """Chooses a layout: a wide picture below its two masks, one picture with its mask and sketch in a corner, two
+    pictures beside their masks, four pictures, or the last two sheets.
     """
     first = pictures[0]
     if len(pictures) == 1 and first.width > WIDE * first.height and len(masks) == 2:
         return rows([beside(masks), first])
     if len(pictures) == 1:
-        return with_inset(first, masks[0] if masks else None, SIDE)
+        return with_insets(first, sketches[:1] + masks[:1], SIDE)
     if len(pictures) == 4:
-        pairs = masks if len(masks) == 4 else [None] * 4
-        return grid([with_inset(one, mask, SIDE // 2) for one, mask in zip(pictures, pairs, strict=True)])
+        pairs = [[mask] for mask in masks] if len(masks) == 4 else [[]] * 4
+        return grid([with_insets(one, pair, SIDE // 2) for one, pair in zip(pictures, pairs, strict=True)])
     if len(pictures) == 2 and len(masks) in (1, 2):
         return grid([masks[0], first, masks[-1], pictures[1]])
     return rows(pictures[-2:])
@@ -152,7 +161,7 @@ def drawn(nodes: Nodes, prompt: dict[str, Any], server: Server) -> Image.Image:
     if "LoraLoaderModelOnly" in kinds:
         return half_in_lines(fitted(mask, SIDE, SIDE))
     passes = kinds.count("SamplerCustomAdvanced")
-    return with_inset(mask, sketch if sketch.getbbox() else mask if passes > 1 else None, SIDE)
+    return with_insets(mask, [sketch] if sketch.getbbox() else [mask] if passes > 1 else [], SIDE)
 
 
 def half_in_lines(square: Image.Image) -> Image.Image:
@@ -176,7 +185,7 @@ def make(path: Path, server: Server, definitions: dict[str, Any]) -> None:
     nodes, links = read(path)
     prompt = as_prompt(nodes, links, definitions)
     if path in TOYS:
-        picture = thumbnail(*shown(nodes, server.run(with_masks(prompt, nodes)), server))
+        picture = thumbnail(*shown(nodes, server.run(with_conditions(prompt, nodes)), server))
     else:
         picture = drawn(nodes, prompt, server)
     picture.save(path.with_suffix(".jpg"), quality=70, optimize=True, progressive=True)

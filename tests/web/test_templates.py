@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 from support import hosts
 from support.browser import ComfyPage, visit, wait_until
 from support.comfy_server import Server
-from support.templates import ALL, FULL, TOYS, template
+from support.templates import FULL, TOYS, template
 from support.workflows import FRONTEND_ONLY, Definition, as_prompt, read
 
 PACK = "ComfyUI-MoGLE"
@@ -222,19 +222,6 @@ def assert_is_laid_out(comfy: ComfyPage, path: Path) -> None:
     """The note is there, and no node overlaps another."""
     assert comfy.js(f"app.graph.nodes.some((node) => {sorted(FRONTEND_ONLY)}.includes(node.type))")
     assert overlaps(settled(comfy)) == []
-
-
-def test_they_are_listed_by_their_numbers(toys: ComfyPage) -> None:
-    """ComfyUI lists them as the disk has them, which here is hardly ever by name."""
-    toys.command("Comfy.BrowseTemplates")
-    templates = toys.page.get_by_role("dialog")
-    templates.get_by_text(PACK, exact=True).first.click()
-    cards = templates.get_by_text(CARD)
-    cards.nth(5).wait_for()
-    shown = cards.all_inner_texts()
-    assert shown == [path.stem for path in ALL][: len(shown)]
-    toys.page.keyboard.press("Escape")
-    templates.wait_for(state="detached")
 
 
 def test_it_opens(toys: ComfyPage, path: Path, definitions: dict[str, Definition]) -> None:

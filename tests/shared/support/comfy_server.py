@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 from support.hosts import Host
@@ -151,8 +151,11 @@ class Server:
         return json.loads(self.fetch(path, **query))
 
     def fetch(self, path: str, **query: str) -> bytes:
-        """The body of a GET. Raises urllib's HTTPError if the server answers with an error."""
-        address = f"{self.url}{path}?{urlencode(query)}" if query else self.url + path
+        """The body of a GET, as a browser asks for it: `path` may have spaces.
+
+        Raises urllib's HTTPError if the server answers with an error.
+        """
+        address = self.url + quote(path, safe="/%?=&") + (f"?{urlencode(query)}" if query else "")
         with _direct.open(address, timeout=self.patience) as answer:
             return answer.read()
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support import hosts
 from support.comfy_server import Server
-from support.help_scene import TEXT, Scene, pictures, sheet, write
+from support.help_scene import PAGES, TEXT, Scene, pictures, sheet
+from support.image_files import save_jpeg
 
 from mogle_core.toy.install import install
 
@@ -161,7 +162,7 @@ def main(names: Sequence[str]) -> None:
             if not names or name in names:
                 scene = Scene()
                 draw(scene)
-                write(name, sheet(pictures(scene, server)))
+                save_jpeg(PAGES / f"{name}.jpg", sheet(pictures(scene, server)))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ its size. Links go by the name of the input, and widgets by their place.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.comfy_server import Server
+from support.image_files import read_rgb
 from support.places import DATA
 from support.workflows import as_prompt, inputs_of, is_widget, read
 
@@ -47,7 +47,7 @@ def test_it_makes_the_picture_that_it_made_then(path: Path, stocked: Server) -> 
     nodes, links = read(path)
     outputs = stocked.run(as_prompt(nodes, links, stocked.get("/object_info")))
     portrait = min(number for number, node in nodes.items() if node["type"] == "SaveImage")
-    picture = Image.open(io.BytesIO(stocked.picture(outputs[str(portrait)]["images"][0]))).convert("RGB")
+    picture = read_rgb(stocked.picture(outputs[str(portrait)]["images"][0]))
     made = np.array(picture.reduce(2), dtype=float)
     then = np.array(Image.open(path.with_suffix(".png")).convert("RGB"), dtype=float)
     assert made.shape == then.shape

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageChops
 from support import hosts
 from support.comfy_server import Server
+from support.image_files import read_rgb
 from support.templates import ALL, FULL, TOYS, template
 from support.workflows import TYPES, Definition, Links, Node, Nodes, as_prompt, inputs_of, read, widgets
 from torch import Tensor
@@ -131,7 +132,7 @@ def test_a_toy_template_runs_and_makes_its_images(path: Path, stocked: Server) -
     assert any(nodes[number]["type"] in SAVING for number in shows)
     for number in shows:
         for entry in outputs[str(number)]["images"]:
-            picture = Image.open(io.BytesIO(stocked.picture(entry))).convert("RGB")
+            picture = read_rgb(stocked.picture(entry))
             assert picture.getcolors(3) is None, f"node {number} of {path.stem} shows nothing"
 
 
@@ -178,7 +179,7 @@ def test_from_a_photo_to_a_new_face_in_it(stocked: Server) -> None:
     outputs = stocked.run(prompt)
 
     def picture(node: str) -> Tensor:
-        image = Image.open(io.BytesIO(stocked.picture(outputs[node]["images"][0]))).convert("RGB")
+        image = read_rgb(stocked.picture(outputs[node]["images"][0]))
         return torch.from_numpy(np.array(image)).float() / 255
 
     photo, result = picture("photo"), picture(number["SaveImage"])

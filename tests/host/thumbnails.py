@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from support import hosts
 from support.comfy_server import Server
+from support.image_files import save_jpeg
 from support.templates import ALL, TOYS
 from support.workflows import Nodes, as_prompt, read
 
@@ -28,7 +29,7 @@ from mogle_core.support.sheets import GAP, PAPER
 from mogle_core.toy.install import install
 
 SIDE = 640
-INSET = {1: 0.34, 2: 0.25}  # by their number: side of a mask or sketch in its picture's corner, as a share of it
+INSET = {1: 0.34, 2: 0.25}  # width of an inset as a share of the picture's, if there are one or two
 WIDE = 1.6  # from this ratio of sides on, a picture takes a whole row
 SHOWING = ("PreviewImage", "SaveImage", "SaveAnimatedWEBP")
 
@@ -36,7 +37,7 @@ Pictures = list[Image.Image]
 
 
 def with_conditions(prompt: dict[str, Any], nodes: Nodes) -> dict[str, Any]:
-    """The prompt with a preview of every mask and sketch. Templates have none where the painter or loader shows it."""
+    """The prompt plus a preview of every mask and sketch. Some templates show them only in the painter or loader."""
     shown = {}
     for number, node in nodes.items():
         if node["type"] == "MoGLEMaskDecouple":
@@ -72,7 +73,7 @@ def shown(nodes: Nodes, outputs: dict[str, Any], server: Server) -> tuple[Pictur
 
 
 def spread(masks: Pictures, count: int) -> Pictures:
-    """Four of the masks of an animation, in step with its frames."""
+    """Of an animation, the four masks that belong to the four frames shown."""
     return masks if len(masks) <= max(count, 2) else [masks[round((len(masks) - 1) * place / 3)] for place in range(4)]
 
 
@@ -81,7 +82,7 @@ def is_mask(picture: Image.Image) -> bool:
 
 
 def is_drawing(picture: Image.Image) -> bool:
-    """Whether it has no colours."""
+    """Whether the picture is grey throughout."""
     return picture.convert("HSV").getchannel("S").getbbox() is None
 
 
@@ -92,7 +93,7 @@ def fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def with_insets(picture: Image.Image, insets: Pictures, side: int) -> Image.Image:
-    """The picture with what it follows in the lower left corner: its mask, its sketch, or both."""
+    """The picture with its mask, its sketch or both as insets in the lower left corner."""
     square = fitted(picture, side, side)
     edge = max(2, side // 160)
     for place, inset in enumerate(insets):
@@ -112,7 +113,7 @@ def grid(squares: Pictures) -> Image.Image:
 
 
 def rows(pictures: Pictures) -> Image.Image:
-    """Stacks the pictures. Each fills the whole width."""
+    """Stacks the pictures, each as wide as the sheet."""
     sheet = Image.new("RGB", (SIDE, SIDE), PAPER)
     step = (SIDE + GAP) // len(pictures)
     for place, picture in enumerate(pictures):
@@ -188,8 +189,7 @@ def make(path: Path, server: Server, definitions: dict[str, Any]) -> None:
         picture = thumbnail(*shown(nodes, server.run(with_conditions(prompt, nodes)), server))
     else:
         picture = drawn(nodes, prompt, server)
-    picture.save(path.with_suffix(".jpg"), quality=70, optimize=True, progressive=True)
-    print(path.stem, picture.size)
+    save_jpeg(path.with_suffix(".jpg"), picture)
 
 
 if __name__ == "__main__":

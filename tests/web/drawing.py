@@ -10,7 +10,6 @@ quite close its lines. The lines are written down here, independently of the toy
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from support import hosts
 from support.browser import PAINTER, ComfyPage, running, visit
 from support.comfy_server import Server
 from support.editing import EDITOR, Editor
+from support.image_files import read_rgb
 from support.templates import template
 
 from mogle_core.toy.install import install
@@ -225,7 +225,7 @@ def made(comfy: ComfyPage, face: Face, number: int) -> tuple[Image.Image, Image.
 
 
 def opened(content: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(content)).convert("RGB").resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
+    return read_rgb(content).resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
 
 
 def sheet(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> Image.Image:

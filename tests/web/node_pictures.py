@@ -1,4 +1,4 @@
-"""Makes the help pages' pictures that come from the real page: of Mask Painter, and of nodes that read or write files.
+"""Takes the screenshots for the help pages: of Mask Painter, and of the nodes that read or write files.
 
     python tests/web/node_pictures.py [FILE ...]
 
@@ -23,7 +23,8 @@ from recording import TEXT as WORDS
 from support import hosts
 from support.browser import PAINTER, ComfyPage, running, visit
 from support.comfy_server import Server
-from support.help_scene import BETWEEN, BOX, TEXT, Scene, opened, pictures, sheet, write
+from support.help_scene import BETWEEN, BOX, PAGES, TEXT, Scene, pictures, sheet
+from support.image_files import read_rgb, save_jpeg
 
 from mogle_core.support.sheets import PAPER
 from mogle_core.toy.install import install
@@ -92,11 +93,11 @@ def node(comfy: ComfyPage, prompt: dict[str, Any], kind: str) -> Image.Image:
     assert box is not None
     margin = (PANEL - box["width"]) / 2
     clip = {"x": box["x"] - margin, "y": box["y"] - margin, "width": PANEL, "height": box["height"] + 2 * margin}
-    return opened(comfy.page.screenshot(clip=clip))
+    return read_rgb(comfy.page.screenshot(clip=clip))
 
 
 def stacked(images: Sequence[Image.Image], gap: int, width: int) -> Image.Image:
-    """The images below each other, all scaled to this width."""
+    """The images in one column, each scaled to this width."""
     fitted = [one.resize((width, round(one.height * width / one.width)), Image.Resampling.LANCZOS) for one in images]
     paper = Image.new("RGB", (width, sum(one.height for one in fitted) + gap * (len(fitted) - 1)), PAPER)
     top = 0
@@ -124,7 +125,7 @@ def moving(comfy: ComfyPage) -> Image.Image:
     editor.keys("v")
     editor.click(int(columns.float().mean()), int(rows.float().mean()))
     editor.choose(NOSE)
-    return stacked([opened(comfy.page.screenshot())], 0, SHOWN)
+    return stacked([read_rgb(comfy.page.screenshot())], 0, SHOWN)
 
 
 def living(comfy: ComfyPage) -> Image.Image:
@@ -140,7 +141,7 @@ def living(comfy: ComfyPage) -> Image.Image:
     editor.count_pictures()
     editor.keys("w")
     editor.wait_for_picture(1)
-    painted = opened(comfy.page.screenshot())
+    painted = read_rgb(comfy.page.screenshot())
     editor.done()
     comfy.queue()
     comfy.do_js("""
@@ -157,7 +158,7 @@ def living(comfy: ComfyPage) -> Image.Image:
     box = comfy.page.locator(f"[data-node-id='{comfy.js(f'{PAINTER}.id')}']").bounding_box()
     assert box is not None
     clip = {"x": 100, "y": box["y"] - 8, "width": 1200, "height": box["height"] + 28}
-    return stacked([opened(comfy.page.screenshot(clip=clip)), painted], 0, SHOWN)
+    return stacked([read_rgb(comfy.page.screenshot(clip=clip)), painted], 0, SHOWN)
 
 
 FILES: dict[str, tuple[bool, int, Callable[[ComfyPage], Image.Image]]] = {
@@ -182,7 +183,7 @@ def main(names: Sequence[str]) -> None:
         for name, (vue, density, make) in FILES.items():
             if not names or name in names:
                 comfy = page(browser, server, vue, density)
-                write(name, make(comfy))
+                save_jpeg(PAGES / f"{name}.jpg", make(comfy))
                 comfy.page.close()
 
 

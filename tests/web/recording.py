@@ -10,7 +10,6 @@ takes is cut.
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from support import hosts
 from support.browser import ComfyPage, running, visit
 from support.comfy_server import Server
 from support.editing import Editor
+from support.image_files import read_rgb
 from support.templates import template
 
 from mogle_core.toy.install import install
@@ -70,7 +70,7 @@ class Film:
 
     def take(self, milliseconds: int) -> None:
         taken = self.editor.page.screenshot(type="png")
-        self.frames.append(Image.open(io.BytesIO(taken)).convert("RGB"))
+        self.frames.append(read_rgb(taken))
         self.times.append(milliseconds)
 
     def save(self, file: Path) -> None:

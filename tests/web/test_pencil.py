@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 import torch
 from PIL import Image
 from support.browser import PAINTER, ComfyPage
 from support.editing import EDITOR, Editor
+from support.image_files import read_rgb
 
 from mogle_core.masks.decouple import colours
 from mogle_core.masks.painting import read_planes, sketch_of, write_painting
@@ -51,7 +50,7 @@ def shown(comfy: ComfyPage, slot: int) -> torch.Tensor:
     """The picture that Save Image gets from one of the painter's outputs."""
     comfy.do_js(f"{PAINTER}.connect(given, app.graph.nodes.find((node) => node.type === 'SaveImage'), 0)", slot)
     (saved,) = next(output["images"] for output in comfy.queue().values() if output.get("images"))
-    picture = Image.open(io.BytesIO(comfy.server.picture(saved))).convert("RGB")
+    picture = read_rgb(comfy.server.picture(saved))
     return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(picture.height, picture.width, 3)
 
 

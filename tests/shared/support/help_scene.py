@@ -1,8 +1,7 @@
-"""Small workflows on the toy world for the pictures of the help pages, and how their images lie beside each other."""
+"""Small workflows on the toy world for the pictures of the help pages, and the layout of their images."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from mogle_core.support.sheets import PAPER
 from support.comfy_server import Server
+from support.image_files import read_rgb
 from support.places import REPOSITORY
 
 PAGES = REPOSITORY / "web/docs"
@@ -93,17 +93,7 @@ class Scene:
 def pictures(scene: Scene, server: Server) -> list[Image.Image]:
     outputs = server.run(scene.prompt)
     files = [server.picture(entry) for number in scene.shown for entry in outputs[number]["images"]]
-    return [opened(file) for file in files]
-
-
-def opened(file: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(file)).convert("RGB")
-
-
-def write(name: str, picture: Image.Image) -> None:
-    file = PAGES / f"{name}.jpg"
-    picture.save(file, quality=70, optimize=True, progressive=True)
-    print(name, picture.size, file.stat().st_size, flush=True)
+    return [read_rgb(file) for file in files]
 
 
 def sheet(images: Sequence[Image.Image]) -> Image.Image:

@@ -1,6 +1,6 @@
-"""A static checkpoint in real sampling: its stored keys are those that every step would compute.
+"""Sampling with a static checkpoint: stored keys give the same result as computing the mask stream at every step.
 
-Where they would not be, the stream runs at every step, or the checkpoint is refused.
+If they would not, the stream does run at every step. A checkpoint for another base is refused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,19 @@ from support.masked import MERGEABLE, NEGATIVE, POSITIVE, REGION, TOKENS, run
 from support.small_weights import lora_weights
 
 
-def close(one: torch.Tensor, other: torch.Tensor) -> None:
-    torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+@pytest.fixture
+def assert_exact(every_step) -> Callable[[Callable[[], torch.Tensor]], torch.Tensor]:
+    """assert_exact(sample) samples at every step and with stored keys, compares the two, and returns the second."""
+
+    def check(sample: Callable[[], torch.Tensor]) -> torch.Tensor:
+        every_step(True)
+        expected = sample()
+        every_step(False)
+        result = sample()
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+        return result
+
+    return check
 
 
 @pytest.mark.parametrize(
@@ -34,63 +45,49 @@ def close(one: torch.Tensor, other: torch.Tensor) -> None:
     ],
     ids=str,
 )
-def test_kept_keys_are_those_of_every_step(inputs, settings, base, static, latents, every_step, empty_store) -> None:
+def test_kept_keys_are_those_of_every_step(inputs, settings, base, static, latents, assert_exact, empty_store) -> None:
     model, positive, negative, _ = static(base, POSITIVE, latents(1), **inputs)
     given = negative if "negative" in inputs else None
-    every_step(True)
-    expected = run(model, positive, given, **settings)
-    every_step(False)
-    result = run(model, positive, given, **settings)
-    close(result, expected)
+    result = assert_exact(lambda: run(model, positive, given, **settings))
     assert empty_store.made == 1
     assert not torch.allclose(result, run(base, POSITIVE, NEGATIVE, **settings), atol=1e-3)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_merged_tokens_beside_kept_keys(batch, base, scene, static, every_step, empty_store) -> None:
+def test_merged_tokens_beside_kept_keys(batch, base, scene, static, assert_exact, empty_store) -> None:
     model, positive, _, _ = static(base, POSITIVE, scene.encoded(torch.cat(MERGEABLE[:batch])), mask_tokens="merged")
-    every_step(True)
-    expected = run(model, positive, batch=2)
-    every_step(False)
-    close(run(model, positive, batch=2), expected)
+    assert_exact(lambda: run(model, positive, batch=2))
     assert empty_store.made == 1
     (kept,) = empty_store.sets()
     assert kept["double_blocks.0"][0].shape[:3:2] == (batch, TOKENS - 6 if batch == 1 else TOKENS - 3)
 
 
-def test_regions_that_begin_later_have_keys_of_their_own(base, static, latents, every_step, empty_store, comfy) -> None:
+def test_regions_that_begin_later_have_keys_of_their_own(
+    base, static, latents, assert_exact, empty_store, comfy
+) -> None:
     (regions,) = comfy.node("MoGLERegions")(**{**REGION, "start_percent": 0.4})
     model, positive, _, _ = static(base, POSITIVE, latents(1), regions=regions)
-    every_step(True)
-    expected = run(model, positive, steps=4)
-    every_step(False)
-    close(run(model, positive, steps=4), expected)
+    assert_exact(lambda: run(model, positive, steps=4))
     assert empty_store.made == 2
 
 
-def test_region_prompts_beside_kept_keys(base, static, latents, every_step, comfy) -> None:
+def test_region_prompts_beside_kept_keys(base, static, latents, assert_exact, comfy) -> None:
     (prompts,) = comfy.node("MoGLERegionPrompt")(region="hair", conditioning=tiny.conditioning(7, tokens=5))
     model, positive, _, _ = static(base, POSITIVE, latents(1), region_prompts=prompts)
-    every_step(True)
-    expected = run(model, positive)
-    every_step(False)
-    close(run(model, positive), expected)
+    assert_exact(lambda: run(model, positive))
 
 
 @pytest.mark.parametrize("mask_tokens", ["full", "merged"])
-def test_control_nets_references_and_areas_beside_kept_keys(mask_tokens, base, static, scene, every_step) -> None:
+def test_control_nets_references_and_areas_beside_kept_keys(mask_tokens, base, static, scene, assert_exact) -> None:
     entry = {"reference_latents": [torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(4))]}
     positive = [[POSITIVE[0][0], {**POSITIVE[0][1], **entry, "control": tiny.residuals(TOKENS)}]]
     positive += [[NEGATIVE[0][0], {**NEGATIVE[0][1], "area": (8, 6, 0, 4)}]]
     model, positive, _, _ = static(base, positive, scene.encoded(MERGEABLE[0]), mask_tokens=mask_tokens)
-    every_step(True)
-    expected = run(model, positive)
-    every_step(False)
-    close(run(model, positive), expected)
+    assert_exact(lambda: run(model, positive))
 
 
 def disturbances(model: Any) -> dict[str, Any]:
-    """The model with what reaches into attention, by its name in the warning."""
+    """Copies of the model, each with one change to its attention, by the name that the warning gives this change."""
 
     def patched(put: Callable[[Any], None]) -> Any:
         changed = model.clone()

@@ -1,4 +1,4 @@
-"""Scores of the toy world: how well a face follows its mask and caption, and how little a repaint changes elsewhere."""
+"""Scores of the toy world: does a face follow its mask and caption, and does a repaint leave the rest unchanged?"""
 
 from __future__ import annotations
 

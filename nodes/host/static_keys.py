@@ -154,7 +154,7 @@ def _form(form: KeyForm, step: Step, total: int, store: StaticKeys, needed: Coll
     hosted = dataclasses.replace(form, host=True)
     for tried in (hosted,) if form.host else (form, hosted):
         place = HOST if tried.host else step.x.device
-        while not (fits := stored <= comfy.model_management.get_free_memory(place)) and store.give_up_oldest(needed):
+        while not (fits := stored <= comfy.model_management.get_free_memory(place)) and store.evict_oldest(needed):
             pass
         if fits:
             where = "host memory" if tried.host else str(place)

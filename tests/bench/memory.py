@@ -55,7 +55,7 @@ def peaks(
     options: argparse.Namespace,
     share: float = SHARE,
 ) -> dict[str, int]:
-    """Bytes alive at once in a step of each kind, without weights and inputs. share: how many squares are merged."""
+    """Bytes alive at once in a step of each kind, without weights and inputs. share: the fraction of merged squares."""
     model = random_flux(params, dtype, device)
     pairs = random_lora(model, dtype, device)
     lora = {name: LowRank(*pair) for name, pair in pairs.low_rank().items()}

@@ -78,13 +78,13 @@ def vae(scene: Scene) -> Any:
 
 @pytest.fixture
 def latents(scene: Scene) -> Callable[..., Any]:
-    """(seed, batch, width, height) -> MOGLE_LATENTS through MoGLE Encode."""
+    """latents(seed, batch, width, height) encodes a random mask with MoGLE Encode."""
     return scene.latents
 
 
 @pytest.fixture
 def gated(scene: Scene) -> Callable[..., tuple]:
-    """(model, positive, latents, **inputs) -> model, positive, negative, gates, with LoRA and golden network."""
+    """gated(model, positive, latents, **inputs) runs Gated Condition with the golden LoRA and network."""
     return scene.gated
 
 
@@ -97,7 +97,7 @@ def base() -> Any:
 
 @pytest.fixture
 def compiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    """(model): runs it compiled with core's wrapper, which checks arguments but no transformer_options.
+    """compiling(model) compiles it with core's wrapper, which checks arguments but no transformer_options.
 
     On a CPU the host's attention asks the system for its free memory, which breaks every graph. Here it gets a
     fixed answer.

@@ -15,7 +15,7 @@ SIZE = {"width": WIDTH, "height": HEIGHT}
 
 @pytest.fixture(scope="module")
 def network(scene: Any, comfy: Any) -> Callable[..., str]:
-    """(*kinds, trained) -> the name of the golden network's file with these further experts."""
+    """Writes the golden network with experts for these kinds: network(*kinds, trained) returns the file's name."""
     files = comfy.module("mogle_core.model.checkpoints.files")
     start = comfy.module("mogle_core.training.start")
     golden = files.read_network(scene.models / "mogle" / "global_local_mask_moe.pt")
@@ -35,7 +35,7 @@ def network(scene: Any, comfy: Any) -> Callable[..., str]:
 
 @pytest.fixture
 def sampled(base: Any, comfy: Any, scene: Any) -> Callable[..., Tensor]:
-    """(network, masks, **inputs) -> the result; `negative` is sampled as well if it is given."""
+    """Samples with a network: sampled(network, masks, **inputs) returns the result. A `negative` is sampled as well."""
 
     def sample(name: str, masks: Any, **inputs: Any) -> Tensor:
         (mogle,) = comfy.node("MoGLELoader")(mogle_name=name)

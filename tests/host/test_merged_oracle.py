@@ -37,7 +37,7 @@ def averaged(tokens: Tensor, cells: Tensor) -> Tensor:
 
 @pytest.fixture
 def four_equal_tokens(comfy, monkeypatch) -> Callable[[], None]:
-    """(): from now on `mask_tokens` merged computes the expected run."""
+    """After four_equal_tokens(), `mask_tokens` merged computes the run that the real one is compared with."""
     passes, stream = comfy.module("nodes.host.passes"), comfy.module("mogle_core.model.stream.mask_stream")
     tokens, positions, cells = passes.mask_tokens, stream.spread_positions, []
 

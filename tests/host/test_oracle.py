@@ -40,7 +40,7 @@ def noise(seed: int, batch: int = 1) -> Tensor:
 
 @pytest.fixture
 def as_mask(comfy, monkeypatch) -> Callable[[Any, list, Tensor], tuple[Any, list]]:
-    """(model, positive, reference) -> both patched so that the mask stream carries the reference's tokens."""
+    """as_mask(model, positive, reference) patches both so that the mask stream carries the reference's tokens."""
     sampling, encode = comfy.module("nodes.host.sampling"), comfy.module("mogle_core.model.mixture.mask_latents")
     network = comfy.module("mogle_core.model.mixture.network")
     recipe = comfy.module("mogle_core.model.checkpoints.recipe").Recipe()

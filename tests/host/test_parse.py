@@ -53,7 +53,7 @@ def decoded(comfy):
 
 @pytest.fixture
 def answers(comfy, folder: Path, monkeypatch):
-    """(ids): from now on every parser returns them."""
+    """After answers(ids), every parser returns these ids."""
 
     def answer(ids: Tensor) -> None:
         monkeypatch.setattr(comfy.module("nodes.parse").host, "parse", lambda name, image: ids.clone())

@@ -20,7 +20,7 @@ def noise(batch: int = 1, width: int = WIDTH) -> Tensor:
 
 @pytest.fixture
 def prompted(comfy):
-    """(region, seed, **inputs) -> MOGLE_REGION_PROMPTS through the node; random text of five tokens."""
+    """Runs Region Prompt with random text of five tokens: prompted(region, seed, **inputs) returns its output."""
 
     def prompt(region: str = "hair", seed: int = 7, tokens: int = 5, **inputs: Any) -> tuple:
         text = tiny.conditioning(seed, tokens=tokens)
@@ -31,7 +31,7 @@ def prompted(comfy):
 
 @pytest.fixture
 def mapped(comfy, vae):
-    """(ids,) -> MOGLE_LATENTS through MoGLE Encode."""
+    """mapped(ids) encodes a label map with MoGLE Encode."""
 
     def encode(ids: Tensor) -> Any:
         masks = comfy.module("mogle_core.masks.decouple").Decoupled(ids)

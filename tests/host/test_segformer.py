@@ -126,7 +126,7 @@ def read(comfy) -> Any:
 
 @pytest.fixture
 def parsed(comfy):
-    """(name, image) -> ids from the node, without the correction of left and right."""
+    """parsed(name, image) returns the node's ids, without the correction of left and right."""
 
     def parse(name: str, image: Tensor) -> Tensor:
         mask, _, undecided = comfy.node("MoGLEParseFace")(image=image, parser_name=name, fix_left_right=False)

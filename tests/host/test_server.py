@@ -70,7 +70,7 @@ def picture(server: Server, prompt: dict[str, Any], node: str = "saved") -> Imag
 
 @pytest.fixture
 def refuses(stocked: Server) -> Iterator[Any]:
-    """(sentence, **changed) asserts that the workflow fails with this message, and that the server still works."""
+    """refuses(sentence, **changed) asserts that the workflow fails with this message and the server still works."""
 
     def check(sentence: str, node_type: str | None = None, **changed: dict[str, Any]) -> None:
         with pytest.raises((PromptFailedError, PromptRefusedError), match=sentence) as failure:

@@ -47,7 +47,7 @@ def bare(*arguments: str, then: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
-    """(run): what `mogle demo PATH` runs in this test."""
+    """After command(run), `mogle demo PATH` calls `run` in this test."""
 
     def replace(run: Callable[..., Any]) -> None:
         module = ModuleType("demo")

@@ -56,7 +56,7 @@ def server_options() -> list[str]:
 
 @pytest.fixture(scope="session")
 def visit(browser: object, server_options: list[str]) -> Iterator[Callable]:
-    """(vue, language="en") -> ComfyPage, of one server."""
+    """visit(vue, language="en") opens a ComfyPage; all pages share one server."""
     from support.browser import visit
     from support.comfy_server import Server
 

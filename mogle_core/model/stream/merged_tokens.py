@@ -28,8 +28,8 @@ HIDDEN = -1e4
 class Merged:
     """The tokens of a grid after merging. K is the largest number of tokens that a picture of the batch keeps.
 
-    members: (B, K, 4), the places on the grid of each token's four; one that stays alone is named four times. B is 1
-        if all pictures have the same.
+    members: (B, K, 4), the grid positions of the four tokens behind each merged one. A token that was not merged is
+        listed four times. B is 1 if the tokens are merged alike in all pictures.
     bias: (B, K) float32, for the logits of its key: the logarithm of how many tokens it stands for. A picture with
         fewer tokens is filled up with keys at `HIDDEN`.
     """

@@ -23,7 +23,7 @@ from .mask_tokens import Grid
 from .transformer import Transformer, blocks_of
 
 SETS = 4
-"""A store holds the keys of this many masks, those that were used last. A run that needs more at once may exceed it."""
+"""How many masks' keys a store holds: those used last. A run that needs more at the same time may exceed this."""
 
 
 def compute_keys(
@@ -72,7 +72,7 @@ class StaticKeys:
     _sets: dict[Hashable, Kept] = field(default_factory=dict)
 
     def get(self, key: Hashable, compute: Callable[[], Kept], needed: Collection[Hashable] = ()) -> Kept:
-        """The keys under this key; computed if the store has none. needed: sets that must stay."""
+        """The set stored under `key`, computed if there is none. needed: sets that must not be evicted."""
         kept = self._sets.pop(key, None)
         if kept is None:
             self.shrink(self.most - 1, needed)
@@ -82,12 +82,12 @@ class StaticKeys:
         return kept
 
     def shrink(self, most: int, needed: Collection[Hashable] = ()) -> None:
-        """Give up sets until at most this many, or only needed ones, are left."""
-        while len(self._sets) > most and self.give_up_oldest(needed):
+        """Evict sets until at most `most` are left, or only needed ones."""
+        while len(self._sets) > most and self.evict_oldest(needed):
             pass
 
-    def give_up_oldest(self, needed: Collection[Hashable] = ()) -> bool:
-        """Give up the set that was not used for longest, except needed ones; False if there is no other."""
+    def evict_oldest(self, needed: Collection[Hashable] = ()) -> bool:
+        """Evict the least recently used set that is not needed. Returns False if there is none."""
         for key in self._sets:
             if key not in needed:
                 del self._sets[key]

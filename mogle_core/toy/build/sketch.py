@@ -30,10 +30,10 @@ DROPS = DropRates(all_masks=0.1, extra=(0.3,))
 """How often training drops a condition. Half of the faces have no masks in the first place."""
 
 LORA_SHARE = 0.85
-"""How far the LoRA goes from its start to what it has learnt with sketches (Wortsman et al. 2022, "Robust fine-tuning
-of zero-shot models"). Images follow a mask alone and a sketch alone more closely than with the last weights of the
-training. With a smaller share they follow lines more closely still, but the hair of faces drawn by hand gets patches of
-other colours. The shares were compared on 60 faces that neither the training nor the scores see.
+"""Weight of the trained LoRA when it is averaged with the LoRA it started from (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models"). The average follows a mask alone and a sketch alone more closely than the trained
+weights do. A smaller share follows lines more closely still, but gives the hair of hand-drawn faces patches of other
+colours. The shares were compared on 60 faces that are neither in the training set nor in the scores.
 """
 
 
@@ -92,7 +92,7 @@ def train_sketch(
 
 
 def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """The tensors that lie this share of the way from `start` to `end`."""
+    """Interpolate linearly: `start` at a share of 0, `end` at 1."""
     return {name: tensor.lerp(end[name], share) for name, tensor in start.items()}
 
 

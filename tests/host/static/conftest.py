@@ -1,4 +1,4 @@
-"""A static checkpoint of random weights for the tests of this folder, and what they count and switch."""
+"""Fixtures for static checkpoints: one with random weights, the store of its keys, and a way to bypass that store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def file(scene: Scene) -> Path:
 
 @pytest.fixture
 def static(scene: Scene, file: Path) -> Callable[..., Any]:
-    """(model, positive, masks, **inputs) -> Gated Condition's outputs with the static checkpoint."""
+    """Runs Gated Condition with the static checkpoint: static(model, positive, masks, **inputs) returns its outputs."""
 
     def conditioned(model: Any, positive: list, masks: Any, **inputs: Any) -> Any:
         (mogle,) = scene.comfy.node("MoGLELoader")(mogle_name=file.name)
@@ -47,7 +47,7 @@ def static(scene: Scene, file: Path) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def empty_store(comfy) -> Iterator[Any]:
-    """The CPU's store, without the keys of the tests before."""
+    """The CPU's store of keys, emptied before and after each test."""
     store = comfy.module("nodes.host.key_memory").static_store(torch.device("cpu"))
     store.close()
     store.reuse.made = 0
@@ -57,7 +57,7 @@ def empty_store(comfy) -> Iterator[Any]:
 
 @pytest.fixture
 def seen(base) -> list[int]:
-    """For each call of `img_in`, how many tokens it embedded."""
+    """The number of tokens in each call of `img_in`."""
     counts: list[int] = []
     base.model.diffusion_model.img_in.register_forward_hook(lambda module, args, out: counts.append(out.shape[1]))
     return counts
@@ -65,7 +65,7 @@ def seen(base) -> list[int]:
 
 @pytest.fixture
 def every_step(comfy, monkeypatch) -> Callable[[bool], None]:
-    """(True): each step computes the mask stream, as where another extension reaches into attention."""
+    """every_step(True) makes every step compute the mask stream, as if another extension changed attention."""
     passes = comfy.module("nodes.host.passes")
     original = passes.static_keys
 

@@ -1,4 +1,4 @@
-"""What a static mask's stored keys depend on: if one of these changes, they are computed again."""
+"""What a static mask's stored keys depend on. If any of it changes, they are computed again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.small_weights import lora_weights
 
 @dataclass
 class Scenery:
-    """What the runs below share, and one run of a step with something changed."""
+    """The fixtures that all runs below need, and a run of one step with one thing changed."""
 
     base: Any
     static: Callable[..., Any]
@@ -34,7 +34,7 @@ class Scenery:
 
 
 def changes(comfy, at: Scenery) -> dict[str, Callable[[], None]]:
-    """Runs that each change one thing, under the name of what they change."""
+    """Runs that change one thing each, by the name of that thing."""
     idle = PatcherInjection(inject=lambda patcher: None, eject=lambda patcher: None)
     sampling = type(at.base.get_model_object("model_sampling"))
 

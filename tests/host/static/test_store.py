@@ -1,4 +1,4 @@
-"""Where a static mask's keys are stored: for how many runs and masks, where they fit, and what ComfyUI is told."""
+"""The store of static masks' keys: how long it keeps them, in which memory, and what it tells ComfyUI about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.masked import HEIGHT, NEGATIVE, POSITIVE, TOKENS, run
 
 
 def test_a_second_run_computes_no_mask_token(base, static, latents, seen, empty_store) -> None:
-    """With another prompt and seed; Gated Condition runs again, as it does where its prompt has changed."""
+    """With another prompt and seed. Gated Condition runs again, as it does whenever its prompt changes."""
     model, positive, _, _ = static(base, POSITIVE, latents(1))
     run(model, positive, steps=3)
     assert seen == [TOKENS] * 4  # the mask's pass, then the image's three
@@ -47,7 +47,7 @@ def test_comfyui_may_take_the_keys_back_within_a_run(base, static, latents, comf
 
 
 def by_areas(*areas: tuple[int, ...]) -> list:
-    """A prompt for each area: height, width, top and left in latent cells. Those of one size would share a pass."""
+    """One prompt per area: height, width, top and left in latent cells. Areas of the same size would share a pass."""
     prompts = (tiny.conditioning(20 + number)[0] for number in range(len(areas)))
     return [
         [text, {**entry, "area": area, "strength": 1.0}] for (text, entry), area in zip(prompts, areas, strict=True)
@@ -69,7 +69,7 @@ def test_more_areas_than_a_store_keeps_are_computed_once_a_run(base, static, lat
 def test_of_two_areas_one_waits_in_host_memory_where_only_one_fits(
     base, static, latents, comfy, monkeypatch, every_step, empty_store, caplog
 ) -> None:
-    """The keys of an older run make room. The two areas do not evict each other's keys at each step."""
+    """The keys of an older run are evicted, but the two areas do not evict each other's keys at each step."""
     module, kept_keys = comfy.module("nodes.host.static_keys"), comfy.module("nodes.host.kept_keys")
     there = comfy.module("nodes.host.key_memory").bytes_there
     room = 1.2 * kept_keys.key_bytes(base.model, 1, 16)

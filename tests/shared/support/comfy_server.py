@@ -151,7 +151,7 @@ class Server:
         return json.loads(self.fetch(path, **query))
 
     def fetch(self, path: str, **query: str) -> bytes:
-        """The body of a GET, as a browser asks for it: `path` may have spaces.
+        """The body of a GET. The path is escaped as a browser would do it, so it may contain spaces.
 
         Raises urllib's HTTPError if the server answers with an error.
         """

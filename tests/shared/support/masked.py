@@ -31,7 +31,7 @@ def ids_with_squares(seed: int, *squares: tuple[int, int], batch: int = 1) -> Te
 
 
 MERGEABLE = ids_with_squares(1, (0, 1), (1, 1)), ids_with_squares(2, (1, 2))
-"""Two masks. In the first, two squares of mask tokens can be merged, in the second one."""
+"""Two label maps. Two squares of tokens can be merged in the first, and one in the second."""
 
 
 def run(model: Any, positive: list, negative: list | None = None, batch: int = 1, **settings: Any) -> Tensor:

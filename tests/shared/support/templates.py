@@ -1,4 +1,4 @@
-"""The templates, found by their titles. A file is named NUMBER TITLE - MODELS.json; the models are toy or FLUX."""
+"""Finds templates by their titles. Their files are named NUMBER TITLE - MODELS.json, with the models toy or FLUX."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def close(one: Tensor, other: Tensor) -> None:
 
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """(True): each step computes the mask stream with text and image, and no keys are kept."""
+    """every_step(True) makes every step compute the mask stream with text and image, and stores no keys."""
     original = sampler._Stream.__init__
 
     def computing(stream: Any, models: Small, *given: Any) -> None:

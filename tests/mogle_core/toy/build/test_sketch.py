@@ -1,4 +1,4 @@
-"""The last change that the build makes to the trained sketch weights, and the embedded file."""
+"""The averaging of the LoRA at the end of the build's sketch stage, and the embedded file."""
 
 import torch
 from safetensors.torch import load_file

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..masks.labels import IDS
 from ..model.mixture.mask_latents import LatentCache
 from ..model.sampling.options import SamplingOptions
 from .bench import remake
 from .build.latents import through_vae
 from .drawer.faceset import FaceSet
-from .drawer.sketching import draw_sketch, exact_lines
+from .drawer.sketching import DETAILS, OUTLINES, draw_sketch, exact_lines
 from .judge import parse
 from .score import mask_score
 from .world import DEFAULTS, World
@@ -28,41 +27,26 @@ it in, because this package may not import the metrics."""
 
 @dataclass(frozen=True)
 class Sketched:
-    """Held-out faces, their loosely drawn sketches (N, H, W) uint8, and their exact lines.
+    """Held-out faces, their loosely drawn sketches (N, H, W) uint8, and the lines to measure from.
 
-    outlines: (N, H, W) uint8, what the label map shows as well. details: what it does not show.
+    lines: (N, H, W) uint8 each, by name: all, the outlines, what the label map does not show (details), and that by
+    kind.
     """
 
     faces: FaceSet
     sketches: Tensor
-    outlines: Tensor
-    details: Tensor
-
-    @property
-    def lines(self) -> Mapping[str, Tensor]:
-        """The lines (N, H, W) to measure from, by name: all, the outlines, and the details of each place."""
-        ids = torch.from_numpy(self.faces.ids)
-
-        def on(*names: str) -> Tensor:
-            return torch.where(torch.isin(ids, torch.tensor([IDS[name] for name in names])), self.details, 0)
-
-        return {
-            "all lines": torch.maximum(self.outlines, self.details),
-            "outlines": self.outlines,
-            "details": self.details,
-            "strands of hair": on("hair"),
-            "folds of clothing": on("cloth"),
-            "eyes and lids": on("skin", "l_eye", "r_eye"),
-        }
+    lines: Mapping[str, Tensor]
 
 
 def sketched(faces: FaceSet, seeds: Sequence[int], style: int = 0) -> Sketched:
     """The faces of these seeds with their sketches in this style."""
     size = faces.ids.shape[1]
-    exact = [exact_lines(seed, size) for seed in seeds]
-    outlines, details = (torch.from_numpy(np.stack(layer)) for layer in zip(*exact, strict=True))
+    each = [exact_lines(seed, size) for seed in seeds]
+    kinds = {name: torch.from_numpy(np.stack([lines[name] for lines in each])) for name in (OUTLINES, *DETAILS)}
+    details = torch.stack([kinds[name] for name in DETAILS]).amax(0)
+    everything = torch.maximum(kinds[OUTLINES], details)
     drawn = torch.from_numpy(np.stack([draw_sketch(seed, size, style) for seed in seeds]))
-    return Sketched(faces, drawn, outlines, details)
+    return Sketched(faces, drawn, {"all lines": everything, OUTLINES: kinds.pop(OUTLINES), "details": details, **kinds})
 
 
 def sketch_rows(

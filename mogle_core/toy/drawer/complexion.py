@@ -70,6 +70,8 @@ def paint_face(canvas: Canvas, part: Part, portrait: Portrait) -> None:
     for side in (-1, 1):
         socket = frame.feature([(side * f.eye_distance, -0.13)])[0]
         canvas.glow(socket, (0.23 * scale, 0.12 * scale), shade, 0.42, face)
+    for line in portrait.creases.skin:
+        canvas.stroke(line, (0.001, 0.005, 0.001), _warm_shade(skin, 1.0), 0.6, face)
     canvas.glow(frame.feature([(0.0, f.mouth_height + 0.24)])[0], (0.2 * scale, 0.045 * scale), shade, 0.5, face)
     for outline in portrait.outlines("front hair", "cuff", "brim", "visor", "puff", "band"):
         canvas.cast(outline, face, (0.005, 0.02), 0.011, _warm_shade(skin, 0.9), 0.5)

@@ -13,6 +13,7 @@ from ...masks.labels import IDS
 from . import hair as hair_shapes
 from .anatomy import Anatomy
 from .attributes import Attributes
+from .creases import Creases
 from .features import brow_line, face_outline, lens_outline, lids, mouth_edges, nose_outline, nose_relief
 from .geometry import Curve, Points, ellipse, ribbon, smooth
 
@@ -219,13 +220,14 @@ def _hair(outlines: tuple[Curve, ...], kind: str) -> list[Part]:
 
 @dataclass(frozen=True)
 class Portrait:
-    """All of a portrait: its attributes, its measures, its shapes (later ones cover earlier ones), and the
-    curves along which its hair flows."""
+    """All of a portrait: its attributes, its measures, its shapes (later ones cover earlier ones), the curves along
+    which its hair flows, and the lines inside its shapes."""
 
     face: Attributes
     anatomy: Anatomy
     parts: tuple[Part, ...]
     strands: tuple[Curve, ...]
+    creases: Creases = Creases()
 
     def outlines(self, *kinds: str) -> list[Curve]:
         """The outlines of these kinds of part, from back to front."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from .attributes import (
     draw_attributes,
 )
 from .captions import write_caption
+from .creases import draw_creases
 from .drawing import Portrait, compose, draw_label_map
 from .shading import paint
 
@@ -56,7 +57,8 @@ def draw_portrait(seed: int) -> tuple[Portrait, str]:
     rng = np.random.default_rng(seed)
     attributes = draw_attributes(rng)
     portrait = compose(attributes, draw_anatomy(attributes, rng))
-    return portrait, write_caption(attributes, rng)
+    caption = write_caption(attributes, rng)
+    return replace(portrait, creases=draw_creases(portrait.anatomy, attributes.hair_length, rng)), caption
 
 
 def draw_face(seed: int, size: int = 128) -> Face:

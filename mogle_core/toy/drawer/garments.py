@@ -21,7 +21,7 @@ def paint_cloth(canvas: Canvas, part: Part, portrait: Portrait) -> None:
         canvas.gradient(cloth, [(0.2, 0.84), (0.75, 1.05)], (lighter(colour, 0.16), darker(colour, 0.45))),
     )
     canvas.rim([part.outline], cloth, 0.012, darker(colour, 1.0), 0.4)
-    _folds(canvas, cloth, colour, body.x)
+    _folds(canvas, cloth, colour, portrait)
     for hair in portrait.outlines("lock"):
         canvas.cast(hair, cloth, (0.008, 0.012), 0.012, darker(colour, 1.0), 0.5)
     if face.clothing == "turtleneck":
@@ -32,16 +32,11 @@ def paint_cloth(canvas: Canvas, part: Part, portrait: Portrait) -> None:
         canvas.cast(outline, cloth, (0.015, 0.06), 0.02, darker(colour, 1.0), 0.45)
 
 
-def _folds(canvas: Canvas, cloth: Stencil, colour: Colour, x: float) -> None:
-    """Soft creases that run from the shoulders towards the middle."""
-    for side in (-1, 1):
-        for start, bend, end in (
-            ((0.22, 0.915), (0.185, 0.965), (0.12, 1.01)),
-            ((0.36, 0.95), (0.335, 0.98), (0.29, 1.01)),
-        ):
-            line = smooth([(x + side * u, v) for u, v in (start, bend, end)])
-            canvas.stroke(line, (0.0006, 0.008, 0.004), darker(colour, 1.0), 0.36, cloth, 0.008)
-            canvas.stroke(line + (-0.02, 0.002), (0.0006, 0.007, 0.002), lighter(colour, 0.5), 0.22, cloth, 0.008)
+def _folds(canvas: Canvas, cloth: Stencil, colour: Colour, portrait: Portrait) -> None:
+    """Creases, dark with a light ridge on their left."""
+    for line in portrait.creases.clothing:
+        canvas.stroke(line + (-0.013, 0), (0.001, 0.010, 0.006), lighter(colour, 0.45), 0.55, cloth, 0.004)
+        canvas.stroke(line, (0.001, 0.008, 0.005), darker(darker(colour, 1.0), 0.5), 0.75, cloth)
 
 
 def _ribs(canvas: Canvas, cloth: Stencil, colour: Colour, x: float, neck: float) -> None:

@@ -132,10 +132,10 @@ def _lock(frame: HeadFrame, hair: Hair, side: int) -> Curve:
 
 def strands(anatomy: Anatomy, length: str, count: int) -> list[Curve]:
     """Curves along which the hair flows, `count` a side, from the parting outwards."""
-    return [s for side in SIDES for s in _flow(anatomy, length, side, count)]
+    return [s for side in SIDES for s in flow(anatomy, length, side, count)]
 
 
-def _flow(anatomy: Anatomy, length: str, side: int, count: int) -> list[Curve]:
+def flow(anatomy: Anatomy, length: str, side: int, count: int) -> list[Curve]:
     """Blends between the outer outline and the inner edge of one half: they never cross."""
     hair, frame = anatomy.hair, anatomy.head
     crown = (hair.parting * 0.6, -1.40 - 0.9 * hair.volume)

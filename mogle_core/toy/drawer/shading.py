@@ -12,7 +12,7 @@ from . import complexion, garments
 from .attributes import BACKGROUND_COLOURS, HAIR_COLOURS
 from .canvas import Canvas, Colour, Stencil, darker, lighter, rgb, shrunk
 from .drawing import Part, Portrait
-from .geometry import smooth
+from .geometry import normals, smooth
 
 Painter = Callable[[Canvas, Part, Portrait], None]
 
@@ -43,6 +43,7 @@ def _paint_hair(canvas: Canvas, part: Part, portrait: Portrait) -> None:
     # The layers are one head of hair: no edge may show where one of them ends on another.
     canvas.rim(portrait.outlines("back hair", "lock", "front hair"), hair, 0.010, darker(colour, 0.9), 0.40)
     _strands(canvas, hair, colour, portrait)
+    _hair_creases(canvas, hair, colour, portrait)
     if part.kind == "back hair":
         for face in portrait.outlines("face", "neck"):
             canvas.cast(face, hair, (0.0, 0.045), 0.022, darker(darker(colour, 1.0), 0.6), 0.8)
@@ -52,14 +53,22 @@ def _paint_hair(canvas: Canvas, part: Part, portrait: Portrait) -> None:
 
 def _strands(canvas: Canvas, hair: Stencil, colour: Colour, portrait: Portrait) -> None:
     for first, width, blur, tone, opacity in (
-        (0, 0.012, 0.005, darker(colour, 1.0), 0.45),
-        (1, 0.010, 0.003, _lit(colour, 0.5), 0.42),
-        (2, 0.003, 0.0, darker(colour, 1.0), 0.25),
-        (3, 0.0025, 0.0, _lit(colour, 0.6), 0.35),
+        (0, 0.012, 0.005, darker(colour, 1.0), 0.15),
+        (1, 0.010, 0.003, _lit(colour, 0.5), 0.3),
+        (2, 0.003, 0.0, darker(colour, 1.0), 0.1),
+        (3, 0.0025, 0.0, _lit(colour, 0.6), 0.3),
     ):
         lines = canvas.threads(portrait.strands[first::4], width, blur)
         alpha = lines.alpha[hair.window] * hair.alpha
         canvas.lay(Stencil(hair.top, hair.left, alpha), tone, opacity)
+
+
+def _hair_creases(canvas: Canvas, hair: Stencil, colour: Colour, portrait: Portrait) -> None:
+    """Where one strand lies on the next: a dark crease, and light on the edge of the upper one."""
+    dark = darker(darker(colour, 1.0), 0.3)
+    for line in portrait.creases.hair:
+        canvas.stroke(line - 0.014 * normals(line), (0.002, 0.012, 0.002), _lit(colour, 0.7), 0.7, hair, 0.004)
+        canvas.stroke(line, (0.001, 0.007, 0.002), dark, 0.7, hair)
 
 
 def _shine(canvas: Canvas, hair: Stencil, colour: Colour, portrait: Portrait) -> None:

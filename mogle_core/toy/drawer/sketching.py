@@ -1,11 +1,11 @@
 """Line drawings of portraits, white on black, as a hand would draw them: with jitter, gaps, overshoot and two pens.
 
-A sketch shows what a label map cannot: strands of hair, folds in clothing and ears, where the eyes look.
+A sketch shows what a label map cannot: strands of hair, folds of clothing, wrinkles, where the eyes look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +21,9 @@ from .geometry import Curve, Points, ellipse, normals, resample, smooth
 STYLES = 4
 """How many sketches of each face a training set has; any number is possible."""
 
+OUTLINES = "outlines"
+DETAILS = ("strands of hair", "folds of clothing", "wrinkles", "ears", "eyes and lids")
+
 _FINE = 3  # pixels of the drawing for each of the sketch's, so that lines are smooth
 _BITS = 6
 
@@ -33,7 +36,6 @@ class Hand:
 
     jitter: how far lines wander. gap: the share of a line's pieces that is left out. overshoot: how far a piece goes
     on beyond its end. width: of the pen. level: its brightness, 0 to 255. blur: of its edge; 0 is a hard pen.
-    strands: every how many of the hair's strands is drawn.
     """
 
     jitter: float = 0.0
@@ -42,7 +44,6 @@ class Hand:
     width: float = 0.008
     level: int = 255
     blur: float = 0.0
-    strands: int = 4
 
 
 EXACT = Hand()
@@ -59,7 +60,6 @@ def some_hand(rng: np.random.Generator) -> Hand:
         width=rng.uniform(0.009, 0.014) if soft else rng.uniform(0.006, 0.009),
         level=int(rng.integers(150, 236)) if soft else 255,
         blur=0.004 if soft else 0.0,
-        strands=int(rng.integers(4, 8)),
     )
 
 
@@ -69,29 +69,35 @@ def draw_sketch(seed: int, size: int = 128, style: int = 0) -> Levels:
     return sketch(draw_portrait(seed)[0], size, some_hand(rng), rng)
 
 
-def exact_lines(seed: int, size: int = 128) -> tuple[Levels, Levels]:
-    """The lines of this seed's face without looseness: those that its label map shows, and those that only a sketch
-    shows (strands, folds, eyes)."""
+def exact_lines(seed: int, size: int = 128) -> dict[str, Levels]:
+    """The lines of this seed's face without looseness, (size, size) each, by what they show.
+
+    "outlines" are those that its label map shows, too. No label map shows the others (`DETAILS`).
+    """
     layers = _layers(draw_portrait(seed)[0], size * _FINE, EXACT, np.random.default_rng(0))
-    outlines, details = (_shrunk(layer, size) for layer in layers)
-    return outlines, np.where(outlines > 96, 0, details).astype(np.uint8)
+    lines = {name: _shrunk(layer, size) for name, layer in layers.items()}
+    return {
+        name: layer if name == OUTLINES else np.where(lines[OUTLINES] > 96, 0, layer).astype(np.uint8)
+        for name, layer in lines.items()
+    }
 
 
 def sketch(portrait: Portrait, size: int, hand: Hand, rng: np.random.Generator) -> Levels:
     """The portrait's outlines and details by this hand, (size, size)."""
     fine = size * _FINE
-    lines = np.maximum(*_layers(portrait, fine, hand, rng))
+    lines = np.maximum.reduce(list(_layers(portrait, fine, hand, rng).values()))
     if hand.blur:
         lines = cv2.GaussianBlur(lines, (0, 0), hand.blur * fine / 2)
         lines = np.clip(lines.astype(np.float32) * (255 / max(1, int(lines.max()))), 0, 255).astype(np.uint8)
     return (_shrunk(lines, size) * (hand.level / 255)).astype(np.uint8)
 
 
-def _layers(portrait: Portrait, fine: int, hand: Hand, rng: np.random.Generator) -> tuple[Levels, Levels]:
-    """The outlines, and what no label map shows, (fine, fine) each."""
+def _layers(portrait: Portrait, fine: int, hand: Hand, rng: np.random.Generator) -> dict[str, Levels]:
+    """The outlines, and each kind of detail, (fine, fine) each."""
     ids = draw_label_map(portrait, fine // _FINE)
     ids = np.asarray(cv2.resize(ids, (fine, fine), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
-    return _outlines(portrait, ids, hand, rng), _details(portrait, ids, hand, rng)
+    outlines = _outlines(portrait, ids, hand, rng)
+    return {OUTLINES: outlines, **_details(portrait, ids, hand, rng)}
 
 
 def _outlines(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Generator) -> Levels:
@@ -107,31 +113,25 @@ def _outlines(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Genera
     return canvas
 
 
-def _details(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Generator) -> Levels:
-    """What no label map shows, each line only on the class that it belongs to."""
-    canvas = np.zeros_like(ids)
-    for names, lines in _detail_lines(portrait, hand):
-        layer = np.zeros_like(canvas)
+def _details(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Generator) -> dict[str, Levels]:
+    """What no label map shows, each line only on the classes that it belongs to."""
+    layers = {name: np.zeros_like(ids) for name in DETAILS}
+    for name, classes, lines in _detail_lines(portrait):
+        drawn = np.zeros_like(ids)
         for line in lines:
-            _stroke(layer, line, hand, rng)
-        layer[~np.isin(ids, [IDS[name] for name in names])] = 0
-        canvas = np.maximum(canvas, layer)
-    return canvas
+            _stroke(drawn, line, hand, rng)
+        drawn[~np.isin(ids, [IDS[each] for each in classes])] = 0
+        layers[name] = np.maximum(layers[name], drawn)
+    return layers
 
 
-def _detail_lines(portrait: Portrait, hand: Hand) -> Iterator[tuple[tuple[str, ...], list[Curve]]]:
-    yield ("hair",), list(portrait.strands[1 :: hand.strands])
-    yield ("cloth",), list(_folds(portrait.anatomy.body.x))
-    yield ("l_ear", "r_ear"), [_ear_fold(part, portrait) for part in portrait.parts if part.kind == "ear"]
-    yield ("l_eye", "r_eye"), [_iris(portrait, side) for side in (-1, 1)]
-    yield ("skin",), [_crease(portrait, side) for side in (-1, 1)]
-
-
-def _folds(x: float) -> Iterator[Curve]:
-    """The creases that the painter lays on clothing."""
-    for side in (-1, 1):
-        for points in (((0.22, 0.915), (0.185, 0.965), (0.12, 1.01)), ((0.36, 0.95), (0.335, 0.98), (0.29, 1.01))):
-            yield smooth([(x + side * u, v) for u, v in points])
+def _detail_lines(portrait: Portrait) -> Iterator[tuple[str, tuple[str, ...], Sequence[Curve]]]:
+    yield "strands of hair", ("hair",), portrait.creases.hair
+    yield "folds of clothing", ("cloth",), portrait.creases.clothing
+    yield "wrinkles", ("skin",), portrait.creases.skin
+    yield "ears", ("l_ear", "r_ear"), [_ear_fold(part, portrait) for part in portrait.parts if part.kind == "ear"]
+    yield "eyes and lids", ("l_eye", "r_eye"), [_iris(portrait, side) for side in (-1, 1)]
+    yield "eyes and lids", ("skin",), [_crease(portrait, side) for side in (-1, 1)]
 
 
 def _ear_fold(part: Part, portrait: Portrait) -> Curve:

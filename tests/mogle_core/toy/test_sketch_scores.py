@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,12 @@ from mogle_core.evaluation.metrics.lines import line_distance
 from mogle_core.model.sampling.options import SamplingOptions
 from mogle_core.toy import sketch_scores
 from mogle_core.toy.drawer.faceset import HELD_OUT, draw_faces
-from mogle_core.toy.drawer.sketching import exact_lines
+from mogle_core.toy.drawer.sketching import DETAILS, OUTLINES, exact_lines
 from mogle_core.toy.places import FILES
 from mogle_core.toy.sketch_scores import Sketched, sketch_rows, sketched
 from mogle_core.toy.world import World, load_world
 
-SEEDS = range(HELD_OUT, HELD_OUT + 2)
+SEEDS = range(HELD_OUT + 1, HELD_OUT + 3)  # the second has wrinkles
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,10 @@ def given() -> Sketched:
 def test_details_are_apart_from_outlines_and_from_each_other(given: Sketched) -> None:
     lines = given.lines
     assert torch.equal(lines["all lines"], torch.maximum(lines["outlines"], lines["details"]))
-    parts = [lines[name] > 0 for name in ("strands of hair", "folds of clothing", "eyes and lids")]
+    parts = [lines[name] > 128 for name in (OUTLINES, *DETAILS)]
     assert all(part.any() for part in parts)
-    assert not (parts[0] & parts[1]).any() and not (parts[0] & parts[2]).any()
-    assert torch.equal(given.outlines[1], torch.from_numpy(exact_lines(SEEDS[1])[0]))
+    assert not any((one & other).any() for one, other in combinations(parts, 2))
+    assert torch.equal(lines[OUTLINES][1], torch.from_numpy(exact_lines(SEEDS[1])[OUTLINES]))
 
 
 def test_a_fresh_expert_changes_no_row(

@@ -9,7 +9,7 @@ import torch
 
 from mogle_core.evaluation.metrics.lines import line_distance
 from mogle_core.toy.drawer.faces import draw_face
-from mogle_core.toy.drawer.sketching import exact_lines
+from mogle_core.toy.drawer.sketching import OUTLINES, exact_lines
 
 
 def halves(edge: int) -> torch.Tensor:
@@ -41,7 +41,7 @@ def test_no_lines_and_no_edges() -> None:
 
 def test_a_face_is_nearer_to_its_own_sketch_than_to_anothers() -> None:
     pictures = [torch.from_numpy(draw_face(seed).picture) for seed in (36, 39)]
-    sketches = [torch.from_numpy(exact_lines(seed)[0]) for seed in (36, 39)]
+    sketches = [torch.from_numpy(exact_lines(seed)[OUTLINES]) for seed in (36, 39)]
     own = [line_distance(*pair) for pair in zip(sketches, pictures, strict=True)]
     other = [line_distance(*pair) for pair in zip(sketches, reversed(pictures), strict=True)]
     assert max(own) < 1.5 and sum(other) > 1.5 * sum(own)

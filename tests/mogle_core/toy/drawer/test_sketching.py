@@ -8,7 +8,7 @@ import pytest
 
 from mogle_core.masks.labels import IDS
 from mogle_core.toy.drawer.faces import draw_face
-from mogle_core.toy.drawer.sketching import STYLES, draw_sketch, exact_lines
+from mogle_core.toy.drawer.sketching import DETAILS, OUTLINES, STYLES, draw_sketch, exact_lines
 
 SEED = 36
 
@@ -29,7 +29,7 @@ def test_a_sketch_is_loose_and_repeatable(style: int) -> None:
     assert not any(np.array_equal(first, other) for other in others)
     away = distance_to_outlines(draw_face(SEED).ids)[first > 100]
     ids = draw_face(SEED).ids[first > 100]
-    # Away from the label map's edges there are only details, in hair, clothing, ears, eyes and above the lids.
+    # Away from the label map's edges there are only details, in hair, clothing, ears, eyes and on the skin.
     inner = [IDS[name] for name in ("hair", "cloth", "l_ear", "r_ear", "l_eye", "r_eye", "skin")]
     assert np.median(away) < 2
     assert np.isin(ids[away > 4], inner).all()
@@ -41,7 +41,8 @@ def test_both_pens_are_used() -> None:
 
 
 def test_exact_lines_split_into_what_the_map_shows_and_what_it_does_not() -> None:
-    outlines, details = exact_lines(SEED)
+    lines = exact_lines(SEED)
+    outlines, details = lines[OUTLINES], np.maximum.reduce([lines[name] for name in DETAILS])
     away = distance_to_outlines(draw_face(SEED).ids)
     assert away[outlines > 128].max() < 4
     hair = draw_face(SEED).ids == IDS["hair"]
@@ -50,6 +51,6 @@ def test_exact_lines_split_into_what_the_map_shows_and_what_it_does_not() -> Non
 
 
 def test_one_face_at_two_sizes() -> None:
-    small, large = (exact_lines(SEED, size)[0] for size in (64, 128))
+    small, large = (exact_lines(SEED, size)[OUTLINES] for size in (64, 128))
     shrunk = cv2.resize(large, (64, 64), interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(int) - shrunk).mean() < 15

@@ -29,8 +29,8 @@ it in, because this package may not import the metrics."""
 class Sketched:
     """Held-out faces, their loosely drawn sketches (N, H, W) uint8, and the lines to measure from.
 
-    lines: (N, H, W) uint8 each, by name: all, the outlines, what the label map does not show (details), and that by
-    kind.
+    lines: (N, H, W) uint8 for each name. "details" are the lines that the label map does not show; the names after it
+    are the kinds of details.
     """
 
     faces: FaceSet
@@ -46,7 +46,8 @@ def sketched(faces: FaceSet, seeds: Sequence[int], style: int = 0) -> Sketched:
     details = torch.stack([kinds[name] for name in DETAILS]).amax(0)
     everything = torch.maximum(kinds[OUTLINES], details)
     drawn = torch.from_numpy(np.stack([draw_sketch(seed, size, style) for seed in seeds]))
-    return Sketched(faces, drawn, {"all lines": everything, OUTLINES: kinds.pop(OUTLINES), "details": details, **kinds})
+    lines = {"all lines": everything, OUTLINES: kinds[OUTLINES], "details": details, **kinds}
+    return Sketched(faces, drawn, lines)
 
 
 def sketch_rows(

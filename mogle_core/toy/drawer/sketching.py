@@ -70,16 +70,14 @@ def draw_sketch(seed: int, size: int = 128, style: int = 0) -> Levels:
 
 
 def exact_lines(seed: int, size: int = 128) -> dict[str, Levels]:
-    """The lines of this seed's face without looseness, (size, size) each, by what they show.
+    """The lines of this seed's face as a perfectly steady hand draws them: one image (size, size) per kind of line.
 
-    "outlines" are those that its label map shows, too. No label map shows the others (`DETAILS`).
+    The label map also shows "outlines". It does not show the other kinds (`DETAILS`).
     """
     layers = _layers(draw_portrait(seed)[0], size * _FINE, EXACT, np.random.default_rng(0))
     lines = {name: _shrunk(layer, size) for name, layer in layers.items()}
-    return {
-        name: layer if name == OUTLINES else np.where(lines[OUTLINES] > 96, 0, layer).astype(np.uint8)
-        for name, layer in lines.items()
-    }
+    details = {name: np.where(lines[OUTLINES] > 96, 0, lines[name]).astype(np.uint8) for name in DETAILS}
+    return {OUTLINES: lines[OUTLINES], **details}
 
 
 def sketch(portrait: Portrait, size: int, hand: Hand, rng: np.random.Generator) -> Levels:
@@ -93,7 +91,7 @@ def sketch(portrait: Portrait, size: int, hand: Hand, rng: np.random.Generator) 
 
 
 def _layers(portrait: Portrait, fine: int, hand: Hand, rng: np.random.Generator) -> dict[str, Levels]:
-    """The outlines, and each kind of detail, (fine, fine) each."""
+    """One image (fine, fine) for the outlines and one for each kind of detail."""
     ids = draw_label_map(portrait, fine // _FINE)
     ids = np.asarray(cv2.resize(ids, (fine, fine), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
     outlines = _outlines(portrait, ids, hand, rng)
@@ -114,7 +112,7 @@ def _outlines(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Genera
 
 
 def _details(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Generator) -> dict[str, Levels]:
-    """What no label map shows, each line only on the classes that it belongs to."""
+    """One image for each kind of line that a label map does not show. Lines stay within their classes."""
     layers = {name: np.zeros_like(ids) for name in DETAILS}
     for name, classes, lines in _detail_lines(portrait):
         drawn = np.zeros_like(ids)

@@ -47,7 +47,7 @@ def bare(*arguments: str, then: str = "") -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
-    """After command(run), `mogle demo PATH` calls `run` in this test."""
+    """command(run) replaces `mogle demo` with a command that calls `run`, for one test."""
 
     def replace(run: Callable[..., Any]) -> None:
         module = ModuleType("demo")

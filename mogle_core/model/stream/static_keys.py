@@ -23,7 +23,7 @@ from .mask_tokens import Grid
 from .transformer import Transformer, blocks_of
 
 SETS = 4
-"""How many masks' keys a store holds: those used last. A run that needs more at the same time may exceed this."""
+"""A store holds the keys of this many masks and evicts the least recently used. One run may need more at a time."""
 
 
 def compute_keys(

@@ -38,8 +38,8 @@ says. The shares were compared on 60 faces that are neither in the training set 
 """
 
 EXPERT_FACTOR = 2.2
-"""The trained expert's tokens are multiplied by this. Beside a mask, the image then follows strands and folds more
-closely; at 3.5 it follows the mask less closely. Compared on the same faces.
+"""The trained expert's tokens are multiplied by this factor. With a mask and a sketch, images then follow strands and
+folds more closely. At 3.5 they follow the mask less closely. The factors were compared on the same faces.
 """
 
 
@@ -99,12 +99,12 @@ def train_sketch(
 
 
 def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Interpolate linearly: `start` at a share of 0, `end` at 1."""
+    """Interpolate linearly between two state dicts: share 0 returns `start`, share 1 returns `end`."""
     return {name: tensor.lerp(end[name], share) for name, tensor in start.items()}
 
 
 def strengthen(network: MoGLE, factor: float) -> None:
-    """Multiply the tokens of the sketch expert by a factor, in place. Its second layer is linear."""
+    """Scale the sketch expert's tokens by scaling its second layer, which is linear. Changes the network in place."""
     expert = network.extra_experts[SKETCH]
     assert isinstance(expert, ExtraExpert)
     for parameter in expert.net[2].parameters():

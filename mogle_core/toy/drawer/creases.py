@@ -1,4 +1,4 @@
-"""Lines inside a portrait's shapes, which neither its label map nor its caption tells: in hair, clothing and skin."""
+"""Strands of hair, folds of clothing and wrinkles. They lie at random: label map and caption do not show where."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Creases:
 
 
 def draw_creases(anatomy: Anatomy, length: str, rng: np.random.Generator) -> Creases:
-    """Creases of one face; the generator's next draws decide them. length: of the hair."""
+    """Draw the creases of one face from the generator. length: short, medium or long hair."""
     return Creases(
         tuple(_in_hair(anatomy, length, rng)),
         tuple(_folds(anatomy.body.x, rng)),
@@ -36,7 +36,7 @@ def draw_creases(anatomy: Anatomy, length: str, rng: np.random.Generator) -> Cre
 
 
 def _in_hair(anatomy: Anatomy, length: str, rng: np.random.Generator) -> list[Curve]:
-    """Three to six a side, each a stretch of the hair's flow that leans across it."""
+    """Three to six lines on each side. Each follows the flow of the hair at a slight angle."""
     lines, steps = [], np.linspace(0, 1, _POINTS)
     for side in hair_shapes.SIDES:
         count = int(rng.integers(3, 7))
@@ -50,14 +50,14 @@ def _in_hair(anatomy: Anatomy, length: str, rng: np.random.Generator) -> list[Cu
 
 
 def _across(flow: list[Curve], places: Curve, along: Curve) -> Curve:
-    """A line through curves that lie side by side: at each point between which of them, and how far along them."""
+    """A line across neighbouring curves. For each of its points: the curves it lies between, and how far along them."""
     table = np.stack([resample(curve, _POINTS) for curve in flow]).astype(np.float32)
     x, y = (at[None].astype(np.float32) for at in (along * (_POINTS - 1), places))
     return np.asarray(cv2.remap(table, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0], dtype=float)
 
 
 def _folds(x: float, rng: np.random.Generator) -> list[Curve]:
-    """Four to eight creases that run down or slanting over chest and shoulders."""
+    """Four to eight creases that run down chest and shoulders, straight or at an angle."""
     count = int(rng.integers(4, 9))
     starts = (np.arange(count) + rng.uniform(0.1, 0.9, count)) / count * 0.9 - 0.45
     lines = []
@@ -70,7 +70,7 @@ def _folds(x: float, rng: np.random.Generator) -> list[Curve]:
 
 
 def _wrinkles(anatomy: Anatomy, rng: np.random.Generator) -> list[Curve]:
-    """Of some faces: the folds from nose to mouth, and two lines across the forehead."""
+    """Half of the faces have folds from nose to mouth, and half have two lines across the forehead."""
     lines = []
     if rng.random() < 0.5:
         bulge = rng.uniform(0.03, 0.09)

@@ -220,8 +220,7 @@ def _hair(outlines: tuple[Curve, ...], kind: str) -> list[Part]:
 
 @dataclass(frozen=True)
 class Portrait:
-    """All of a portrait: its attributes, its measures, its shapes (later ones cover earlier ones), the curves along
-    which its hair flows, and the lines inside its shapes."""
+    """Everything that is needed to paint a portrait. Later parts cover earlier ones; hair flows along the strands."""
 
     face: Attributes
     anatomy: Anatomy

@@ -1,4 +1,4 @@
-"""Fixtures for static checkpoints: one with random weights, the store of its keys, and a way to bypass that store."""
+"""Fixtures for static checkpoints: random weights, the store for their keys, and a way to bypass that store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def static(scene: Scene, file: Path) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def empty_store(comfy) -> Iterator[Any]:
-    """The CPU's store of keys, emptied before and after each test."""
+    """The store for keys on the CPU. It is cleared before and after each test."""
     store = comfy.module("nodes.host.key_memory").static_store(torch.device("cpu"))
     store.close()
     store.reuse.made = 0

@@ -13,6 +13,6 @@ def read_rgb(file: bytes) -> Image.Image:
 
 
 def save_jpeg(path: Path, image: Image.Image) -> None:
-    """Small, because the Comfy Registry gets it; prints name, size in pixels and bytes."""
+    """Save as a small JPEG, because it is uploaded to the Comfy Registry. Prints its name, its size and its bytes."""
     image.save(path, quality=70, optimize=True, progressive=True)
     print(path.stem, image.size, path.stat().st_size, flush=True)

@@ -1,4 +1,4 @@
-"""Masks for the benchmarks of merged tokens, with as many one-class squares as real masks have."""
+"""Masks for the benchmarks of merged tokens. About as many of their squares have a single class as in real masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARE = 0.56
 
 
 def cells_with_squares(grid: Grid, share: float = SHARE) -> Tensor:
-    """The cells (1, h, w) of a mask. The first squares, row by row, have only one class: this share of all."""
+    """The cells (1, h, w) of a mask. The first squares, row by row, have one class; the others have two."""
     rows, columns = torch.arange(2 * grid[0]), torch.arange(2 * grid[1])
     cells = 1 + (rows[:, None] + columns) % 2  # two classes like a chessboard's, so no square has only one
     squares = round(share * (grid[0] // 2) * (grid[1] // 2))

@@ -1,4 +1,4 @@
-"""What the sketch stage does with the trained weights before it writes them, and the embedded file."""
+"""Tests how the sketch stage changes the trained weights before it writes them, and checks the embedded file."""
 
 import torch
 from safetensors.torch import load_file
@@ -13,7 +13,7 @@ def test_between_goes_the_share_from_start_to_end() -> None:
     assert torch.allclose(between(start, end, 0.25)["a"], torch.tensor([0.25, 2.5]))
 
 
-def test_the_factor_multiplies_the_sketch_expert_s_tokens_and_nothing_else() -> None:
+def test_strengthen_scales_the_tokens_of_the_sketch_expert_only() -> None:
     network = MoGLE(MoGLEConfig(extra=(SKETCH,))).requires_grad_(False)
     expert, latents = network.extra_experts[SKETCH], torch.randn(2, 5, 64)
     torch.nn.init.normal_(expert.net[2].weight)

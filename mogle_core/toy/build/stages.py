@@ -42,8 +42,8 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 FACES, MASKED_FACES = 12_000, 1_300
 HELD, SCORED = 512, 200
 BASE_STEPS, DRAWING_STEPS, MOGLE_STEPS, ABLATION_STEPS = 4500, 1000, 4500, 300
-SKETCH_STEPS, SKETCH_DRAWING_STEPS, SKETCH_STYLES = 6000, 400, 4
-SKETCHED_FACES, SKETCHED_MASKS = 1300, 650
+SKETCH_STEPS, SKETCH_DRAWING_STEPS = 9000, 400
+SKETCHED_FACES, SKETCH_STYLES = 2400, 2
 
 
 class Workshop:
@@ -176,19 +176,19 @@ def mogle_stage(shop: Workshop) -> None:
 
 
 def sketched(shop: Workshop, world: World) -> MaskedFaces:
-    """The first faces with their sketches, half of them with masks; the others' masks are black, as when dropped.
+    """The first faces with their masks and sketches.
 
     Without the earlier stages' files the faces are drawn here.
     """
-    count, masked_count = shop.count(SKETCHED_FACES), shop.count(SKETCHED_MASKS)
+    count = shop.count(SKETCHED_FACES)
     faces = shop.faces.first(count) if shop.path("faces").exists() else draw_faces(range(count))
     if not shop.path("sketch_latents").exists():
-        masks, rows = encode_masks(world.vae, faces.first(masked_count))
+        masks, rows = encode_masks(world.vae, faces)
         tensors = {
             "x0": encode_pictures(world.vae, faces),
             "references": encode_references(world.vae, faces, shop.seed),
             "masks": masks,
-            "rows": torch.cat((rows, rows.new_zeros(count - len(rows), rows.shape[1]))),
+            "rows": rows,
             "sketches": encode_sketches(world.vae, range(count), SKETCH_STYLES),
         }
         shop.keep("sketch_latents", tensors)
@@ -200,7 +200,7 @@ def sketched(shop: Workshop, world: World) -> MaskedFaces:
 def sketch_stage(shop: Workshop) -> None:
     """Add a sketch expert to the world in the work folder, or without one to the embedded world."""
     world = shop.world() if shop.path("mogle").exists() else load_world(device=shop.device)
-    plan, name = shop.plan(SKETCH_STEPS, 1e-3, ema=0.99), SKETCH_FILE.removesuffix(".safetensors")
+    plan, name = shop.plan(SKETCH_STEPS, 1.5e-3), SKETCH_FILE.removesuffix(".safetensors")
     network, lora = train_sketch(
         world.flux,
         world.network,

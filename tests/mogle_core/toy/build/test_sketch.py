@@ -4,13 +4,20 @@ import torch
 from safetensors.torch import load_file
 
 from mogle_core.model.mixture.network import MoGLE, MoGLEConfig
-from mogle_core.toy.build.sketch import SKETCH, between, strengthen
+from mogle_core.toy.build.sketch import SKETCH, strengthen, widened
 from mogle_core.toy.places import FILES, SKETCH_FILE, WEIGHTS
+from mogle_core.toy.world import load_world
 
 
-def test_between_goes_the_share_from_start_to_end() -> None:
-    start, end = {"a": torch.tensor([0.0, 2.0])}, {"a": torch.tensor([1.0, 4.0])}
-    assert torch.allclose(between(start, end, 0.25)["a"], torch.tensor([0.25, 2.5]))
+def test_a_widened_lora_changes_every_layer_as_before() -> None:
+    world = load_world()
+    wide = widened(world.lora, world.flux, 24, torch.Generator().manual_seed(0))
+    before, after = world.lora.low_rank(), wide.low_rank()
+    assert before.keys() == after.keys()
+    for name, update in before.items():
+        x = torch.randn(3, update.down.shape[1])
+        assert after[name].down.shape[0] == 3 * update.down.shape[0]
+        assert torch.allclose(after[name](x), update(x.to(update.down.dtype)).float(), atol=1e-2, rtol=1e-2)
 
 
 def test_strengthen_scales_the_tokens_of_the_sketch_expert_only() -> None:
@@ -25,8 +32,7 @@ def test_strengthen_scales_the_tokens_of_the_sketch_expert_only() -> None:
     assert changed == {f"extra_experts.{SKETCH}.net.2.weight"}  # its bias is still zero
 
 
-def test_the_embedded_file_has_the_mixture_of_the_world_without_sketches() -> None:
+def test_the_embedded_file_has_the_tensors_of_the_world_without_sketches_and_an_expert() -> None:
     plain, sketching = (load_file(WEIGHTS / name) for name in (FILES["mogle"], SKETCH_FILE))
-    mixture = [name for name in plain if ".experts." in name or ".gating." in name]
-    assert mixture and all(torch.equal(sketching[name], plain[name]) for name in mixture)
+    assert plain.keys() < sketching.keys()
     assert all(".extra_" in name for name in sketching.keys() - plain.keys())

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ...model.flux.model import Flux
 from ...model.mixture.network import MoGLE, MoGLEConfig
 from ...model.stream.lora import MaskLoRA
-from ...training.data.draws import draw, generator
+from ...training.data.draws import DropRates, draw, generator
 from ...training.start import fresh_lora
 from ...training.step import Batch, Blanks, dropped, noised, step_loss
 from ..text import ToyText
@@ -107,14 +107,16 @@ def train_mogle(
     return network, lora
 
 
-def drawing_loss(network: MoGLE, faces: MaskedFaces, batch: int = 64) -> Callable[[torch.Generator, int], Tensor]:
+def drawing_loss(
+    network: MoGLE, faces: MaskedFaces, drops: DropRates | None = None, batch: int = 64
+) -> Callable[[torch.Generator, int], Tensor]:
     """The loss of drawing the references: the mean squared difference between mask tokens and reference tokens."""
     device = faces.blanks.black.device
 
-    def loss_of(rng: torch.Generator, _step: int) -> Tensor:
+    def loss_of(rng: torch.Generator, step: int) -> Tensor:
         chosen = torch.randint(len(faces.x0), (batch,), generator=rng)
-        draws = draw(rng, batch, faces.x0.shape[1]).to(device)
-        conditions = dropped(faces.batch(chosen, device), draws, faces.blanks)
+        draws = draw(rng, batch, faces.x0.shape[1], drops).to(device)
+        conditions = dropped(faces.batch(chosen, device, step), draws, faces.blanks)
         tokens = network(conditions.masks, noised(conditions.x0, draws), draws.t)
         return F.mse_loss(tokens, faces.references[chosen].to(tokens))
 

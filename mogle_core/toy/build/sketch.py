@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from ...model.flux.model import Flux
@@ -18,25 +17,27 @@ from ...model.mixture.network import MoGLE
 from ...model.stream.lora import LoRAPart, MaskLoRA
 from ...training.data.draws import DropRates, draw, generator
 from ...training.start import fresh_lora, with_extra
-from ...training.step import dropped, noised, step_loss
+from ...training.step import step_loss
 from ..drawer.sketching import draw_sketch
 from ..vae import ToyVAE
 from .latents import encode_images
 from .loop import Plan, fit
-from .mogle import MaskedFaces
+from .mogle import MaskedFaces, drawing_loss
 
 SKETCH = "sketch"
 
 RANK = 24
-"""Rank of the LoRA. The masks' LoRA has 8; the rest starts at zero and learns to read the sketch as well."""
+"""Rank of the LoRA in this stage. The mask LoRA that it starts from has 8; the added ranks have no effect at first."""
 
 DROPS = DropRates(all_masks=0.3, extra=(0.17,))
-"""How often training drops a condition: 58 % of the samples have mask and sketch, 25 % a sketch alone."""
+"""How often training drops a condition. 58 % of the samples keep mask and sketch, and 25 % only the sketch."""
+
+ALONE = DropRates(all_masks=1.0, extra=(0.0,))
+"""The drop rates while the new expert learns to draw the references: sketches alone, without masks."""
 
 EXPERT_FACTOR = 2.7
-"""The trained expert's tokens are multiplied by this factor. Images then follow strands, folds and wrinkles more
-closely, and the mask a little less. The factors were compared on 40 faces that are neither in the training set nor in
-the scores.
+"""Factor on the sketch expert's output after training. A larger factor makes images follow strands, folds and wrinkles
+more closely, and the mask a little less closely. It was chosen on 40 faces that are neither trained on nor scored.
 """
 
 
@@ -65,16 +66,16 @@ def train_sketch(
 ) -> tuple[MoGLE, MaskLoRA]:
     """Train a sketch expert onto a trained network; return network and LoRA with weights averaged over the last steps.
 
-    As with the masks (`train_mogle`), the new expert first learns to draw the grey references, alone. Then the whole
-    network and the LoRA learn.
+    First only the new expert learns, to draw the grey references as in `train_mogle`. Then the whole network and the
+    LoRA are trained together.
     """
     device = flux.img_in.weight.device
     network = with_extra(network, (SKETCH,), seed).float().to(device).requires_grad_(False)
-    lora = widened(lora, flux, RANK, generator(seed, "lora", 0)).float().to(device)
+    lora = widened(lora.float(), flux, RANK, generator(seed, "lora", 0)).to(device)
     for part in (network.extra_experts, network.extra_gating):
         part.requires_grad_()
     first = replace(plan, steps=drawing_steps, lr=3e-3)
-    drawn = fit(network, _drawing_loss(network, faces), first, folder, f"{name}_drawing", seed)
+    drawn = fit(network, drawing_loss(network, faces, ALONE), first, folder, f"{name}_drawing", seed)
     network.load_state_dict({**network.state_dict(), **drawn})
     trained = nn.ModuleDict({"network": network, "lora": lora}).requires_grad_()
 
@@ -93,36 +94,21 @@ def train_sketch(
 
 @torch.no_grad()
 def widened(lora: MaskLoRA, flux: Flux, rank: int, rng: torch.Generator) -> MaskLoRA:
-    """Give every pair of the LoRA this higher rank. What is new in `up` is zero, so the update stays as it was."""
+    """Raise the rank of every pair in the LoRA. The new columns of `up` are zero: at first nothing changes."""
     had = lora.parts(next(iter(lora.rows)))[0].rank
     fresh = fresh_lora(flux, rank - had, rng)
     return MaskLoRA({name: list(map(_joined, lora.parts(name), fresh.parts(name))) for name in lora.rows})
 
 
 def _joined(part: LoRAPart, new: LoRAPart) -> LoRAPart:
-    down = torch.cat((part.down.float(), new.down.to(part.down.device)))
-    up = torch.cat((part.up.float(), new.up.to(part.up.device)), dim=1)
+    down = torch.cat((part.down, new.down.to(part.down)))
+    up = torch.cat((part.up, new.up.to(part.up)), dim=1)
     return LoRAPart(part.start, down, up, part.alpha * len(down) / part.rank)
 
 
 def strengthen(network: MoGLE, factor: float) -> None:
-    """Scale the sketch expert's tokens by scaling its second layer, which is linear. Changes the network in place."""
+    """Multiply the sketch expert's output by a factor, in place. The second layer is linear, so only that is scaled."""
     expert = network.extra_experts[SKETCH]
     assert isinstance(expert, ExtraExpert)
     for parameter in expert.net[2].parameters():
         parameter.mul_(factor)
-
-
-def _drawing_loss(network: MoGLE, faces: MaskedFaces, batch: int = 64) -> Callable[[torch.Generator, int], Tensor]:
-    """The loss of drawing the references from sketches alone."""
-    device = faces.blanks.black.device
-    alone = DropRates(all_masks=1.0, extra=(0.0,))
-
-    def loss_of(rng: torch.Generator, step: int) -> Tensor:
-        chosen = torch.randint(len(faces.x0), (batch,), generator=rng)
-        draws = draw(rng, batch, faces.x0.shape[1], alone).to(device)
-        conditions = dropped(faces.batch(chosen, device, step), draws, faces.blanks)
-        tokens = network(conditions.masks, noised(conditions.x0, draws), draws.t)
-        return F.mse_loss(tokens, faces.references[chosen].to(tokens))
-
-    return loss_of

@@ -29,8 +29,8 @@ it in, because this package may not import the metrics."""
 class Sketched:
     """Held-out faces, their loosely drawn sketches (N, H, W) uint8, and the lines to measure from.
 
-    lines: (N, H, W) uint8 for each name. "details" are the lines that the label map does not show; the names after it
-    are the kinds of details.
+    lines: (N, H, W) uint8 for each name. "details" are all lines that the label map does not show. The names
+    after it are the kinds of details.
     """
 
     faces: FaceSet

@@ -1,8 +1,8 @@
 """Workflows that were saved before the sockets of Gated Condition and Mask Painter moved: they load and run as then.
 
 Each file holds a template as it was saved at that time, without its layout, and the picture that it made then, at half
-its size. Links go by the name of the input, and widgets by their place. When the toy's weights change, the pictures are
-made again, by code that still makes the old ones with the old weights.
+its size. Links go by the name of the input, and widgets by their place. If the toy's weights change, make the pictures
+again with code that still passes these tests with the old weights.
 """
 
 from __future__ import annotations

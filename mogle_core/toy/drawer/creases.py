@@ -1,4 +1,4 @@
-"""Strands of hair, folds of clothing and wrinkles. They lie at random: label map and caption do not show where."""
+"""Draws strands of hair, folds of clothing and wrinkles at random places, which label map and caption do not show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POINTS = 24
 class Creases:
     """Curves in the unit square.
 
-    hair: where one strand lies on the next. clothing: folds. skin: wrinkles of the face.
+    hair: lines between strands. clothing: folds. skin: wrinkles.
     """
 
     hair: tuple[Curve, ...] = ()
@@ -36,7 +36,7 @@ def draw_creases(anatomy: Anatomy, length: str, rng: np.random.Generator) -> Cre
 
 
 def _in_hair(anatomy: Anatomy, length: str, rng: np.random.Generator) -> list[Curve]:
-    """Three to six lines on each side. Each follows the flow of the hair at a slight angle."""
+    """Draw three to six lines on each side of the head, at a slight angle to the flow of the hair."""
     lines, steps = [], np.linspace(0, 1, _POINTS)
     for side in hair_shapes.SIDES:
         count = int(rng.integers(3, 7))
@@ -50,14 +50,17 @@ def _in_hair(anatomy: Anatomy, length: str, rng: np.random.Generator) -> list[Cu
 
 
 def _across(flow: list[Curve], places: Curve, along: Curve) -> Curve:
-    """A line across neighbouring curves. For each of its points: the curves it lies between, and how far along them."""
+    """Draw a line that crosses neighbouring curves of the flow.
+
+    places: the index of the curve at each point; a fraction is between two curves. along: how far along it, 0 to 1.
+    """
     table = np.stack([resample(curve, _POINTS) for curve in flow]).astype(np.float32)
     x, y = (at[None].astype(np.float32) for at in (along * (_POINTS - 1), places))
     return np.asarray(cv2.remap(table, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0], dtype=float)
 
 
 def _folds(x: float, rng: np.random.Generator) -> list[Curve]:
-    """Four to eight creases that run down chest and shoulders, straight or at an angle."""
+    """Draw four to eight folds that run down the chest and shoulders, some of them slanted."""
     count = int(rng.integers(4, 9))
     starts = (np.arange(count) + rng.uniform(0.1, 0.9, count)) / count * 0.9 - 0.45
     lines = []
@@ -70,7 +73,7 @@ def _folds(x: float, rng: np.random.Generator) -> list[Curve]:
 
 
 def _wrinkles(anatomy: Anatomy, rng: np.random.Generator) -> list[Curve]:
-    """Half of the faces have folds from nose to mouth, and half have two lines across the forehead."""
+    """Draw lines from nose to mouth on half of the faces, and two lines across the forehead on half of them."""
     lines = []
     if rng.random() < 0.5:
         bulge = rng.uniform(0.03, 0.09)

@@ -33,7 +33,7 @@ def paint_cloth(canvas: Canvas, part: Part, portrait: Portrait) -> None:
 
 
 def _folds(canvas: Canvas, cloth: Stencil, colour: Colour, portrait: Portrait) -> None:
-    """Each fold is a dark line, with a light ridge to its left."""
+    """Draw each fold as a dark line with a highlight on its left."""
     for line in portrait.creases.clothing:
         canvas.stroke(line + (-0.013, 0), (0.001, 0.010, 0.006), lighter(colour, 0.45), 0.55, cloth, 0.004)
         canvas.stroke(line, (0.001, 0.008, 0.005), darker(darker(colour, 1.0), 0.5), 0.75, cloth)

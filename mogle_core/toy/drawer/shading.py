@@ -64,7 +64,7 @@ def _strands(canvas: Canvas, hair: Stencil, colour: Colour, portrait: Portrait) 
 
 
 def _hair_creases(canvas: Canvas, hair: Stencil, colour: Colour, portrait: Portrait) -> None:
-    """Each crease is a dark line, with light on the strand beside it."""
+    """Draw each crease as a dark line with a highlight beside it."""
     dark = darker(darker(colour, 1.0), 0.3)
     for line in portrait.creases.hair:
         canvas.stroke(line - 0.014 * normals(line), (0.002, 0.012, 0.002), _lit(colour, 0.7), 0.7, hair, 0.004)

@@ -70,9 +70,9 @@ def draw_sketch(seed: int, size: int = 128, style: int = 0) -> Levels:
 
 
 def exact_lines(seed: int, size: int = 128) -> dict[str, Levels]:
-    """The lines of this seed's face as a perfectly steady hand draws them: one image (size, size) per kind of line.
+    """Draw the lines of this seed's face without the shake of a hand: one image (size, size) for each kind of line.
 
-    The label map also shows "outlines". It does not show the other kinds (`DETAILS`).
+    The label map shows the outlines as well, but none of the details (`DETAILS`).
     """
     layers = _layers(draw_portrait(seed)[0], size * _FINE, EXACT, np.random.default_rng(0))
     lines = {name: _shrunk(layer, size) for name, layer in layers.items()}
@@ -112,7 +112,7 @@ def _outlines(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Genera
 
 
 def _details(portrait: Portrait, ids: Levels, hand: Hand, rng: np.random.Generator) -> dict[str, Levels]:
-    """One image for each kind of line that a label map does not show. Lines stay within their classes."""
+    """Draw one image for each kind of detail. Each line is cut off at the edge of its classes."""
     layers = {name: np.zeros_like(ids) for name in DETAILS}
     for name, classes, lines in _detail_lines(portrait):
         drawn = np.zeros_like(ids)
